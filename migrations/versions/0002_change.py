@@ -1,0 +1,30 @@
+"""The tool's schema: what each run changed in ISPyB."""
+
+from sync.ddl import Table, run_down, run_up
+
+revision = "0002"
+down_revision = "0001"
+
+CREATE = """
+CREATE TABLE IF NOT EXISTS ispyb_sync.change (
+  run INT UNSIGNED NOT NULL,
+  number INT UNSIGNED NOT NULL COMMENT 'order within the run, from 1',
+  entity VARCHAR(32) NOT NULL,
+  target_id BIGINT UNSIGNED NULL COMMENT 'primary key of the row',
+  action ENUM('insert', 'update', 'delete') NOT NULL,
+  row_key TEXT NULL COMMENT 'what names the row to people',
+  fields LONGTEXT NULL COMMENT 'JSON: old and new value of each column',
+  PRIMARY KEY (run, number),
+  KEY (entity, target_id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin COMMENT='ispyb-sync: changes of runs'
+"""
+
+change = Table("change", CREATE)
+
+
+def upgrade() -> None:
+    run_up(change)
+
+
+def downgrade() -> None:
+    run_down(change)

@@ -1,0 +1,16 @@
+"""Column BLSession.externalId."""
+
+from sync.ddl import ExternalId, run_down, run_up
+
+revision = "0007"
+down_revision = "0006"
+
+change = ExternalId("BLSession")
+
+
+def upgrade() -> None:
+    run_up(change)
+
+
+def downgrade() -> None:
+    run_down(change)

@@ -1,0 +1,16 @@
+"""UNIQUE index BLSession (externalId)."""
+
+from sync.ddl import Index, run_down, run_up
+
+revision = "0012"
+down_revision = "0011"
+
+change = Index("BLSession", ("externalId",), unique="duplicate_session_external_id")
+
+
+def upgrade() -> None:
+    run_up(change)
+
+
+def downgrade() -> None:
+    run_down(change)

@@ -1,0 +1,16 @@
+"""Index BLSession (expSessionPk), which Diamond has not."""
+
+from sync.ddl import Index, run_down, run_up
+
+revision = "0019"
+down_revision = "0018"
+
+change = Index("BLSession", ("expSessionPk",))
+
+
+def upgrade() -> None:
+    run_up(change)
+
+
+def downgrade() -> None:
+    run_down(change)

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""Writes a facility's export as NDJSON to standard output: the reference workload of the benchmark.
+
+The same seed gives the same export. With 20,000 proposals: some 24,000 people with a popularity skew, 2,000
+laboratories, 110,000 proposal links, 80,000 sessions, 320,000 session links, 150,000 proteins and 20,000 lab
+contacts. `--changed 1` changes about 1 % of the documents.
+
+    scripts/generate_export.py --proposals 20000 > export.ndjson
+    scripts/generate_export.py --proposals 20000 --changed 1 > changed.ndjson
+"""
+
+import argparse
+import random
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, TextIO
+
+import orjson
+
+SEED = 20_261_123
+_SYLLABLES = ["ba", "ré", "mi", "lö", "ka", "né", "to", "sü", "vi", "ra", "pe", "ño", "gu", "da", "ça", "li"]
+_CITIES = ["Grenoble", "Hamburg", "Lund", "Trieste", "Barcelona", "Didcot", "Berlin", "Zürich", "Málaga", "Orléans"]
+_COUNTRIES = ["France", "Germany", "Sweden", "Italy", "Spain", "United Kingdom", "Switzerland"]
+_BEAMLINES = ["ID23-1", "ID23-2", "ID30A-1", "ID30B", "BM07", "P11", "BioMAX", "XALOC"]
+_ROLES = ["Principal Investigator", "Co-Investigator", "Local Contact", "Staff", None]
+_START = datetime(2024, 1, 8, 8, 0)
+
+Json = dict[str, Any]
+
+
+def documents(proposals: int, *, changed: float = 0, seed: int = SEED) -> Iterator[Json]:
+    """Gives the documents of an export; `changed` is the share, in percent, of documents that differ."""
+    people = max(10, proposals * 24 // 20)
+    laboratories = [_laboratory(number, random.Random(seed + number)) for number in range(max(2, proposals // 10))]
+    for number in range(proposals):
+        chance = random.Random(f"{seed}:{number}")
+        document = _document(number, chance, people, laboratories)
+        if changed and random.Random(f"{seed}:{number}:changed").random() * 100 < changed:
+            _change(document)
+        yield document
+
+
+def _document(number: int, chance: random.Random, people: int, laboratories: list[Json]) -> Json:
+    # The first is new with each proposal, so that everybody is named; the others are popular or not.
+    team = [_person(number % people, laboratories)]
+    for _ in range(chance.randint(2, 7)):
+        team.append(_person(int(people * chance.random() ** 2.2), laboratories))
+    return {
+        "proposal": {
+            "title": " ".join(_word(chance) for _ in range(6)).capitalize(),
+            "proposalCode": "MX",
+            "proposalNumber": str(10_000 + number),
+            "proposalType": "MX",
+            "externalId": 1_000_000 + number,
+            "state": "Open",
+            "persons": team,
+            "labcontacts": [
+                {"cardName": f"{team[place]['familyName'][:20]}-{number}-{place}", "person": team[place]}
+                for place in range(chance.randint(0, 2))
+                if place == 0 or team[1]["externalId" if "externalId" in team[1] else "login"]
+                != team[0].get("externalId", team[0]["login"])
+            ],
+        },
+        "sessions": [_session(number, visit, chance, team, people, laboratories) for visit in range(chance.randint(0, 8))],
+        "proteins": [_protein(number, place, chance, team) for place in range(chance.randint(0, 15))],
+    }
+
+
+def _session(
+    number: int, visit: int, chance: random.Random, team: list[Json], people: int, laboratories: list[Json]
+) -> Json:
+    start = _START + timedelta(days=chance.randint(0, 900), hours=8 * chance.randint(0, 2))
+    session: Json = {
+        "startDate": start.isoformat(),
+        "endDate": (start + timedelta(hours=8 * chance.randint(1, 6))).isoformat(),
+        "beamLineName": chance.choice(_BEAMLINES),
+        "scheduled": 1,
+        "nbShifts": chance.randint(1, 6),
+        "visit_number": visit + 1,
+        "beamLineOperator": f"{_word(chance)} {_word(chance)}".title(),
+        "comments": None,
+        "persons": [
+            person | {"session_options": {"role": chance.choice(_ROLES), "remote": chance.randint(0, 1)}}
+            for person in chance.sample(team, min(len(team), chance.randint(2, 6)))
+        ],
+    }
+    # One session in five has no externalId, as those from before the User Portal had one.
+    session["externalId" if chance.random() < 0.8 else "expSessionPk"] = 5_000_000 + number * 10 + visit
+    return session
+
+
+def _protein(number: int, place: int, chance: random.Random, team: list[Json]) -> Json:
+    protein: Json = {
+        "name": f"{_word(chance)} {_word(chance)}",
+        "acronym": f"{_word(chance)[:8].upper()}{place}",
+        "description": " ".join(_word(chance) for _ in range(8)),
+        "safetyLevel": chance.choice(["GREEN", "YELLOW", "RED"]),
+        "molecularMass": round(chance.uniform(5, 200), 2),
+        "proteinType": "protein",
+        "person": {key: team[0][key] for key in ("login", "externalId") if key in team[0]},
+    }
+    if chance.random() < 0.7:
+        protein["externalId"] = 20_000_000 + number * 20 + place
+    return protein
+
+
+def _person(number: int, laboratories: list[Json]) -> Json:
+    chance = random.Random(number)
+    given, family = _word(chance).title(), (_word(chance) + _word(chance)).title()
+    person = {
+        "givenName": given,
+        "familyName": family,
+        "login": f"u{number:06}",
+        "emailAddress": f"u{number:06}@example.org",
+        "phoneNumber": f"+33 4 76 {number % 100:02} {number // 100 % 100:02} {chance.randint(10, 99)}",
+        "laboratory": laboratories[int(len(laboratories) * chance.random() ** 1.5)],
+    }
+    if chance.random() >= 0.05:
+        person["externalId"] = 100_000 + number
+    return person
+
+
+def _laboratory(number: int, chance: random.Random) -> Json:
+    return {
+        "name": f"Institute of {_word(chance)} {number}".title(),
+        "address": f"{chance.randint(1, 200)} rue de la {_word(chance)}",
+        "city": chance.choice(_CITIES),
+        "country": chance.choice(_COUNTRIES),
+        "laboratoryExtPk": 1000 + number,
+    }
+
+
+def _word(chance: random.Random) -> str:
+    return "".join(chance.choice(_SYLLABLES) for _ in range(chance.randint(2, 5)))
+
+
+def _change(document: Json) -> None:
+    """What a day brings: a title, a beamline, a protein."""
+    document["proposal"]["title"] += ", continued"
+    for session in document["sessions"][:1]:
+        session["beamLineName"] = "ID99"
+    for protein in document["proteins"][:1]:
+        protein["safetyLevel"] = "RED" if protein["safetyLevel"] == "GREEN" else "GREEN"
+
+
+def write(out: TextIO, proposals: int, *, changed: float = 0, seed: int = SEED) -> None:
+    """Writes an export as NDJSON."""
+    for document in documents(proposals, changed=changed, seed=seed):
+        out.write(orjson.dumps(document).decode() + "\n")
+
+
+def main() -> None:
+    """Parses the arguments and writes to standard output."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--proposals", type=int, default=20_000)
+    parser.add_argument("--changed", type=float, default=0, metavar="PERCENT")
+    parser.add_argument("--seed", type=int, default=SEED)
+    arguments = parser.parse_args()
+    write(sys.stdout, arguments.proposals, changed=arguments.changed, seed=arguments.seed)
+
+
+if __name__ == "__main__":
+    main()

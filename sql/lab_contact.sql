@@ -1,0 +1,431 @@
+-- lab_contact: the cards that label a proposal's shipments.
+--
+-- target    LabContact
+-- stage     stage_lab_contact, map_lab_contact, claim_lab_contact
+-- after     proposal, person
+-- matches   cardName, then person, both within the proposal
+-- refuses   ambiguous_match, duplicate_key, key_taken, parent_refused
+-- never     deletes a card (its shipments would go too), renames it, or touches the courier fields of a card that is there
+
+-- pass: create
+
+-- name: create_stage
+CREATE TEMPORARY TABLE ispyb_sync.stage_lab_contact (
+    row_id INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY,
+    position INT UNSIGNED NOT NULL DEFAULT 0,
+    document INT UNSIGNED NOT NULL DEFAULT 0,
+    path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
+    refused VARCHAR(24) CHARACTER SET ascii NULL,
+    clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
+    conflicting BOOLEAN NOT NULL DEFAULT FALSE,
+    person_row INT UNSIGNED NULL
+) ENGINE = InnoDB
+SELECT
+    t.cardName,
+    t.defaultCourrierCompany,
+    t.courierAccount,
+    t.billingReference,
+    t.dewarAvgCustomsValue,
+    t.dewarAvgTransportValue
+FROM (SELECT 1) AS nothing
+LEFT JOIN LabContact AS t ON FALSE
+WHERE FALSE;
+
+-- name: create_map
+CREATE TEMPORARY TABLE ispyb_sync.map_lab_contact (
+    row_id INT UNSIGNED NOT NULL PRIMARY KEY,
+    thing INT UNSIGNED NOT NULL,
+    proposal INT UNSIGNED NOT NULL DEFAULT 0,
+    person INT UNSIGNED NOT NULL DEFAULT 0,
+    target_id INT UNSIGNED NULL,
+    matched_by VARCHAR(32) NULL,
+    action ENUM('insert', 'update') NULL,
+    refused VARCHAR(24) NULL,
+    field VARCHAR(32) NULL,
+    value TEXT NULL,
+    held TEXT NULL,
+    changes LONGTEXT NULL,
+    KEY (thing),
+    KEY (target_id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- name: create_claim
+CREATE TEMPORARY TABLE ispyb_sync.claim_lab_contact (
+    row_id INT UNSIGNED NOT NULL,
+    field VARCHAR(32) NOT NULL,
+    holder_id INT UNSIGNED NOT NULL,
+    holder_row INT UNSIGNED NULL,
+    value TEXT NULL,
+    PRIMARY KEY (row_id, field, holder_id),
+    KEY (holder_row)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- pass: match
+
+-- name: open_map
+-- What hangs on a refused proposal or person is refused with it.
+INSERT INTO ispyb_sync.map_lab_contact (row_id, thing, proposal, person, refused, field)
+SELECT
+    s.row_id,
+    s.row_id,
+    proposal.thing,
+    NVL(person.thing, 0),
+    COALESCE(s.refused, IF(proposal.refused IS NULL AND person.refused IS NULL, NULL, 'parent_refused')),
+    IF(s.refused IS NOT NULL, NULL, IF(proposal.refused IS NOT NULL, 'proposal', IF(person.refused IS NOT NULL, 'person', NULL)))
+FROM ispyb_sync.stage_lab_contact AS s
+STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
+LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row;
+
+-- name: join_card_name
+-- Within a proposal, a card name is one card. The joins run in rounds, until a round joins nothing more.
+UPDATE ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN (
+    SELECT m.proposal, s.cardName, MIN(m.thing) AS first
+    FROM ispyb_sync.map_lab_contact AS m
+    INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+    WHERE TRUE AND m.refused IS NULL
+    GROUP BY m.proposal, s.cardName
+    HAVING MIN(m.thing) < MAX(m.thing)
+) AS g ON g.proposal = m.proposal AND g.cardName = s.cardName
+SET m.thing = g.first
+WHERE m.thing > g.first AND m.refused IS NULL;
+
+-- name: join_person
+-- A person has one card a proposal.
+UPDATE ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN (
+    SELECT m.proposal, m.person, MIN(m.thing) AS first
+    FROM ispyb_sync.map_lab_contact AS m
+    INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+    WHERE TRUE AND m.refused IS NULL
+    GROUP BY m.proposal, m.person
+    HAVING MIN(m.thing) < MAX(m.thing)
+) AS g ON g.proposal = m.proposal AND g.person = m.person
+SET m.thing = g.first
+WHERE m.thing > g.first AND m.refused IS NULL;
+
+-- name: refuse_duplicate_key
+-- Two cards for one person, or two people on one card.
+UPDATE ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN (
+    SELECT
+        m.thing,
+        CASE
+            WHEN MIN(s.cardName) < MAX(s.cardName) THEN 'cardName'
+            WHEN MIN(m.person) < MAX(m.person) THEN 'person'
+        END AS field,
+        CONCAT('documents ', GROUP_CONCAT(DISTINCT s.document ORDER BY s.document SEPARATOR ', ')) AS held
+    FROM (
+        SELECT DISTINCT m.thing FROM ispyb_sync.map_lab_contact AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_lab_contact AS m ON m.thing = several.thing
+    STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+    GROUP BY m.thing
+    HAVING field IS NOT NULL
+) AS g ON g.thing = m.thing
+SET m.refused = 'duplicate_key', m.field = g.field, m.held = g.held
+WHERE m.refused IS NULL;
+
+-- name: split_duplicates
+-- Refused together, but counted and reported as the different things they are.
+UPDATE ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN (
+    SELECT
+        m.row_id,
+        MIN(m.row_id) OVER (PARTITION BY m.proposal, s.cardName, m.person) AS first
+    FROM ispyb_sync.map_lab_contact AS m
+    INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+    WHERE m.refused = 'duplicate_key'
+) AS g ON g.row_id = m.row_id
+SET m.thing = g.first;
+
+-- name: match_card_name
+INSERT INTO ispyb_sync.map_lab_contact (row_id, thing, target_id, matched_by, refused, field, value, held)
+SELECT
+    m.row_id,
+    m.thing,
+    IF(COUNT(*) = 1, MIN(t.labContactId), NULL),
+    'cardName',
+    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
+    'cardName',
+    s.cardName,
+    IF(COUNT(*) = 1, NULL, CONCAT('labContactId ', MIN(t.labContactId), ' to ', MAX(t.labContactId)))
+FROM ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
+STRAIGHT_JOIN LabContact AS t ON t.proposalId = proposal.target_id AND t.cardName = s.cardName
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+GROUP BY m.row_id
+ON DUPLICATE KEY UPDATE
+    target_id = VALUES(target_id),
+    matched_by = VALUES(matched_by),
+    refused = VALUES(refused),
+    field = VALUES(field),
+    value = VALUES(value),
+    held = VALUES(held);
+
+-- name: match_person
+-- A card renamed in ISPyB or in the portal: it keeps the name it has, since shipping labels carry it.
+INSERT INTO ispyb_sync.map_lab_contact (row_id, thing, target_id, matched_by, refused, field, value, held)
+SELECT
+    m.row_id,
+    m.thing,
+    IF(COUNT(*) = 1, MIN(t.labContactId), NULL),
+    'person',
+    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
+    'person',
+    s.cardName,
+    IF(COUNT(*) = 1, NULL, CONCAT('labContactId ', MIN(t.labContactId), ' to ', MAX(t.labContactId)))
+FROM ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
+STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
+STRAIGHT_JOIN LabContact AS t ON t.proposalId = proposal.target_id AND t.personId = person.target_id
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+GROUP BY m.row_id
+ON DUPLICATE KEY UPDATE
+    target_id = VALUES(target_id),
+    matched_by = VALUES(matched_by),
+    refused = VALUES(refused),
+    field = VALUES(field),
+    value = VALUES(value),
+    held = VALUES(held);
+
+-- pass: settle
+
+-- name: refuse_same_target
+-- Two cards of the export that are one card of ISPyB.
+UPDATE ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN (
+    SELECT m.target_id
+    FROM ispyb_sync.map_lab_contact AS m
+    WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL
+    GROUP BY m.target_id
+    HAVING COUNT(*) > 1
+) AS g ON g.target_id = m.target_id
+SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('labContactId ', m.target_id);
+
+-- name: unite
+-- The copies of a thing become one row: per column the last in file order that gives a value. The position in
+-- front of the value makes MAX() choose it.
+REPLACE INTO ispyb_sync.stage_lab_contact (
+    row_id, position, document, path, clears, conflicting,
+    person_row,
+    cardName,
+    defaultCourrierCompany,
+    courierAccount,
+    billingReference,
+    dewarAvgCustomsValue,
+    dewarAvgTransportValue
+)
+SELECT
+    m.thing,
+    MAX(s.position),
+    MIN(s.document),
+    SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
+    NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
+    COUNT(DISTINCT person.thing) > 1
+    OR COUNT(DISTINCT BINARY s.cardName) > 1
+    OR COUNT(DISTINCT BINARY s.defaultCourrierCompany) > 1
+    OR COUNT(DISTINCT BINARY s.courierAccount) > 1
+    OR COUNT(DISTINCT BINARY s.billingReference) > 1
+    OR COUNT(DISTINCT s.dewarAvgCustomsValue) > 1
+    OR COUNT(DISTINCT s.dewarAvgTransportValue) > 1,
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), person.thing)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.cardName)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.defaultCourrierCompany)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.courierAccount)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.billingReference)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.dewarAvgCustomsValue)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.dewarAvgTransportValue)), 11)
+FROM (
+    SELECT DISTINCT m.thing FROM ispyb_sync.map_lab_contact AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
+) AS several
+STRAIGHT_JOIN ispyb_sync.map_lab_contact AS m ON m.thing = several.thing
+STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
+GROUP BY m.thing;
+
+-- name: claim_person
+-- People to be written who are on another card of the proposal now, and the card of this run, if any, that gives
+-- them up.
+INSERT INTO ispyb_sync.claim_lab_contact (row_id, field, holder_id, holder_row, value)
+SELECT m.row_id, 'person', h.labContactId, MIN(giver.row_id), s.cardName
+FROM ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+LEFT JOIN LabContact AS t ON t.labContactId = m.target_id
+STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
+STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
+STRAIGHT_JOIN LabContact AS h ON h.proposalId = proposal.target_id AND h.personId = person.target_id
+LEFT JOIN (
+    ispyb_sync.map_lab_contact AS giver
+    INNER JOIN ispyb_sync.map_person AS given ON given.row_id = giver.person
+) ON giver.target_id = h.labContactId AND giver.thing = giver.row_id AND giver.refused IS NULL AND NOT given.target_id <=> h.personId
+WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.labContactId <=> m.target_id AND NOT t.personId <=> h.personId
+GROUP BY m.row_id, h.labContactId;
+
+-- name: refuse_taken
+-- A claim falls when nobody in this run gives the value up, or when the one who would falls itself; what is
+-- left are swaps and rotations, in which everyone gets what it asks for.
+UPDATE ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN (
+    WITH RECURSIVE fallen AS (
+        SELECT c.row_id FROM ispyb_sync.claim_lab_contact AS c WHERE c.holder_row IS NULL
+        UNION
+        SELECT c.row_id FROM ispyb_sync.claim_lab_contact AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
+    )
+    SELECT fallen.row_id FROM fallen
+) AS f ON f.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.claim_lab_contact AS c ON c.row_id = m.row_id
+SET
+    m.refused = IF(m.target_id IS NULL, 'key_taken', 'key_taken'),
+    m.field = c.field,
+    m.value = c.value,
+    m.held = CONCAT('labContactId ', c.holder_id);
+
+-- name: share
+-- The other rows of a thing share what was found for it: children may name any of them.
+UPDATE ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN ispyb_sync.map_lab_contact AS t ON t.row_id = m.thing
+SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused)
+WHERE m.thing <> m.row_id;
+
+-- pass: compare
+
+-- name: decide
+UPDATE ispyb_sync.map_lab_contact AS m
+SET m.action = 'insert'
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL;
+
+-- name: compare
+INSERT INTO ispyb_sync.map_lab_contact (row_id, thing, action, changes)
+SELECT
+    m.row_id,
+    m.thing,
+    IF(m.target_id IS NULL, 'insert', 'update'),
+    CONCAT_WS(
+        ',',
+        IF(m.target_id IS NOT NULL, NULL, JSON_OBJECT('cardName', JSON_ARRAY(NULL, s.cardName))),
+        IF(m.target_id IS NOT NULL OR s.defaultCourrierCompany IS NULL, NULL, JSON_OBJECT('defaultCourrierCompany', JSON_ARRAY(NULL, s.defaultCourrierCompany))),
+        IF(m.target_id IS NOT NULL OR s.courierAccount IS NULL, NULL, JSON_OBJECT('courierAccount', JSON_ARRAY(NULL, s.courierAccount))),
+        IF(m.target_id IS NOT NULL OR s.billingReference IS NULL, NULL, JSON_OBJECT('billingReference', JSON_ARRAY(NULL, s.billingReference))),
+        IF(m.target_id IS NOT NULL OR s.dewarAvgCustomsValue IS NULL, NULL, JSON_OBJECT('dewarAvgCustomsValue', JSON_ARRAY(NULL, s.dewarAvgCustomsValue))),
+        IF(m.target_id IS NOT NULL OR s.dewarAvgTransportValue IS NULL, NULL, JSON_OBJECT('dewarAvgTransportValue', JSON_ARRAY(NULL, s.dewarAvgTransportValue))),
+        IF(
+            person.row_id IS NULL OR person.refused IS NOT NULL OR t.personId <=> NVL(person.target_id, 0),
+            NULL,
+            JSON_OBJECT('personId', IF(
+                person.target_id IS NULL,
+                JSON_ARRAY(t.personId, 'new'),
+                JSON_ARRAY(t.personId, person.target_id)
+            ))
+        )
+    ) AS changes
+FROM ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+LEFT JOIN LabContact AS t ON t.labContactId = m.target_id
+LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
+WHERE m.thing = m.row_id AND m.refused IS NULL AND (m.target_id IS NOT NULL OR @describe)
+HAVING changes <> ''
+ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
+
+-- pass: apply
+
+-- name: release_person
+-- A swap needs a moment in which the old holder has nobody; the column cannot be NULL, so it gets a number that
+-- no person has. Foreign keys are not checked in this statement (see sync/apply.py), and are in the next.
+UPDATE ispyb_sync.claim_lab_contact AS c
+STRAIGHT_JOIN ispyb_sync.map_lab_contact AS m ON m.row_id = c.row_id
+STRAIGHT_JOIN LabContact AS t ON t.labContactId = c.holder_id
+SET t.personId = 2147483647 - t.labContactId
+WHERE m.refused IS NULL;
+
+-- name: update
+UPDATE ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
+STRAIGHT_JOIN LabContact AS t ON t.labContactId = m.target_id
+SET t.personId = person.target_id
+WHERE m.action = 'update';
+
+-- name: insert
+INSERT INTO LabContact (
+    proposalId,
+    personId,
+    cardName,
+    defaultCourrierCompany,
+    courierAccount,
+    billingReference,
+    dewarAvgCustomsValue,
+    dewarAvgTransportValue
+)
+SELECT
+    proposal.target_id,
+    person.target_id,
+    s.cardName,
+    s.defaultCourrierCompany,
+    s.courierAccount,
+    s.billingReference,
+    NVL(s.dewarAvgCustomsValue, DEFAULT(s.dewarAvgCustomsValue)),
+    NVL(s.dewarAvgTransportValue, DEFAULT(s.dewarAvgTransportValue))
+FROM ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
+STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
+WHERE m.action = 'insert'
+ORDER BY m.row_id;
+
+-- pass: report
+
+-- name: unplaced
+-- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
+SELECT COUNT(*) FROM ispyb_sync.map_lab_contact AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
+
+-- name: counts
+SELECT
+    COUNT(*) AS staged,
+    NVL(SUM(m.action = 'insert'), 0) AS inserted,
+    NVL(SUM(m.action = 'update'), 0) AS updated,
+    NVL(SUM(m.refused IS NOT NULL), 0) AS refused
+FROM ispyb_sync.map_lab_contact AS m
+WHERE m.thing = m.row_id;
+
+-- name: conflicting_copies
+SELECT COUNT(*) FROM ispyb_sync.stage_lab_contact AS s WHERE s.conflicting;
+
+-- name: kept_card_name
+SELECT COUNT(*)
+FROM ispyb_sync.map_lab_contact AS m
+WHERE m.thing = m.row_id AND m.refused IS NULL AND m.matched_by = 'person' AND (m.action IS NULL OR m.action <> 'insert');
+
+-- name: refusals
+-- Rows that Python refused are already reported, with the value that did not fit.
+SELECT
+    m.refused,
+    m.field,
+    m.value,
+    m.held,
+    s.document,
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    s.path
+FROM ispyb_sync.map_lab_contact AS m
+INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
+ORDER BY m.row_id;
+
+-- name: changes
+SELECT
+    m.target_id,
+    m.action,
+    m.matched_by,
+    s.cardName AS row_key,
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    m.changes
+FROM ispyb_sync.map_lab_contact AS m
+INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE m.action IS NOT NULL
+ORDER BY s.document, m.row_id;

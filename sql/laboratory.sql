@@ -1,0 +1,541 @@
+-- laboratory: the institutes that people belong to.
+--
+-- target    Laboratory
+-- stage     stage_laboratory, map_laboratory, claim_laboratory, candidate_laboratory
+-- after     nothing; settled when people are matched
+-- matches   externalId, then laboratoryExtPk (laboratoryPk at Diamond), then name + city + country
+-- refuses   ambiguous_match, duplicate_key, key_taken
+-- never     deletes a laboratory: in py-ispyb's schema that would take people, proposals and data along
+
+-- pass: create
+
+-- name: create_stage
+CREATE TEMPORARY TABLE ispyb_sync.stage_laboratory (
+    row_id INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY,
+    position INT UNSIGNED NOT NULL DEFAULT 0,
+    document INT UNSIGNED NOT NULL DEFAULT 0,
+    path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
+    refused VARCHAR(24) CHARACTER SET ascii NULL,
+    clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
+    conflicting BOOLEAN NOT NULL DEFAULT FALSE
+) ENGINE = InnoDB
+SELECT
+    t.externalId,
+    t.laboratoryExtPk, -- if: laboratoryExtPk
+    t.laboratoryPk AS laboratoryExtPk, -- if: laboratoryPk
+    t.name,
+    t.city,
+    t.country,
+    t.address,
+    t.organization, -- if: organization
+    t.url
+FROM (SELECT 1) AS nothing
+LEFT JOIN Laboratory AS t ON FALSE
+WHERE FALSE;
+
+-- name: create_map
+CREATE TEMPORARY TABLE ispyb_sync.map_laboratory (
+    row_id INT UNSIGNED NOT NULL PRIMARY KEY,
+    thing INT UNSIGNED NOT NULL,
+    target_id INT UNSIGNED NULL,
+    matched_by VARCHAR(32) NULL,
+    action ENUM('insert', 'update') NULL,
+    refused VARCHAR(24) NULL,
+    field VARCHAR(32) NULL,
+    value TEXT NULL,
+    held TEXT NULL,
+    changes LONGTEXT NULL,
+    KEY (thing),
+    KEY (target_id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- name: create_claim
+CREATE TEMPORARY TABLE ispyb_sync.claim_laboratory (
+    row_id INT UNSIGNED NOT NULL,
+    field VARCHAR(32) NOT NULL,
+    holder_id INT UNSIGNED NOT NULL,
+    holder_row INT UNSIGNED NULL,
+    value TEXT NULL,
+    PRIMARY KEY (row_id, field, holder_id),
+    KEY (holder_row)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- name: create_candidate
+-- The rows of ISPyB that a laboratory found by name may be: names are not unique.
+CREATE TEMPORARY TABLE ispyb_sync.candidate_laboratory (
+    row_id INT UNSIGNED NOT NULL,
+    laboratoryId INT UNSIGNED NOT NULL,
+    PRIMARY KEY (row_id, laboratoryId)
+) ENGINE = InnoDB;
+
+-- pass: match
+
+-- name: open_map
+-- Every staged row starts as a thing of its own; what Python could not stage whole is refused from the start.
+INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused)
+SELECT s.row_id, s.row_id, s.refused
+FROM ispyb_sync.stage_laboratory AS s;
+
+-- name: join_external_id
+-- Mentions that share an external key are one laboratory. The joins run in rounds, until a round joins nothing more.
+UPDATE ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN (
+    SELECT s.externalId, MIN(m.thing) AS first
+    FROM ispyb_sync.map_laboratory AS m
+    INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+    WHERE s.externalId IS NOT NULL AND m.refused IS NULL
+    GROUP BY s.externalId
+    HAVING MIN(m.thing) < MAX(m.thing)
+) AS g ON g.externalId = s.externalId
+SET m.thing = g.first
+WHERE m.thing > g.first AND m.refused IS NULL;
+
+-- name: join_laboratory_ext_pk -- if: laboratoryExtPk | laboratoryPk
+-- The User Portal's primary key.
+UPDATE ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN (
+    SELECT s.laboratoryExtPk, MIN(m.thing) AS first
+    FROM ispyb_sync.map_laboratory AS m
+    INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+    WHERE s.laboratoryExtPk IS NOT NULL AND m.refused IS NULL
+    GROUP BY s.laboratoryExtPk
+    HAVING MIN(m.thing) < MAX(m.thing)
+) AS g ON g.laboratoryExtPk = s.laboratoryExtPk
+SET m.thing = g.first
+WHERE m.thing > g.first AND m.refused IS NULL;
+
+-- name: refuse_duplicate_key
+-- Laboratories that are joined and contradict each other: two laboratoryExtPk under one externalId, or the other way round.
+UPDATE ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN (
+    SELECT
+        m.thing,
+        CASE
+            WHEN MIN(s.externalId) < MAX(s.externalId) THEN 'laboratoryExtPk'
+            WHEN MIN(s.laboratoryExtPk) < MAX(s.laboratoryExtPk) THEN 'externalId' -- if: laboratoryExtPk | laboratoryPk
+        END AS field,
+        CONCAT('documents ', GROUP_CONCAT(DISTINCT s.document ORDER BY s.document SEPARATOR ', ')) AS held
+    FROM (
+        SELECT DISTINCT m.thing FROM ispyb_sync.map_laboratory AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.thing = several.thing
+    STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+    GROUP BY m.thing
+    HAVING field IS NOT NULL
+) AS g ON g.thing = m.thing
+SET m.refused = 'duplicate_key', m.field = g.field, m.held = g.held
+WHERE m.refused IS NULL;
+
+-- name: split_duplicates
+-- Refused together, but counted and reported as the different things they are.
+UPDATE ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN (
+    SELECT
+        m.row_id,
+        MIN(m.row_id) OVER (PARTITION BY s.externalId
+            , s.laboratoryExtPk -- if: laboratoryExtPk | laboratoryPk
+        ) AS first
+    FROM ispyb_sync.map_laboratory AS m
+    INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+    WHERE m.refused = 'duplicate_key'
+) AS g ON g.row_id = m.row_id
+SET m.thing = g.first;
+
+-- name: unite_keys
+-- The first row of a thing carries all its keys from here on.
+UPDATE ispyb_sync.stage_laboratory AS s
+STRAIGHT_JOIN (
+    SELECT
+        m.thing,
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.laboratoryExtPk)), 11) AS laboratoryExtPk, -- if: laboratoryExtPk | laboratoryPk
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11) AS externalId
+    FROM (
+        SELECT DISTINCT m.thing FROM ispyb_sync.map_laboratory AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.thing = several.thing
+    STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+    GROUP BY m.thing
+) AS u ON u.thing = s.row_id
+SET
+    s.laboratoryExtPk = NVL(s.laboratoryExtPk, u.laboratoryExtPk), -- if: laboratoryExtPk | laboratoryPk
+    s.externalId = NVL(s.externalId, u.externalId);
+
+-- name: owner_of_name
+-- A mention by name alone means the laboratory of that name with the lowest external key; where the export has
+-- none with a key, the mentions of one name are one laboratory. A missing city equals a missing city.
+UPDATE ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN (
+    SELECT DISTINCT
+        s.name,
+        s.city,
+        s.country,
+        FIRST_VALUE(m.thing) OVER (
+            PARTITION BY s.name, s.city, s.country
+            ORDER BY
+                k.externalId IS NULL,
+                k.externalId,
+                k.laboratoryExtPk IS NULL, -- if: laboratoryExtPk | laboratoryPk
+                k.laboratoryExtPk, -- if: laboratoryExtPk | laboratoryPk
+                m.thing
+        ) AS owner
+    FROM ispyb_sync.map_laboratory AS m
+    INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+    INNER JOIN ispyb_sync.stage_laboratory AS k ON k.row_id = m.thing
+    WHERE s.name IS NOT NULL AND m.refused IS NULL
+) AS g ON g.name = s.name AND g.city <=> s.city AND g.country <=> s.country
+SET m.thing = g.owner
+WHERE
+    m.thing = m.row_id
+    AND m.refused IS NULL
+    AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
+    AND s.externalId IS NULL;
+
+-- name: match_external_id
+INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id, matched_by, refused, field, value, held)
+SELECT
+    m.row_id,
+    m.thing,
+    IF(COUNT(*) = 1, MIN(t.laboratoryId), NULL),
+    'externalId',
+    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
+    'externalId',
+    HEX(s.externalId),
+    IF(COUNT(*) = 1, NULL, CONCAT('laboratoryId ', MIN(t.laboratoryId), ' to ', MAX(t.laboratoryId)))
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Laboratory AS t ON t.externalId = s.externalId
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+GROUP BY m.row_id
+ON DUPLICATE KEY UPDATE
+    target_id = VALUES(target_id),
+    matched_by = VALUES(matched_by),
+    refused = VALUES(refused),
+    field = VALUES(field),
+    value = VALUES(value),
+    held = VALUES(held);
+
+-- name: match_laboratory_ext_pk -- if: laboratoryExtPk | laboratoryPk
+INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id, matched_by, refused, field, value, held)
+SELECT
+    m.row_id,
+    m.thing,
+    IF(COUNT(*) = 1, MIN(t.laboratoryId), NULL),
+    'laboratoryExtPk',
+    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
+    'laboratoryExtPk',
+    s.laboratoryExtPk,
+    IF(COUNT(*) = 1, NULL, CONCAT('laboratoryId ', MIN(t.laboratoryId), ' to ', MAX(t.laboratoryId)))
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Laboratory AS t
+    ON t.laboratoryExtPk = s.laboratoryExtPk -- if: laboratoryExtPk
+    ON t.laboratoryPk = s.laboratoryExtPk -- if: laboratoryPk
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+GROUP BY m.row_id
+HAVING COUNT(*) > 1 OR NVL(SUM(t.externalId <> s.externalId), 0) = 0
+ON DUPLICATE KEY UPDATE
+    target_id = VALUES(target_id),
+    matched_by = VALUES(matched_by),
+    refused = VALUES(refused),
+    field = VALUES(field),
+    value = VALUES(value),
+    held = VALUES(held);
+
+-- name: find_candidates
+-- Only rows whose external keys are empty or the same may be meant: of two laboratories of one name, the one with
+-- another key is another laboratory.
+INSERT INTO ispyb_sync.candidate_laboratory (row_id, laboratoryId)
+SELECT m.row_id, t.laboratoryId
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Laboratory AS t ON t.name = s.name AND t.city <=> s.city AND t.country <=> s.country
+WHERE
+    m.thing = m.row_id
+    AND m.target_id IS NULL
+    AND m.refused IS NULL
+    AND (t.externalId IS NULL OR s.externalId IS NULL)
+    AND (t.laboratoryExtPk IS NULL OR s.laboratoryExtPk IS NULL) -- if: laboratoryExtPk
+    AND (t.laboratoryPk IS NULL OR s.laboratoryExtPk IS NULL) -- if: laboratoryPk
+ON DUPLICATE KEY UPDATE laboratoryId = VALUES(laboratoryId);
+
+-- name: match_name
+INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id, matched_by)
+SELECT c.row_id, c.row_id, MIN(c.laboratoryId), 'name'
+FROM ispyb_sync.candidate_laboratory AS c
+GROUP BY c.row_id
+ON DUPLICATE KEY UPDATE target_id = VALUES(target_id), matched_by = VALUES(matched_by);
+
+-- pass: settle
+
+-- name: prefer_own
+-- Among several of one name, one that a person who names it already has goes before the lowest id.
+INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id)
+SELECT c.row_id, c.row_id, MIN(c.laboratoryId)
+FROM ispyb_sync.stage_person AS s
+STRAIGHT_JOIN ispyb_sync.map_laboratory AS named ON named.row_id = s.laboratory_row
+STRAIGHT_JOIN ispyb_sync.candidate_laboratory AS c ON c.row_id = named.thing
+STRAIGHT_JOIN ispyb_sync.map_person AS mention ON mention.row_id = s.row_id
+STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = mention.thing
+STRAIGHT_JOIN Person AS t ON t.personId = person.target_id AND t.laboratoryId = c.laboratoryId
+GROUP BY c.row_id
+ON DUPLICATE KEY UPDATE target_id = VALUES(target_id);
+
+-- name: refuse_same_target
+-- Two things of the export that are one row of ISPyB, and disagree about its keys.
+UPDATE ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN (
+    SELECT m.target_id
+    FROM ispyb_sync.map_laboratory AS m
+    INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+    WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL
+    GROUP BY m.target_id
+    HAVING
+        COUNT(*) > 1
+        AND (MIN(s.externalId) < MAX(s.externalId)
+        OR MIN(s.name) < MAX(s.name) OR MIN(s.city) < MAX(s.city) OR MIN(s.country) < MAX(s.country)
+        OR MIN(s.laboratoryExtPk) < MAX(s.laboratoryExtPk) -- if: laboratoryExtPk | laboratoryPk
+        )
+) AS g ON g.target_id = m.target_id
+SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('laboratoryId ', m.target_id);
+
+-- name: join_target
+-- Two things of the export that turn out to be one row, and agree, are one.
+UPDATE ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.map_laboratory AS t ON t.row_id = m.thing
+STRAIGHT_JOIN (
+    SELECT m.target_id, MIN(m.row_id) AS first
+    FROM ispyb_sync.map_laboratory AS m
+    WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL
+    GROUP BY m.target_id
+    HAVING COUNT(*) > 1
+) AS g ON g.target_id = t.target_id
+SET m.thing = g.first
+WHERE t.refused IS NULL;
+
+-- name: unite
+-- The copies of a thing become one row: per column the last in file order that gives a value. The position in
+-- front of the value makes MAX() choose it.
+REPLACE INTO ispyb_sync.stage_laboratory (
+    row_id, position, document, path, clears, conflicting,
+    externalId,
+    laboratoryExtPk, -- if: laboratoryExtPk | laboratoryPk
+    name,
+    city,
+    country,
+    address,
+    organization, -- if: organization
+    url
+)
+SELECT
+    m.thing,
+    MAX(s.position),
+    MIN(s.document),
+    SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
+    NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
+    COUNT(DISTINCT BINARY s.externalId) > 1
+    OR COUNT(DISTINCT s.laboratoryExtPk) > 1 -- if: laboratoryExtPk | laboratoryPk
+    OR COUNT(DISTINCT BINARY s.name) > 1
+    OR COUNT(DISTINCT BINARY s.city) > 1
+    OR COUNT(DISTINCT BINARY s.country) > 1
+    OR COUNT(DISTINCT BINARY s.address) > 1
+    OR COUNT(DISTINCT BINARY s.organization) > 1 -- if: organization
+    OR COUNT(DISTINCT BINARY s.url) > 1,
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.laboratoryExtPk)), 11), -- if: laboratoryExtPk | laboratoryPk
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.name)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.city)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.country)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.address)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.organization)), 11), -- if: organization
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.url)), 11)
+FROM (
+    SELECT DISTINCT m.thing FROM ispyb_sync.map_laboratory AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
+) AS several
+STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.thing = several.thing
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+GROUP BY m.thing;
+
+-- name: claim_laboratory_ext_pk -- if: laboratoryExtPk | laboratoryPk
+-- Keys to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
+INSERT INTO ispyb_sync.claim_laboratory (row_id, field, holder_id, holder_row, value)
+SELECT m.row_id, 'laboratoryExtPk', h.laboratoryId, MIN(giver.row_id), s.laboratoryExtPk
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+LEFT JOIN Laboratory AS t ON t.laboratoryId = m.target_id
+STRAIGHT_JOIN Laboratory AS h
+    ON h.laboratoryExtPk = s.laboratoryExtPk -- if: laboratoryExtPk
+    ON h.laboratoryPk = s.laboratoryExtPk -- if: laboratoryPk
+LEFT JOIN (
+    ispyb_sync.map_laboratory AS giver
+    INNER JOIN ispyb_sync.stage_laboratory AS given ON given.row_id = giver.row_id
+) ON giver.target_id = h.laboratoryId AND giver.thing = giver.row_id AND giver.refused IS NULL
+    AND given.laboratoryExtPk <> h.laboratoryExtPk -- if: laboratoryExtPk
+    AND given.laboratoryExtPk <> h.laboratoryPk -- if: laboratoryPk
+WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.laboratoryId <=> m.target_id
+    AND (t.laboratoryId IS NULL OR NOT t.laboratoryExtPk <=> s.laboratoryExtPk) -- if: laboratoryExtPk
+    AND (t.laboratoryId IS NULL OR NOT t.laboratoryPk <=> s.laboratoryExtPk) -- if: laboratoryPk
+GROUP BY m.row_id, h.laboratoryId;
+
+-- name: refuse_taken
+-- A claim falls when nobody in this run gives the value up, or when the one who would falls itself; what is
+-- left are swaps and rotations, in which everyone gets what it asks for.
+UPDATE ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN (
+    WITH RECURSIVE fallen AS (
+        SELECT c.row_id FROM ispyb_sync.claim_laboratory AS c WHERE c.holder_row IS NULL
+        UNION
+        SELECT c.row_id FROM ispyb_sync.claim_laboratory AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
+    )
+    SELECT fallen.row_id FROM fallen
+) AS f ON f.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.claim_laboratory AS c ON c.row_id = m.row_id
+SET
+    m.refused = IF(m.target_id IS NULL, 'key_taken', 'key_taken'),
+    m.field = c.field,
+    m.value = c.value,
+    m.held = CONCAT('laboratoryId ', c.holder_id);
+
+-- name: share
+-- The other rows of a thing share what was found for it: children may name any of them.
+UPDATE ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.map_laboratory AS t ON t.row_id = m.thing
+SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused)
+WHERE m.thing <> m.row_id;
+
+-- pass: compare
+
+-- name: decide
+UPDATE ispyb_sync.map_laboratory AS m
+SET m.action = 'insert'
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL;
+
+-- name: compare
+-- Bytes decide, not the collation: a changed accent is a change.
+INSERT INTO ispyb_sync.map_laboratory (row_id, thing, action, changes)
+SELECT
+    m.row_id,
+    m.thing,
+    IF(m.target_id IS NULL, 'insert', 'update'),
+    CONCAT_WS(
+        ',',
+        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, JSON_OBJECT('externalId', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
+        IF(t.laboratoryExtPk <=> NVL(s.laboratoryExtPk, t.laboratoryExtPk), NULL, JSON_OBJECT('laboratoryExtPk', JSON_ARRAY(t.laboratoryExtPk, s.laboratoryExtPk))), -- if: laboratoryExtPk
+        IF(t.laboratoryPk <=> NVL(s.laboratoryExtPk, t.laboratoryPk), NULL, JSON_OBJECT('laboratoryExtPk', JSON_ARRAY(t.laboratoryPk, s.laboratoryExtPk))), -- if: laboratoryPk
+        IF(BINARY t.name <=> BINARY NVL(s.name, t.name), NULL, JSON_OBJECT('name', JSON_ARRAY(t.name, s.name))),
+        IF(BINARY t.city <=> BINARY NVL(s.city, t.city), NULL, JSON_OBJECT('city', JSON_ARRAY(t.city, s.city))),
+        IF(BINARY t.country <=> BINARY NVL(s.country, t.country), NULL, JSON_OBJECT('country', JSON_ARRAY(t.country, s.country))),
+        IF(BINARY t.address <=> BINARY NVL(s.address, IF(FIND_IN_SET('address', s.clears), NULL, t.address)), NULL, JSON_OBJECT('address', JSON_ARRAY(t.address, s.address))),
+        IF(BINARY t.organization <=> BINARY NVL(s.organization, IF(FIND_IN_SET('organization', s.clears), NULL, t.organization)), NULL, JSON_OBJECT('organization', JSON_ARRAY(t.organization, s.organization))), -- if: organization
+        IF(BINARY t.url <=> BINARY NVL(s.url, IF(FIND_IN_SET('url', s.clears), NULL, t.url)), NULL, JSON_OBJECT('url', JSON_ARRAY(t.url, s.url)))
+    ) AS changes
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+LEFT JOIN Laboratory AS t ON t.laboratoryId = m.target_id
+WHERE m.thing = m.row_id AND m.refused IS NULL AND (m.target_id IS NOT NULL OR @describe)
+HAVING changes <> ''
+ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
+
+-- pass: apply
+
+-- name: update
+UPDATE ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = m.target_id
+SET
+    t.externalId = NVL(s.externalId, t.externalId),
+    t.laboratoryExtPk = NVL(s.laboratoryExtPk, t.laboratoryExtPk), -- if: laboratoryExtPk
+    t.laboratoryPk = NVL(s.laboratoryExtPk, t.laboratoryPk), -- if: laboratoryPk
+    t.name = NVL(s.name, t.name),
+    t.city = NVL(s.city, t.city),
+    t.country = NVL(s.country, t.country),
+    t.address = NVL(s.address, IF(FIND_IN_SET('address', s.clears), NULL, t.address)),
+    t.organization = NVL(s.organization, IF(FIND_IN_SET('organization', s.clears), NULL, t.organization)), -- if: organization
+    t.url = NVL(s.url, IF(FIND_IN_SET('url', s.clears), NULL, t.url))
+WHERE m.action = 'update';
+
+-- name: insert
+INSERT INTO Laboratory (
+    externalId,
+    laboratoryExtPk, -- if: laboratoryExtPk
+    laboratoryPk, -- if: laboratoryPk
+    name,
+    city,
+    country,
+    address,
+    organization, -- if: organization
+    url
+)
+SELECT
+    s.externalId,
+    s.laboratoryExtPk, -- if: laboratoryExtPk
+    s.laboratoryExtPk, -- if: laboratoryPk
+    s.name,
+    s.city,
+    s.country,
+    s.address,
+    s.organization, -- if: organization
+    s.url
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+WHERE m.action = 'insert'
+ORDER BY m.row_id;
+
+-- pass: report
+
+-- name: unplaced
+-- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
+SELECT COUNT(*) FROM ispyb_sync.map_laboratory AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
+
+-- name: counts
+SELECT
+    COUNT(*) AS staged,
+    NVL(SUM(m.action = 'insert'), 0) AS inserted,
+    NVL(SUM(m.action = 'update'), 0) AS updated,
+    NVL(SUM(m.refused IS NOT NULL), 0) AS refused
+FROM ispyb_sync.map_laboratory AS m
+WHERE m.thing = m.row_id;
+
+-- name: conflicting_copies
+SELECT COUNT(*) FROM ispyb_sync.stage_laboratory AS s WHERE s.conflicting;
+
+-- name: several_of_one_name
+SELECT COUNT(*)
+FROM (
+    SELECT c.row_id
+    FROM ispyb_sync.candidate_laboratory AS c
+    GROUP BY c.row_id
+    HAVING COUNT(*) > 1
+) AS several;
+
+-- name: refusals
+-- Rows that Python refused are already reported, with the value that did not fit.
+SELECT
+    m.refused,
+    m.field,
+    m.value,
+    m.held,
+    s.document,
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    s.path
+FROM ispyb_sync.map_laboratory AS m
+INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
+ORDER BY m.row_id;
+
+-- name: changes
+SELECT
+    m.target_id,
+    m.action,
+    m.matched_by,
+    s.name AS row_key,
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    m.changes
+FROM ispyb_sync.map_laboratory AS m
+INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE m.action IS NOT NULL
+ORDER BY s.document, m.row_id;

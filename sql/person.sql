@@ -1,0 +1,586 @@
+-- person: people named anywhere in a document.
+--
+-- target    Person
+-- stage     stage_person, map_person, claim_person
+-- after     laboratory
+-- matches   externalId, then login, then siteId
+-- refuses   ambiguous_match, duplicate_key, key_taken, keys_disagree
+-- never     deletes a person, or writes personUUID, passwd, cache or a NULL over a key
+
+-- pass: create
+
+-- name: create_stage
+CREATE TEMPORARY TABLE ispyb_sync.stage_person (
+    row_id INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY,
+    position INT UNSIGNED NOT NULL DEFAULT 0,
+    document INT UNSIGNED NOT NULL DEFAULT 0,
+    path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
+    refused VARCHAR(24) CHARACTER SET ascii NULL,
+    clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
+    conflicting BOOLEAN NOT NULL DEFAULT FALSE,
+    laboratory_row INT UNSIGNED NULL
+) ENGINE = InnoDB
+SELECT
+    t.externalId,
+    t.login,
+    t.siteId, -- if: siteId
+    t.familyName,
+    t.givenName,
+    t.title,
+    t.emailAddress,
+    t.phoneNumber,
+    t.faxNumber
+FROM (SELECT 1) AS nothing
+LEFT JOIN Person AS t ON FALSE
+WHERE FALSE;
+
+-- name: create_map
+CREATE TEMPORARY TABLE ispyb_sync.map_person (
+    row_id INT UNSIGNED NOT NULL PRIMARY KEY,
+    thing INT UNSIGNED NOT NULL,
+    target_id INT UNSIGNED NULL,
+    matched_by VARCHAR(32) NULL,
+    action ENUM('insert', 'update') NULL,
+    refused VARCHAR(24) NULL,
+    field VARCHAR(32) NULL,
+    value TEXT NULL,
+    held TEXT NULL,
+    changes LONGTEXT NULL,
+    KEY (thing),
+    KEY (target_id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- name: create_claim
+CREATE TEMPORARY TABLE ispyb_sync.claim_person (
+    row_id INT UNSIGNED NOT NULL,
+    field VARCHAR(32) NOT NULL,
+    holder_id INT UNSIGNED NOT NULL,
+    holder_row INT UNSIGNED NULL,
+    value TEXT NULL,
+    PRIMARY KEY (row_id, field, holder_id),
+    KEY (holder_row)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- pass: match
+
+-- name: open_map
+-- Every staged row starts as a thing of its own; what Python could not stage whole is refused from the start.
+INSERT INTO ispyb_sync.map_person (row_id, thing, refused)
+SELECT s.row_id, s.row_id, s.refused
+FROM ispyb_sync.stage_person AS s;
+
+-- name: join_external_id
+-- Mentions that share a key are one person. The joins run in rounds, until a round joins nothing more.
+UPDATE ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN (
+    SELECT s.externalId, MIN(m.thing) AS first
+    FROM ispyb_sync.map_person AS m
+    INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+    WHERE s.externalId IS NOT NULL AND m.refused IS NULL
+    GROUP BY s.externalId
+    HAVING MIN(m.thing) < MAX(m.thing)
+) AS g ON g.externalId = s.externalId
+SET m.thing = g.first
+WHERE m.thing > g.first AND m.refused IS NULL;
+
+-- name: join_login
+-- {login} in one place and {login, externalId} in another are one person.
+UPDATE ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN (
+    SELECT s.login, MIN(m.thing) AS first
+    FROM ispyb_sync.map_person AS m
+    INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+    WHERE s.login IS NOT NULL AND m.refused IS NULL
+    GROUP BY s.login
+    HAVING MIN(m.thing) < MAX(m.thing)
+) AS g ON g.login = s.login
+SET m.thing = g.first
+WHERE m.thing > g.first AND m.refused IS NULL;
+
+-- name: join_site_id -- if: siteId
+-- The deprecated key counts only where the document gives it.
+UPDATE ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN (
+    SELECT s.siteId, MIN(m.thing) AS first
+    FROM ispyb_sync.map_person AS m
+    INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+    WHERE s.siteId IS NOT NULL AND m.refused IS NULL
+    GROUP BY s.siteId
+    HAVING MIN(m.thing) < MAX(m.thing)
+) AS g ON g.siteId = s.siteId
+SET m.thing = g.first
+WHERE m.thing > g.first AND m.refused IS NULL;
+
+-- name: refuse_duplicate_key
+-- Mentions that are joined and contradict each other: two logins under one externalId, or the other way round.
+UPDATE ispyb_sync.map_person AS m
+STRAIGHT_JOIN (
+    SELECT
+        m.thing,
+        CASE
+            WHEN MIN(s.externalId) < MAX(s.externalId) AND COUNT(DISTINCT s.login) = 1 THEN 'login'
+            WHEN MIN(s.externalId) < MAX(s.externalId) THEN 'externalId'
+            WHEN MIN(s.login) < MAX(s.login) THEN 'login'
+            WHEN MIN(s.siteId) < MAX(s.siteId) THEN 'siteId' -- if: siteId
+        END AS field,
+        CONCAT('documents ', GROUP_CONCAT(DISTINCT s.document ORDER BY s.document SEPARATOR ', ')) AS held
+    FROM (
+        SELECT DISTINCT m.thing FROM ispyb_sync.map_person AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_person AS m ON m.thing = several.thing
+    STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+    GROUP BY m.thing
+    HAVING field IS NOT NULL
+) AS g ON g.thing = m.thing
+SET m.refused = 'duplicate_key', m.field = g.field, m.held = g.held
+WHERE m.refused IS NULL;
+
+-- name: split_duplicates
+-- Refused together, but counted and reported as the different things they are.
+UPDATE ispyb_sync.map_person AS m
+STRAIGHT_JOIN (
+    SELECT
+        m.row_id,
+        MIN(m.row_id) OVER (PARTITION BY s.externalId, s.login
+            , s.siteId -- if: siteId
+        ) AS first
+    FROM ispyb_sync.map_person AS m
+    INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+    WHERE m.refused = 'duplicate_key'
+) AS g ON g.row_id = m.row_id
+SET m.thing = g.first;
+
+-- name: refuse_ambiguous_mention
+-- A mention by login alone cannot say which of the things that share it is meant.
+UPDATE ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN (
+    SELECT s.login
+    FROM ispyb_sync.map_person AS m
+    INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+    WHERE m.refused = 'duplicate_key'
+    GROUP BY s.login
+    HAVING MIN(s.externalId) < MAX(s.externalId)
+) AS g ON g.login <=> s.login
+SET m.refused = 'ambiguous_match', m.field = 'login'
+WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.login IS NOT NULL;
+
+-- name: unite_keys
+-- The first row of a thing carries all its keys from here on.
+UPDATE ispyb_sync.stage_person AS s
+STRAIGHT_JOIN (
+    SELECT
+        m.thing,
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11) AS externalId,
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.siteId)), 11) AS siteId, -- if: siteId
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.login)), 11) AS login
+    FROM (
+        SELECT DISTINCT m.thing FROM ispyb_sync.map_person AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_person AS m ON m.thing = several.thing
+    STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+    GROUP BY m.thing
+) AS u ON u.thing = s.row_id
+SET
+    s.externalId = NVL(s.externalId, u.externalId),
+    s.siteId = NVL(s.siteId, u.siteId), -- if: siteId
+    s.login = NVL(s.login, u.login);
+
+-- name: match_external_id
+INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by, refused, field, value, held)
+SELECT
+    m.row_id,
+    m.thing,
+    IF(COUNT(*) = 1, MIN(t.personId), NULL),
+    'externalId',
+    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
+    'externalId',
+    HEX(s.externalId),
+    IF(COUNT(*) = 1, NULL, CONCAT('personId ', MIN(t.personId), ' to ', MAX(t.personId)))
+FROM ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Person AS t ON t.externalId = s.externalId
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+GROUP BY m.row_id
+ON DUPLICATE KEY UPDATE
+    target_id = VALUES(target_id),
+    matched_by = VALUES(matched_by),
+    refused = VALUES(refused),
+    field = VALUES(field),
+    value = VALUES(value),
+    held = VALUES(held);
+
+-- name: match_login
+-- People typed in by hand have a login and no externalId yet. A login that carries a different externalId is
+-- somebody else, unless that person gives the login up in this run: claim_login decides.
+INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by, refused, field, value, held)
+SELECT
+    m.row_id,
+    m.thing,
+    IF(COUNT(*) = 1, MIN(t.personId), NULL),
+    'login',
+    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
+    'login',
+    s.login,
+    IF(COUNT(*) = 1, NULL, CONCAT('personId ', MIN(t.personId), ' to ', MAX(t.personId)))
+FROM ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Person AS t ON t.login = s.login
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+GROUP BY m.row_id
+HAVING COUNT(*) > 1 OR NVL(SUM(t.externalId <> s.externalId), 0) = 0
+ON DUPLICATE KEY UPDATE
+    target_id = VALUES(target_id),
+    matched_by = VALUES(matched_by),
+    refused = VALUES(refused),
+    field = VALUES(field),
+    value = VALUES(value),
+    held = VALUES(held);
+
+-- name: match_site_id -- if: siteId
+INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by, refused, field, value, held)
+SELECT
+    m.row_id,
+    m.thing,
+    IF(COUNT(*) = 1, MIN(t.personId), NULL),
+    'siteId',
+    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
+    'siteId',
+    s.siteId,
+    IF(COUNT(*) = 1, NULL, CONCAT('personId ', MIN(t.personId), ' to ', MAX(t.personId)))
+FROM ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Person AS t ON t.siteId = s.siteId
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+GROUP BY m.row_id
+HAVING COUNT(*) > 1 OR NVL(SUM(t.externalId <> s.externalId OR t.login <> s.login), 0) = 0
+ON DUPLICATE KEY UPDATE
+    target_id = VALUES(target_id),
+    matched_by = VALUES(matched_by),
+    refused = VALUES(refused),
+    field = VALUES(field),
+    value = VALUES(value),
+    held = VALUES(held);
+
+-- pass: settle
+
+-- name: refuse_same_target
+-- Two things of the export that are one row of ISPyB, and disagree about its keys.
+UPDATE ispyb_sync.map_person AS m
+STRAIGHT_JOIN (
+    SELECT m.target_id
+    FROM ispyb_sync.map_person AS m
+    INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+    WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL
+    GROUP BY m.target_id
+    HAVING
+        COUNT(*) > 1
+        AND (MIN(s.externalId) < MAX(s.externalId)
+        OR MIN(s.login) < MAX(s.login)
+        OR MIN(s.siteId) < MAX(s.siteId) -- if: siteId
+        )
+) AS g ON g.target_id = m.target_id
+SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('personId ', m.target_id);
+
+-- name: join_target
+-- Two things of the export that turn out to be one row, and agree, are one.
+UPDATE ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.map_person AS t ON t.row_id = m.thing
+STRAIGHT_JOIN (
+    SELECT m.target_id, MIN(m.row_id) AS first
+    FROM ispyb_sync.map_person AS m
+    WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL
+    GROUP BY m.target_id
+    HAVING COUNT(*) > 1
+) AS g ON g.target_id = t.target_id
+SET m.thing = g.first
+WHERE t.refused IS NULL;
+
+-- name: unite
+-- The copies of a thing become one row: per column the last in file order that gives a value. The position in
+-- front of the value makes MAX() choose it.
+REPLACE INTO ispyb_sync.stage_person (
+    row_id, position, document, path, clears, conflicting,
+    laboratory_row,
+    externalId,
+    login,
+    siteId, -- if: siteId
+    familyName,
+    givenName,
+    title,
+    emailAddress,
+    phoneNumber,
+    faxNumber
+)
+SELECT
+    m.thing,
+    MAX(s.position),
+    MIN(s.document),
+    SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
+    NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
+    COUNT(DISTINCT laboratory.thing) > 1
+    OR COUNT(DISTINCT BINARY s.externalId) > 1
+    OR COUNT(DISTINCT BINARY s.login) > 1
+    OR COUNT(DISTINCT s.siteId) > 1 -- if: siteId
+    OR COUNT(DISTINCT BINARY s.familyName) > 1
+    OR COUNT(DISTINCT BINARY s.givenName) > 1
+    OR COUNT(DISTINCT BINARY s.title) > 1
+    OR COUNT(DISTINCT BINARY s.emailAddress) > 1
+    OR COUNT(DISTINCT BINARY s.phoneNumber) > 1
+    OR COUNT(DISTINCT BINARY s.faxNumber) > 1,
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), laboratory.thing)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.login)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.siteId)), 11), -- if: siteId
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.familyName)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.givenName)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.title)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.emailAddress)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.phoneNumber)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.faxNumber)), 11)
+FROM (
+    SELECT DISTINCT m.thing FROM ispyb_sync.map_person AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
+) AS several
+STRAIGHT_JOIN ispyb_sync.map_person AS m ON m.thing = several.thing
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
+GROUP BY m.thing;
+
+-- name: claim_login
+-- Logins to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
+INSERT INTO ispyb_sync.claim_person (row_id, field, holder_id, holder_row, value)
+SELECT m.row_id, 'login', h.personId, MIN(giver.row_id), s.login
+FROM ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+LEFT JOIN Person AS t ON t.personId = m.target_id
+STRAIGHT_JOIN Person AS h ON h.login = s.login
+LEFT JOIN (
+    ispyb_sync.map_person AS giver
+    INNER JOIN ispyb_sync.stage_person AS given ON given.row_id = giver.row_id
+) ON giver.target_id = h.personId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.login <> h.login
+WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.personId <=> m.target_id AND (t.personId IS NULL OR NOT t.login <=> s.login)
+GROUP BY m.row_id, h.personId;
+
+-- name: claim_site_id -- if: siteId
+INSERT INTO ispyb_sync.claim_person (row_id, field, holder_id, holder_row, value)
+SELECT m.row_id, 'siteId', h.personId, MIN(giver.row_id), s.siteId
+FROM ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+LEFT JOIN Person AS t ON t.personId = m.target_id
+STRAIGHT_JOIN Person AS h ON h.siteId = s.siteId
+LEFT JOIN (
+    ispyb_sync.map_person AS giver
+    INNER JOIN ispyb_sync.stage_person AS given ON given.row_id = giver.row_id
+) ON giver.target_id = h.personId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.siteId <> h.siteId
+WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.personId <=> m.target_id AND (t.personId IS NULL OR NOT t.siteId <=> s.siteId)
+GROUP BY m.row_id, h.personId;
+
+-- name: refuse_taken
+-- A claim falls when nobody in this run gives the value up, or when the one who would falls itself; what is
+-- left are swaps and rotations, in which everyone gets what it asks for.
+UPDATE ispyb_sync.map_person AS m
+STRAIGHT_JOIN (
+    WITH RECURSIVE fallen AS (
+        SELECT c.row_id FROM ispyb_sync.claim_person AS c WHERE c.holder_row IS NULL
+        UNION
+        SELECT c.row_id FROM ispyb_sync.claim_person AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
+    )
+    SELECT fallen.row_id FROM fallen
+) AS f ON f.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.claim_person AS c ON c.row_id = m.row_id
+SET
+    m.refused = IF(m.target_id IS NULL, 'keys_disagree', 'key_taken'),
+    m.field = c.field,
+    m.value = c.value,
+    m.held = CONCAT('personId ', c.holder_id);
+
+-- name: share
+-- The other rows of a thing share what was found for it: children may name any of them.
+UPDATE ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.map_person AS t ON t.row_id = m.thing
+SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused)
+WHERE m.thing <> m.row_id;
+
+-- pass: compare
+
+-- name: decide
+UPDATE ispyb_sync.map_person AS m
+SET m.action = 'insert'
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL;
+
+-- name: compare
+-- Bytes decide, not the collation: a changed accent is a change. A laboratory that is new has no id yet.
+-- Of several laboratories of one name, a person keeps the one it has.
+INSERT INTO ispyb_sync.map_person (row_id, thing, action, changes)
+SELECT
+    m.row_id,
+    m.thing,
+    IF(m.target_id IS NULL, 'insert', 'update'),
+    CONCAT_WS(
+        ',',
+        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, JSON_OBJECT('externalId', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
+        IF(BINARY t.login <=> BINARY NVL(s.login, t.login), NULL, JSON_OBJECT('login', JSON_ARRAY(t.login, s.login))),
+        IF(t.siteId <=> NVL(s.siteId, t.siteId), NULL, JSON_OBJECT('siteId', JSON_ARRAY(t.siteId, s.siteId))), -- if: siteId
+        IF(BINARY t.familyName <=> BINARY NVL(s.familyName, IF(FIND_IN_SET('familyName', s.clears), NULL, t.familyName)), NULL, JSON_OBJECT('familyName', JSON_ARRAY(t.familyName, s.familyName))),
+        IF(BINARY t.givenName <=> BINARY NVL(s.givenName, IF(FIND_IN_SET('givenName', s.clears), NULL, t.givenName)), NULL, JSON_OBJECT('givenName', JSON_ARRAY(t.givenName, s.givenName))),
+        IF(BINARY t.title <=> BINARY NVL(s.title, IF(FIND_IN_SET('title', s.clears), NULL, t.title)), NULL, JSON_OBJECT('title', JSON_ARRAY(t.title, s.title))),
+        IF(BINARY t.emailAddress <=> BINARY NVL(s.emailAddress, IF(FIND_IN_SET('emailAddress', s.clears), NULL, t.emailAddress)), NULL, JSON_OBJECT('emailAddress', JSON_ARRAY(t.emailAddress, s.emailAddress))),
+        IF(BINARY t.phoneNumber <=> BINARY NVL(s.phoneNumber, IF(FIND_IN_SET('phoneNumber', s.clears), NULL, t.phoneNumber)), NULL, JSON_OBJECT('phoneNumber', JSON_ARRAY(t.phoneNumber, s.phoneNumber))),
+        IF(BINARY t.faxNumber <=> BINARY NVL(s.faxNumber, IF(FIND_IN_SET('faxNumber', s.clears), NULL, t.faxNumber)), NULL, JSON_OBJECT('faxNumber', JSON_ARRAY(t.faxNumber, s.faxNumber))),
+        IF(
+            t.laboratoryId <=> CASE
+                WHEN own.laboratoryId IS NOT NULL OR laboratory.refused IS NOT NULL THEN t.laboratoryId
+                WHEN laboratory.row_id IS NOT NULL THEN NVL(laboratory.target_id, 0)
+                WHEN FIND_IN_SET('laboratory', s.clears) THEN NULL
+                ELSE t.laboratoryId
+            END,
+            NULL,
+            JSON_OBJECT('laboratoryId', IF(
+                laboratory.row_id IS NOT NULL AND laboratory.target_id IS NULL,
+                JSON_ARRAY(t.laboratoryId, 'new'),
+                JSON_ARRAY(t.laboratoryId, laboratory.target_id)
+            ))
+        )
+    ) AS changes
+FROM ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+LEFT JOIN Person AS t ON t.personId = m.target_id
+LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
+LEFT JOIN ispyb_sync.candidate_laboratory AS own
+    ON own.row_id = laboratory.thing AND own.laboratoryId = t.laboratoryId
+WHERE m.thing = m.row_id AND m.refused IS NULL AND (m.target_id IS NOT NULL OR @describe)
+HAVING changes <> ''
+ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
+
+-- pass: apply
+
+-- name: release_login
+-- Where logins are unique, a swap needs a moment in which the old holder has none.
+UPDATE ispyb_sync.claim_person AS c
+STRAIGHT_JOIN ispyb_sync.map_person AS m ON m.row_id = c.row_id
+STRAIGHT_JOIN Person AS t ON t.personId = c.holder_id
+SET t.login = NULL
+WHERE c.field = 'login' AND m.refused IS NULL;
+
+-- name: update
+UPDATE ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Person AS t ON t.personId = m.target_id
+LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
+LEFT JOIN ispyb_sync.candidate_laboratory AS own
+    ON own.row_id = laboratory.thing AND own.laboratoryId = t.laboratoryId
+SET
+    t.laboratoryId = CASE
+        WHEN own.laboratoryId IS NOT NULL OR laboratory.refused IS NOT NULL THEN t.laboratoryId
+        WHEN laboratory.row_id IS NOT NULL THEN laboratory.target_id
+        WHEN FIND_IN_SET('laboratory', s.clears) THEN NULL
+        ELSE t.laboratoryId
+    END,
+    t.externalId = NVL(s.externalId, t.externalId),
+    t.login = NVL(s.login, t.login),
+    t.siteId = NVL(s.siteId, t.siteId), -- if: siteId
+    t.familyName = NVL(s.familyName, IF(FIND_IN_SET('familyName', s.clears), NULL, t.familyName)),
+    t.givenName = NVL(s.givenName, IF(FIND_IN_SET('givenName', s.clears), NULL, t.givenName)),
+    t.title = NVL(s.title, IF(FIND_IN_SET('title', s.clears), NULL, t.title)),
+    t.emailAddress = NVL(s.emailAddress, IF(FIND_IN_SET('emailAddress', s.clears), NULL, t.emailAddress)),
+    t.phoneNumber = NVL(s.phoneNumber, IF(FIND_IN_SET('phoneNumber', s.clears), NULL, t.phoneNumber)),
+    t.faxNumber = NVL(s.faxNumber, IF(FIND_IN_SET('faxNumber', s.clears), NULL, t.faxNumber))
+WHERE m.action = 'update';
+
+-- name: insert
+INSERT INTO Person (
+    laboratoryId,
+    externalId,
+    login,
+    siteId, -- if: siteId
+    familyName,
+    givenName,
+    title,
+    emailAddress,
+    phoneNumber,
+    faxNumber
+)
+SELECT
+    laboratory.target_id,
+    s.externalId,
+    s.login,
+    s.siteId, -- if: siteId
+    s.familyName,
+    s.givenName,
+    s.title,
+    s.emailAddress,
+    s.phoneNumber,
+    s.faxNumber
+FROM ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
+WHERE m.action = 'insert'
+ORDER BY m.row_id;
+
+-- pass: report
+
+-- name: unplaced
+-- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
+SELECT COUNT(*) FROM ispyb_sync.map_person AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
+
+-- name: counts
+SELECT
+    COUNT(*) AS staged,
+    NVL(SUM(m.action = 'insert'), 0) AS inserted,
+    NVL(SUM(m.action = 'update'), 0) AS updated,
+    NVL(SUM(m.refused IS NOT NULL), 0) AS refused
+FROM ispyb_sync.map_person AS m
+WHERE m.thing = m.row_id;
+
+-- name: conflicting_copies
+SELECT COUNT(*) FROM ispyb_sync.stage_person AS s WHERE s.conflicting;
+
+-- name: refusals
+-- Rows that Python refused are already reported, with the value that did not fit.
+SELECT
+    m.refused,
+    m.field,
+    m.value,
+    m.held,
+    s.document,
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    s.path
+FROM ispyb_sync.map_person AS m
+INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
+ORDER BY m.row_id;
+
+-- name: field_refusals
+-- The person is written; only the laboratory, refused itself, is left as it was.
+SELECT
+    'parent_refused' AS refused,
+    'laboratory' AS field,
+    NULL AS value,
+    NULL AS held,
+    s.document,
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    CONCAT(s.path, '.laboratory') AS path
+FROM ispyb_sync.map_person AS m
+INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+INNER JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
+WHERE m.thing = m.row_id AND m.refused IS NULL AND laboratory.refused IS NOT NULL
+ORDER BY m.row_id;
+
+-- name: changes
+SELECT
+    m.target_id,
+    m.action,
+    m.matched_by,
+    COALESCE(s.login, HEX(s.externalId)) AS row_key,
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    m.changes
+FROM ispyb_sync.map_person AS m
+INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE m.action IS NOT NULL
+ORDER BY s.document, m.row_id;

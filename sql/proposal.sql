@@ -1,0 +1,503 @@
+-- proposal: one per document.
+--
+-- target    Proposal
+-- stage     stage_proposal, map_proposal, claim_proposal
+-- after     person
+-- matches   externalId, then proposalCode + proposalNumber
+-- refuses   ambiguous_match, duplicate_key, key_taken, keys_disagree, no_proposer
+-- never     deletes a proposal, or writes a NULL over its key or its proposer
+
+-- pass: create
+
+-- name: create_stage
+CREATE TEMPORARY TABLE ispyb_sync.stage_proposal (
+    row_id INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY,
+    position INT UNSIGNED NOT NULL DEFAULT 0,
+    document INT UNSIGNED NOT NULL DEFAULT 0,
+    path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
+    refused VARCHAR(24) CHARACTER SET ascii NULL,
+    clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
+    conflicting BOOLEAN NOT NULL DEFAULT FALSE,
+    person_row INT UNSIGNED NULL
+) ENGINE = InnoDB
+SELECT
+    t.externalId,
+    t.proposalCode,
+    t.proposalNumber,
+    t.title,
+    t.state, -- if: state
+    t.proposalType
+FROM (SELECT 1) AS nothing
+LEFT JOIN Proposal AS t ON FALSE
+WHERE FALSE;
+
+-- name: create_map
+CREATE TEMPORARY TABLE ispyb_sync.map_proposal (
+    row_id INT UNSIGNED NOT NULL PRIMARY KEY,
+    thing INT UNSIGNED NOT NULL,
+    target_id INT UNSIGNED NULL,
+    matched_by VARCHAR(32) NULL,
+    action ENUM('insert', 'update') NULL,
+    refused VARCHAR(24) NULL,
+    field VARCHAR(32) NULL,
+    value TEXT NULL,
+    held TEXT NULL,
+    changes LONGTEXT NULL,
+    KEY (thing),
+    KEY (target_id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- name: create_claim
+CREATE TEMPORARY TABLE ispyb_sync.claim_proposal (
+    row_id INT UNSIGNED NOT NULL,
+    field VARCHAR(32) NOT NULL,
+    holder_id INT UNSIGNED NOT NULL,
+    holder_row INT UNSIGNED NULL,
+    value TEXT NULL,
+    PRIMARY KEY (row_id, field, holder_id),
+    KEY (holder_row)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- pass: match
+
+-- name: open_map
+-- Every staged row starts as a thing of its own; what Python could not stage whole is refused from the start.
+INSERT INTO ispyb_sync.map_proposal (row_id, thing, refused)
+SELECT s.row_id, s.row_id, s.refused
+FROM ispyb_sync.stage_proposal AS s;
+
+-- name: join_external_id
+-- Documents that share a key are one proposal. The joins run in rounds, until a round joins nothing more.
+UPDATE ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN (
+    SELECT s.externalId, MIN(m.thing) AS first
+    FROM ispyb_sync.map_proposal AS m
+    INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+    WHERE s.externalId IS NOT NULL AND m.refused IS NULL
+    GROUP BY s.externalId
+    HAVING MIN(m.thing) < MAX(m.thing)
+) AS g ON g.externalId = s.externalId
+SET m.thing = g.first
+WHERE m.thing > g.first AND m.refused IS NULL;
+
+-- name: join_code_number
+-- Elettra has no proposalCode: a missing code equals a missing code.
+UPDATE ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN (
+    SELECT s.proposalCode, s.proposalNumber, MIN(m.thing) AS first
+    FROM ispyb_sync.map_proposal AS m
+    INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+    WHERE s.proposalNumber IS NOT NULL AND m.refused IS NULL
+    GROUP BY s.proposalCode, s.proposalNumber
+    HAVING MIN(m.thing) < MAX(m.thing)
+) AS g ON g.proposalCode <=> s.proposalCode AND g.proposalNumber = s.proposalNumber
+SET m.thing = g.first
+WHERE m.thing > g.first AND m.refused IS NULL;
+
+-- name: refuse_duplicate_key
+-- Documents that are joined and contradict each other: two numbers under one externalId, or the other way round.
+UPDATE ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN (
+    SELECT
+        m.thing,
+        CASE
+            WHEN MIN(s.externalId) < MAX(s.externalId) THEN 'proposalNumber'
+            WHEN COUNT(DISTINCT s.proposalNumber) > 1 OR COUNT(DISTINCT IF(s.proposalNumber IS NULL, NULL, NVL(s.proposalCode, ''))) > 1 THEN 'externalId'
+        END AS field,
+        CONCAT('documents ', GROUP_CONCAT(DISTINCT s.document ORDER BY s.document SEPARATOR ', ')) AS held
+    FROM (
+        SELECT DISTINCT m.thing FROM ispyb_sync.map_proposal AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_proposal AS m ON m.thing = several.thing
+    STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+    GROUP BY m.thing
+    HAVING field IS NOT NULL
+) AS g ON g.thing = m.thing
+SET m.refused = 'duplicate_key', m.field = g.field, m.held = g.held
+WHERE m.refused IS NULL;
+
+-- name: split_duplicates
+-- Refused together, but counted and reported as the different things they are.
+UPDATE ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN (
+    SELECT
+        m.row_id,
+        MIN(m.row_id) OVER (PARTITION BY s.externalId, s.proposalCode, s.proposalNumber) AS first
+    FROM ispyb_sync.map_proposal AS m
+    INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+    WHERE m.refused = 'duplicate_key'
+) AS g ON g.row_id = m.row_id
+SET m.thing = g.first;
+
+-- name: refuse_ambiguous_mention
+-- A mention by proposalNumber alone cannot say which of the things that share it is meant.
+UPDATE ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN (
+    SELECT s.proposalCode, s.proposalNumber
+    FROM ispyb_sync.map_proposal AS m
+    INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+    WHERE m.refused = 'duplicate_key'
+    GROUP BY s.proposalCode, s.proposalNumber
+    HAVING MIN(s.externalId) < MAX(s.externalId)
+) AS g ON g.proposalCode <=> s.proposalCode AND g.proposalNumber <=> s.proposalNumber
+SET m.refused = 'ambiguous_match', m.field = 'proposalNumber'
+WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.proposalNumber IS NOT NULL;
+
+-- name: unite_keys
+-- The first row of a thing carries all its keys from here on.
+UPDATE ispyb_sync.stage_proposal AS s
+STRAIGHT_JOIN (
+    SELECT
+        m.thing,
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11) AS externalId,
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.proposalCode)), 11) AS proposalCode,
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.proposalNumber)), 11) AS proposalNumber
+    FROM (
+        SELECT DISTINCT m.thing FROM ispyb_sync.map_proposal AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_proposal AS m ON m.thing = several.thing
+    STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+    GROUP BY m.thing
+) AS u ON u.thing = s.row_id
+SET
+    s.externalId = NVL(s.externalId, u.externalId),
+    s.proposalCode = NVL(s.proposalCode, u.proposalCode),
+    s.proposalNumber = NVL(s.proposalNumber, u.proposalNumber);
+
+-- name: match_external_id
+INSERT INTO ispyb_sync.map_proposal (row_id, thing, target_id, matched_by, refused, field, value, held)
+SELECT
+    m.row_id,
+    m.thing,
+    IF(COUNT(*) = 1, MIN(t.proposalId), NULL),
+    'externalId',
+    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
+    'externalId',
+    HEX(s.externalId),
+    IF(COUNT(*) = 1, NULL, CONCAT('proposalId ', MIN(t.proposalId), ' to ', MAX(t.proposalId)))
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Proposal AS t ON t.externalId = s.externalId
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+GROUP BY m.row_id
+ON DUPLICATE KEY UPDATE
+    target_id = VALUES(target_id),
+    matched_by = VALUES(matched_by),
+    refused = VALUES(refused),
+    field = VALUES(field),
+    value = VALUES(value),
+    held = VALUES(held);
+
+-- name: match_code_number
+-- A number that carries a different externalId is another proposal, unless it gives the number up in this run.
+INSERT INTO ispyb_sync.map_proposal (row_id, thing, target_id, matched_by, refused, field, value, held)
+SELECT
+    m.row_id,
+    m.thing,
+    IF(COUNT(*) = 1, MIN(t.proposalId), NULL),
+    'proposalNumber',
+    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
+    'proposalNumber',
+    CONCAT_WS('-', s.proposalCode, s.proposalNumber),
+    IF(COUNT(*) = 1, NULL, CONCAT('proposalId ', MIN(t.proposalId), ' to ', MAX(t.proposalId)))
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Proposal AS t ON t.proposalCode <=> s.proposalCode AND t.proposalNumber = s.proposalNumber
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+GROUP BY m.row_id
+HAVING COUNT(*) > 1 OR NVL(SUM(t.externalId <> s.externalId), 0) = 0
+ON DUPLICATE KEY UPDATE
+    target_id = VALUES(target_id),
+    matched_by = VALUES(matched_by),
+    refused = VALUES(refused),
+    field = VALUES(field),
+    value = VALUES(value),
+    held = VALUES(held);
+
+-- pass: settle
+
+-- name: refuse_same_target
+-- Two things of the export that are one row of ISPyB, and disagree about its keys.
+UPDATE ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN (
+    SELECT m.target_id
+    FROM ispyb_sync.map_proposal AS m
+    INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+    WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL
+    GROUP BY m.target_id
+    HAVING
+        COUNT(*) > 1
+        AND (MIN(s.externalId) < MAX(s.externalId)
+        OR MIN(s.proposalNumber) < MAX(s.proposalNumber)
+        OR COUNT(DISTINCT IF(s.proposalNumber IS NULL, NULL, NVL(s.proposalCode, ''))) > 1)
+) AS g ON g.target_id = m.target_id
+SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('proposalId ', m.target_id);
+
+-- name: join_target
+-- Two things of the export that turn out to be one row, and agree, are one.
+UPDATE ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.map_proposal AS t ON t.row_id = m.thing
+STRAIGHT_JOIN (
+    SELECT m.target_id, MIN(m.row_id) AS first
+    FROM ispyb_sync.map_proposal AS m
+    WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL
+    GROUP BY m.target_id
+    HAVING COUNT(*) > 1
+) AS g ON g.target_id = t.target_id
+SET m.thing = g.first
+WHERE t.refused IS NULL;
+
+-- name: unite
+-- The copies of a thing become one row: per column the last in file order that gives a value. The position in
+-- front of the value makes MAX() choose it.
+REPLACE INTO ispyb_sync.stage_proposal (
+    row_id, position, document, path, clears, conflicting,
+    person_row,
+    externalId,
+    proposalCode,
+    proposalNumber,
+    title,
+    state, -- if: state
+    proposalType
+)
+SELECT
+    m.thing,
+    MAX(s.position),
+    MIN(s.document),
+    SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
+    NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
+    COUNT(DISTINCT person.thing) > 1
+    OR COUNT(DISTINCT BINARY s.externalId) > 1
+    OR COUNT(DISTINCT BINARY s.proposalCode) > 1
+    OR COUNT(DISTINCT BINARY s.proposalNumber) > 1
+    OR COUNT(DISTINCT BINARY s.title) > 1
+    OR COUNT(DISTINCT BINARY s.state) > 1 -- if: state
+    OR COUNT(DISTINCT BINARY s.proposalType) > 1,
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), person.thing)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.proposalCode)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.proposalNumber)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.title)), 11),
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.state)), 11), -- if: state
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.proposalType)), 11)
+FROM (
+    SELECT DISTINCT m.thing FROM ispyb_sync.map_proposal AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
+) AS several
+STRAIGHT_JOIN ispyb_sync.map_proposal AS m ON m.thing = several.thing
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
+GROUP BY m.thing;
+
+-- name: claim_code_number
+-- Numbers to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
+INSERT INTO ispyb_sync.claim_proposal (row_id, field, holder_id, holder_row, value)
+SELECT m.row_id, 'proposalNumber', h.proposalId, MIN(giver.row_id), CONCAT_WS('-', NVL(s.proposalCode, t.proposalCode), NVL(s.proposalNumber, t.proposalNumber))
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+LEFT JOIN Proposal AS t ON t.proposalId = m.target_id
+STRAIGHT_JOIN Proposal AS h
+    ON h.proposalCode <=> NVL(s.proposalCode, t.proposalCode)
+    AND h.proposalNumber = NVL(s.proposalNumber, t.proposalNumber)
+LEFT JOIN (
+    ispyb_sync.map_proposal AS giver
+    INNER JOIN ispyb_sync.stage_proposal AS given ON given.row_id = giver.row_id
+) ON giver.target_id = h.proposalId AND giver.thing = giver.row_id AND giver.refused IS NULL AND (given.proposalCode <> h.proposalCode OR given.proposalNumber <> h.proposalNumber)
+WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.proposalId <=> m.target_id AND (t.proposalId IS NULL OR s.proposalCode <> t.proposalCode OR s.proposalNumber <> t.proposalNumber OR t.proposalCode IS NULL AND s.proposalCode IS NOT NULL OR t.proposalNumber IS NULL)
+GROUP BY m.row_id, h.proposalId;
+
+-- name: refuse_taken
+-- A claim falls when nobody in this run gives the value up, or when the one who would falls itself; what is
+-- left are swaps and rotations, in which everyone gets what it asks for.
+UPDATE ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN (
+    WITH RECURSIVE fallen AS (
+        SELECT c.row_id FROM ispyb_sync.claim_proposal AS c WHERE c.holder_row IS NULL
+        UNION
+        SELECT c.row_id FROM ispyb_sync.claim_proposal AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
+    )
+    SELECT fallen.row_id FROM fallen
+) AS f ON f.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.claim_proposal AS c ON c.row_id = m.row_id
+SET
+    m.refused = IF(m.target_id IS NULL, 'keys_disagree', 'key_taken'),
+    m.field = c.field,
+    m.value = c.value,
+    m.held = CONCAT('proposalId ', c.holder_id);
+
+-- name: choose_proposer
+-- A new proposal needs a proposer: when the first of its list was refused, the first who was not.
+UPDATE ispyb_sync.stage_proposal AS s
+STRAIGHT_JOIN (
+    SELECT whole.row_id, MIN(l.row_id) AS first
+    FROM ispyb_sync.stage_proposal_has_person AS l
+    STRAIGHT_JOIN ispyb_sync.map_proposal AS part ON part.row_id = l.document
+    STRAIGHT_JOIN ispyb_sync.map_proposal AS whole ON whole.row_id = part.thing
+    STRAIGHT_JOIN ispyb_sync.stage_proposal AS united ON united.row_id = whole.row_id
+    STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = l.person_row
+    LEFT JOIN ispyb_sync.map_person AS proposer ON proposer.row_id = united.person_row
+    WHERE
+        whole.target_id IS NULL
+        AND person.refused IS NULL
+        AND (proposer.row_id IS NULL OR proposer.refused IS NOT NULL)
+    GROUP BY whole.row_id
+) AS g ON g.row_id = s.row_id
+STRAIGHT_JOIN ispyb_sync.stage_proposal_has_person AS l ON l.row_id = g.first
+SET s.person_row = l.person_row;
+
+-- name: refuse_no_proposer
+UPDATE ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
+SET m.refused = 'no_proposer', m.field = 'persons'
+WHERE
+    m.thing = m.row_id
+    AND m.target_id IS NULL
+    AND m.refused IS NULL
+    AND (person.row_id IS NULL OR person.refused IS NOT NULL);
+
+-- name: share
+-- The other rows of a thing share what was found for it: children may name any of them.
+UPDATE ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.map_proposal AS t ON t.row_id = m.thing
+SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused)
+WHERE m.thing <> m.row_id;
+
+-- pass: compare
+
+-- name: decide
+UPDATE ispyb_sync.map_proposal AS m
+SET m.action = 'insert'
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL;
+
+-- name: compare
+-- The first person of the list is the proposer; one who was refused leaves the proposer as it is.
+INSERT INTO ispyb_sync.map_proposal (row_id, thing, action, changes)
+SELECT
+    m.row_id,
+    m.thing,
+    IF(m.target_id IS NULL, 'insert', 'update'),
+    CONCAT_WS(
+        ',',
+        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, JSON_OBJECT('externalId', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
+        IF(BINARY t.proposalCode <=> BINARY NVL(s.proposalCode, t.proposalCode), NULL, JSON_OBJECT('proposalCode', JSON_ARRAY(t.proposalCode, s.proposalCode))),
+        IF(BINARY t.proposalNumber <=> BINARY NVL(s.proposalNumber, t.proposalNumber), NULL, JSON_OBJECT('proposalNumber', JSON_ARRAY(t.proposalNumber, s.proposalNumber))),
+        IF(BINARY t.title <=> BINARY NVL(s.title, IF(FIND_IN_SET('title', s.clears), NULL, t.title)), NULL, JSON_OBJECT('title', JSON_ARRAY(t.title, s.title))),
+        IF(BINARY t.state <=> BINARY NVL(s.state, IF(FIND_IN_SET('state', s.clears), NULL, t.state)), NULL, JSON_OBJECT('state', JSON_ARRAY(t.state, s.state))), -- if: state
+        IF(BINARY t.proposalType <=> BINARY NVL(s.proposalType, IF(FIND_IN_SET('proposalType', s.clears), NULL, t.proposalType)), NULL, JSON_OBJECT('proposalType', JSON_ARRAY(t.proposalType, s.proposalType))),
+        IF(
+            person.row_id IS NULL OR person.refused IS NOT NULL OR t.personId <=> NVL(person.target_id, 0),
+            NULL,
+            JSON_OBJECT('personId', IF(
+                person.target_id IS NULL,
+                JSON_ARRAY(t.personId, 'new'),
+                JSON_ARRAY(t.personId, person.target_id)
+            ))
+        )
+    ) AS changes
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+LEFT JOIN Proposal AS t ON t.proposalId = m.target_id
+LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
+WHERE m.thing = m.row_id AND m.refused IS NULL AND (m.target_id IS NOT NULL OR @describe)
+HAVING changes <> ''
+ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
+
+-- pass: apply
+
+-- name: release_code_number
+-- Where numbers are unique, a swap needs a moment in which the old holder has none.
+UPDATE ispyb_sync.claim_proposal AS c
+STRAIGHT_JOIN ispyb_sync.map_proposal AS m ON m.row_id = c.row_id
+STRAIGHT_JOIN Proposal AS t ON t.proposalId = c.holder_id
+SET t.proposalNumber = NULL
+WHERE m.refused IS NULL;
+
+-- name: update
+UPDATE ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Proposal AS t ON t.proposalId = m.target_id
+LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
+SET
+    t.personId = IF(person.refused IS NULL, NVL(person.target_id, t.personId), t.personId),
+    t.externalId = NVL(s.externalId, t.externalId),
+    t.proposalCode = NVL(s.proposalCode, t.proposalCode),
+    t.proposalNumber = NVL(s.proposalNumber, t.proposalNumber),
+    t.title = NVL(s.title, IF(FIND_IN_SET('title', s.clears), NULL, t.title)),
+    t.state = NVL(s.state, IF(FIND_IN_SET('state', s.clears), NULL, t.state)), -- if: state
+    t.proposalType = NVL(s.proposalType, IF(FIND_IN_SET('proposalType', s.clears), NULL, t.proposalType))
+WHERE m.action = 'update';
+
+-- name: insert
+INSERT INTO Proposal (
+    personId,
+    externalId,
+    proposalCode,
+    proposalNumber,
+    title,
+    state, -- if: state
+    proposalType
+)
+SELECT
+    person.target_id,
+    s.externalId,
+    s.proposalCode,
+    s.proposalNumber,
+    s.title,
+    NVL(s.state, DEFAULT(s.state)), -- if: state
+    s.proposalType
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
+WHERE m.action = 'insert'
+ORDER BY m.row_id;
+
+-- pass: report
+
+-- name: unplaced
+-- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
+SELECT COUNT(*) FROM ispyb_sync.map_proposal AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
+
+-- name: counts
+SELECT
+    COUNT(*) AS staged,
+    NVL(SUM(m.action = 'insert'), 0) AS inserted,
+    NVL(SUM(m.action = 'update'), 0) AS updated,
+    NVL(SUM(m.refused IS NOT NULL), 0) AS refused
+FROM ispyb_sync.map_proposal AS m
+WHERE m.thing = m.row_id;
+
+-- name: conflicting_copies
+SELECT COUNT(*) FROM ispyb_sync.stage_proposal AS s WHERE s.conflicting;
+
+-- name: refusals
+-- Rows that Python refused are already reported, with the value that did not fit.
+SELECT
+    m.refused,
+    m.field,
+    m.value,
+    m.held,
+    s.document,
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    s.path
+FROM ispyb_sync.map_proposal AS m
+INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
+ORDER BY m.row_id;
+
+-- name: changes
+SELECT
+    m.target_id,
+    m.action,
+    m.matched_by,
+    CONCAT_WS('-', s.proposalCode, s.proposalNumber) AS row_key,
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    m.changes
+FROM ispyb_sync.map_proposal AS m
+INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE m.action IS NOT NULL
+ORDER BY s.document, m.row_id;

@@ -1,0 +1,22 @@
+"""ispyb-sync: keeps an ISPyB database in step with a facility's User Portal.
+
+    report = sync.plan("export.ndjson", database="mysql+pymysql://sync@host/ispyb")
+    report = sync.apply(document, database=connection)
+
+The map of the package, in the order of the road:
+
+    pipeline     the whole road; read this first
+    read         export -> documents, streaming
+    documents    the document schema, one class per entity; validate checks against it
+    stage, load  documents -> rows that fit the live columns -> staging tables
+    reconcile    runs the passes of sql/*.sql: match, settle, compare, apply
+    report       what a run did; render prints it
+    entities     the registry; target, what the live database is; sqlfiles, how its SQL is found
+    database, settings, errors, refusals     what all of them stand on
+    migrate, check, server, demo, cli        the other commands
+"""
+
+from sync.api import apply, plan
+from sync.report import Report
+
+__all__ = ["Report", "apply", "plan"]

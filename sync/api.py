@@ -1,0 +1,55 @@
+"""The Python API: `plan` and `apply`."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sync import pipeline
+from sync.database import Database
+from sync.read import Export
+from sync.report import Report
+from sync.settings import load_settings
+
+
+def plan(
+    export: Export, *, database: Database | None = None, proposals: Iterable[str] = (), **settings: Any
+) -> Report:
+    """What `apply` would do with this export; writes nothing to ISPyB.
+
+    export      a path, "-", an open file, a dict (one document) or an iterable of dicts
+    database    a SQLAlchemy URL, an Engine, or a Connection in the caller's transaction; default: the setting
+    proposals   only these documents, as CODE-NUMBER
+    settings    as in `sync.settings`, over environment and file
+
+    Raises UsageError, DatabaseError or LimitError (`sync.errors`).
+    """
+    return _run(export, database, proposals, settings, write=False)
+
+
+def apply(
+    export: Export, *, database: Database | None = None, proposals: Iterable[str] = (), **settings: Any
+) -> Report:
+    """Reconciles ISPyB with this export, in one transaction; arguments and errors are those of `plan`.
+
+    A Connection is left in its transaction: the caller commits or rolls back, and what was written goes with it.
+    """
+    return _run(export, database, proposals, settings, write=True)
+
+
+def _run(
+    export: Export,
+    database: Database | None,
+    proposals: Iterable[str],
+    overrides: dict[str, Any],
+    *,
+    write: bool,
+) -> Report:
+    settings = load_settings(**overrides)
+    return pipeline.run(
+        pipeline.Job(
+            export=export,
+            database=database if database is not None else settings.database_url(),
+            settings=settings,
+            write=write,
+            proposals=frozenset(proposals),
+        )
+    )

@@ -1,0 +1,328 @@
+"""The command line: parses, calls, prints, and chooses the exit code.
+
+Reports go to standard output, progress and errors to standard error; with `--json` there is one JSON object on
+standard output and nothing else.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from sync import check as checks
+from sync import demo as demonstration
+from sync import documents, migrate, pipeline
+from sync.errors import SyncError
+from sync.read import Reader
+from sync.render import render
+from sync.report import Report
+from sync.settings import Settings, load_settings
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 done, but part of the export was refused; 2 wrong usage, settings or an unreadable "
+    "export; 3 database unreachable, locked or failing; 4 a safety limit stopped the run. "
+    "With 2, 3 and 4 nothing was written."
+)
+
+app = typer.Typer(
+    help="Keeps an ISPyB database in step with a facility's User Portal.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Nulls(StrEnum):
+    """What a null in a document means."""
+
+    keep = "keep"
+    clear = "clear"
+
+
+ExportArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXPORT",
+        help="A file, or - for standard input; plain or gzip; one document, a JSON array, or one document a line.",
+    ),
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="SQLAlchemy URL of the ISPyB schema; better given as ISPYB_SYNC_DATABASE, which no process list shows.",
+    ),
+]
+SchemaOption = Annotated[
+    str | None, typer.Option("--staging-schema", metavar="NAME", help="The tool's own schema. Default: ispyb_sync.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+VerboseOption = Annotated[
+    int,
+    typer.Option(
+        "--verbose", "-v", count=True, show_default=False, help="List all; twice: each SQL statement with its time."
+    ),
+]
+ProposalOption = Annotated[
+    list[str] | None,
+    typer.Option("--proposal", metavar="CODE-NUMBER", help="Only this proposal's documents; repeatable."),
+]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Roll back if anything was refused.")]
+NullsOption = Annotated[
+    Nulls | None, typer.Option("--nulls", help="A null in a document keeps the column, or clears it. Default: keep.")
+]
+TimezoneOption = Annotated[
+    str | None, typer.Option("--timezone", metavar="IANA", help="Zone of dates that carry an offset. Default: UTC.")
+]
+LockTimeoutOption = Annotated[
+    int | None, typer.Option("--lock-timeout", metavar="SECONDS", help="How long to wait for another run. Default: 60.")
+]
+
+
+@app.command()
+def demo() -> None:
+    """Shows the tool at work: a private MariaDB, a legacy ISPyB, migrate, and three exports.
+
+    Example: ispyb-sync demo
+    """
+    demonstration.run(_console())
+
+
+@app.command()
+def validate(
+    export: ExportArgument,
+    proposal: ProposalOption = None,
+    timezone: TimezoneOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+) -> None:
+    """Reads and validates an export; asks no database, so lengths and character sets are not checked.
+
+    Example: ispyb-sync validate export.ndjson.gz
+    """
+    settings = load_settings(timezone=timezone)
+    _reconcile(pipeline.validate, export, settings, proposal, as_json, verbose, write=False)
+
+
+@app.command()
+def plan(
+    export: ExportArgument,
+    database: DatabaseOption = None,
+    staging_schema: SchemaOption = None,
+    proposal: ProposalOption = None,
+    strict: StrictOption = False,
+    nulls: NullsOption = None,
+    timezone: TimezoneOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+) -> None:
+    """Shows what apply would do; writes nothing to ISPyB.
+
+    Example: ispyb-sync plan export.ndjson --proposal MX-2112
+    """
+    settings = load_settings(
+        database=database, staging_schema=staging_schema, strict=strict or None, nulls=nulls, timezone=timezone
+    )
+    _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=False)
+
+
+@app.command()
+def apply(
+    export: ExportArgument,
+    database: DatabaseOption = None,
+    staging_schema: SchemaOption = None,
+    proposal: ProposalOption = None,
+    strict: StrictOption = False,
+    nulls: NullsOption = None,
+    timezone: TimezoneOption = None,
+    lock_timeout: LockTimeoutOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+) -> None:
+    """Brings ISPyB in step with an export, in one transaction.
+
+    Examples: ispyb-sync apply export.ndjson.gz
+
+    curl -s https://portal.example.org/export | ispyb-sync apply - --json
+    """
+    settings = load_settings(
+        database=database,
+        staging_schema=staging_schema,
+        strict=strict or None,
+        nulls=nulls,
+        timezone=timezone,
+        lock_timeout=lock_timeout,
+    )
+    _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=True)
+
+
+@app.command()
+def check(
+    database: DatabaseOption = None,
+    staging_schema: SchemaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Looks at the server, the schema, the migrations, the privileges and duplicate rows; writes nothing.
+
+    Exits 0 when apply can run, 1 when something is in its way.
+
+    Example: ispyb-sync check
+    """
+    settings = load_settings(database=database, staging_schema=staging_schema)
+    findings = checks.check(settings.database_url(), settings)
+    if as_json:
+        _print_json([finding.to_dict() for finding in findings])
+    else:
+        checks.show(findings, _console())
+    raise typer.Exit(any(finding.level == "error" for finding in findings))
+
+
+@app.command("migrate")
+def migrate_command(
+    database: DatabaseOption = None,
+    staging_schema: SchemaOption = None,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the script for a DBA instead of running it.")] = False,
+    down: Annotated[
+        str | None, typer.Option("--down", metavar="REV", help="Go back to this revision; base undoes all.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --down: drop our columns and tables even if they hold data.")
+    ] = False,
+) -> None:
+    """Adds the externalId columns, the indexes and the tool's own schema; --down takes them back.
+
+    Needs an account that may alter tables. Readers and writers are not blocked.
+
+    Examples: ispyb-sync migrate
+
+    ispyb-sync migrate --sql > migrate.sql
+    """
+    settings = load_settings(database=database, staging_schema=staging_schema)
+    if sql:
+        typer.echo(migrate.script(settings.staging_schema, down=down), nl=False)
+    elif down is not None:
+        migrate.downgrade(settings.database_url(), down, staging_schema=settings.staging_schema, force=force)
+        typer.echo(f"migrated down to {down}")
+    else:
+        migrate.upgrade(settings.database_url(), staging_schema=settings.staging_schema)
+        typer.echo(f"migrated to {migrate.head()}")
+
+
+@app.command()
+def schema() -> None:
+    """Prints the JSON Schema of a document.
+
+    Example: ispyb-sync schema > document.schema.json
+    """
+    _print_json(documents.schema())
+
+
+def _reconcile(
+    call: Callable[[pipeline.Job], Report],
+    export: str,
+    settings: Settings,
+    proposals: list[str] | None,
+    as_json: bool,
+    verbose: int,
+    *,
+    write: bool,
+) -> None:
+    if verbose > 1:
+        logging.basicConfig(
+            level=logging.DEBUG,
+            format="%(message)s",
+            handlers=[RichHandler(console=Console(stderr=True), show_path=False, show_level=False)],
+        )
+    with _progress() as show:
+        report = call(
+            pipeline.Job(
+                export=export,
+                database=settings.database_url() if call is pipeline.run else "",
+                settings=settings,
+                write=write,
+                proposals=frozenset(proposals or ()),
+                progress=show,
+            )
+        )
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        render(report, _console(), verbose=verbose > 0)
+    raise typer.Exit(_exit_code(report))
+
+
+def _exit_code(report: Report) -> int:
+    if report.status == "rolled_back":
+        return 4
+    return 1 if report.refusals else 0
+
+
+class _progress:  # noqa: N801
+    """A bar on standard error while an export is read, on a terminal only."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("reading"),
+            BarColumn(),
+            DownloadColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Callable[[Reader], None]:
+        self._bar.start()
+        self._task = self._bar.add_task("read", total=None)
+        return self._show
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.stop()
+
+    def _show(self, reader: Reader) -> None:
+        if self._task is not None and not self._bar.disable:
+            self._bar.update(self._task, completed=reader.bytes_read, total=reader.total_bytes)
+
+
+def _console() -> Console:
+    """Standard output; as wide as it needs to be where it is no terminal, so that lines stay whole."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, emoji=False, width=200)
+    return console
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def main() -> None:
+    """Runs the command line; a `SyncError` becomes its message and exit code, never a traceback."""
+    try:
+        app()
+    except SyncError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stdout = None  # type: ignore[assignment]
+        sys.exit(0)
+    except KeyboardInterrupt:
+        print("interrupted: ISPyB is unchanged unless the report was printed", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

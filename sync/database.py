@@ -1,0 +1,180 @@
+"""Connections to ISPyB: one session setup, one run lock, statements that say where they come from.
+
+The session's own sql_mode, character set and isolation are set, whatever the server's are. A connection given by
+a caller stays in the caller's transaction and gets its settings back.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+from pymysql.constants import CLIENT
+from sqlalchemy import Connection, CursorResult, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import NullPool
+
+from sync.errors import DatabaseError, UsageError
+from sync.sqlfiles import Statement
+
+log = logging.getLogger("sync")
+
+Database = str | Engine | Connection
+
+# Big enough for the groupings of a facility to stay in memory; both are per session and only an upper bound.
+_MEMORY = 256 * 1024 * 1024
+_SETTINGS = {
+    "sql_mode": "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION",
+    "tmp_memory_table_size": _MEMORY,
+    "max_heap_table_size": _MEMORY,
+    "group_concat_max_len": 4096,
+    "foreign_key_checks": 1,
+    "unique_checks": 1,
+}
+
+DEADLOCK, LOCK_WAIT = 1213, 1205
+LOST = {2006, 2013, 2014, 2055, 1927}
+DUPLICATE = 1062
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One statement as it ran: origin, rows it found or changed, and milliseconds."""
+
+    origin: str
+    rows: int
+    milliseconds: float
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for one command. Raises UsageError where the URL is none, without repeating it."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise UsageError(
+            "--database is not a SQLAlchemy URL",
+            hint="It looks like mysql+pymysql://account:password@host:3306/ispyb",
+        ) from None
+    if parsed.get_backend_name() not in ("mysql", "mariadb"):
+        raise UsageError(
+            f"--database names {parsed.get_backend_name()}, and ISPyB lives in MariaDB",
+            hint="Use mysql+pymysql://account:password@host:3306/ispyb",
+        )
+    parsed = parsed.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"})
+    return create_engine(
+        parsed, poolclass=NullPool, connect_args={"client_flag": CLIENT.LOCAL_FILES}, hide_parameters=True
+    )
+
+
+def code_of(error: BaseException) -> int | None:
+    """The server's or driver's error number."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, pymysql.MySQLError) and cause.args and isinstance(cause.args[0], int):
+        return cause.args[0]
+    return None
+
+
+def failure(error: BaseException, origin: str | None = None) -> DatabaseError:
+    """What a user sees of a failing statement or connection: the server's words, and where."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    args = getattr(cause, "args", ())
+    words = str(args[1]) if len(args) > 1 else str(cause)
+    place = f"{origin}: " if origin else "database: "
+    return DatabaseError(
+        f"{place}{words.splitlines()[0] if words else type(cause).__name__}",
+        hint="ISPyB is unchanged. `ispyb-sync check` looks at the server, the migrations and the privileges.",
+    )
+
+
+@contextmanager
+def connect(database: Database) -> Iterator[Connection]:
+    """An open, set-up connection; one of our own is closed afterwards, a caller's is given back as it was."""
+    if isinstance(database, Connection):
+        with _settings(database):
+            yield database
+        return
+    engine = open_engine(database) if isinstance(database, str) else database
+    try:
+        connection = engine.connect()
+    except (DBAPIError, pymysql.MySQLError, OSError, RuntimeError) as error:
+        raise failure(error) from None
+    try:
+        connection = connection.execution_options(isolation_level="READ COMMITTED")
+        with _settings(connection):
+            connection.commit()
+            yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _settings(connection: Connection) -> Iterator[None]:
+    names = ", ".join(f"@@SESSION.{name}" for name in _SETTINGS)
+    row = connection.exec_driver_sql(f"SELECT {names}, @@character_set_client, DATABASE()").one()
+    *before, charset, schema = row
+    if schema is None:
+        raise UsageError("--database names no schema", hint="End the URL with the ISPyB schema: …:3306/ispyb")
+    if charset != "utf8mb4":
+        raise UsageError(
+            f"the connection's character set is {charset}", hint="Open it with ?charset=utf8mb4 in the URL."
+        )
+    _set(connection, _SETTINGS)
+    try:
+        yield
+    finally:
+        if not (connection.closed or connection.invalidated):
+            _set(connection, dict(zip(_SETTINGS, before, strict=True)))
+
+
+def _set(connection: Connection, values: Mapping[str, object]) -> None:
+    connection.exec_driver_sql(
+        "SET " + ", ".join(f"SESSION {name} = %({name})s" for name in values), dict(values)
+    )
+
+
+class Runner:
+    """Sends the statements of the SQL files, and keeps their times."""
+
+    def __init__(self, connection: Connection, staging_schema: str) -> None:
+        self.connection = connection
+        self.staging_schema = staging_schema
+        self.profile: list[Profile] = []
+
+    def run(self, statement: Statement, facts: Any = ()) -> CursorResult[Any] | None:
+        """Runs one statement, or nothing where its condition does not hold; errors name the statement."""
+        sql = statement.render(facts, self.staging_schema)
+        if sql is None:
+            return None
+        start = time.perf_counter()
+        try:
+            result = self.connection.exec_driver_sql(sql)
+        except DBAPIError as error:
+            error.add_note(statement.origin)
+            raise
+        milliseconds = 1000 * (time.perf_counter() - start)
+        self.profile.append(Profile(statement.origin, result.rowcount, milliseconds))
+        log.debug("%-55s %9d rows %9.1f ms", statement.origin, result.rowcount, milliseconds)
+        return result
+
+
+@contextmanager
+def run_lock(connection: Connection, timeout: int) -> Iterator[None]:
+    """One run at a time on one ISPyB schema: waits up to timeout seconds for another run to end."""
+    schema = connection.exec_driver_sql("SELECT DATABASE()").scalar_one()
+    name = "ispyb_sync_" + hashlib.sha256(str(schema).lower().encode()).hexdigest()[:32]
+    got = connection.exec_driver_sql("SELECT GET_LOCK(%s, %s)", (name, timeout)).scalar()
+    if not got:
+        holder = connection.exec_driver_sql("SELECT IS_USED_LOCK(%s)", (name,)).scalar()
+        raise DatabaseError(
+            f"another run holds the lock (connection {holder}), and did not end within {timeout} s",
+            hint="Try again, or set --lock-timeout higher.",
+        )
+    try:
+        yield
+    finally:
+        if not (connection.closed or connection.invalidated):
+            connection.exec_driver_sql("DO RELEASE_LOCK(%s)", (name,))

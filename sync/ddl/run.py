@@ -1,0 +1,144 @@
+"""Runs or prints the revisions that Alembic asks for; `migrations/env.py` calls nothing else.
+
+The ISPyB schema is the default schema of the URL; the tool's schema is made if it is not there. Refuses
+before the first change what would stop a later one.
+"""
+
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+
+from alembic import context
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.util import CommandError
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from sync.database import failure, open_engine, run_lock
+from sync.ddl.change import Change, Guard
+from sync.ddl.guards import VERSION_TABLE, as_block, before_downgrade, before_upgrade, not_newer, refuse
+from sync.errors import DatabaseError, SyncError, UsageError
+from sync.settings import load_settings
+
+RUN_PATIENCE = 60  # seconds to wait for a run to end
+
+# The server's sql_mode may refuse any change of BLSession (NO_ZERO_DATE). A change that waits for its table
+# makes everybody wait behind it, so it gives up soon.
+SESSION = """\
+SET SESSION sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
+  group_concat_max_len = 1048576, lock_wait_timeout = 5"""
+
+CREATE_SCHEMA = "CREATE DATABASE IF NOT EXISTS `{schema}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+
+HEADER = """\
+-- ispyb-sync {version}: migration from revision {start} to {end}
+--
+-- Read it, then run it with the mariadb client, as an account that may ALTER the tables of {ispyb} and CREATE
+-- in {schema}:
+--
+--     mariadb < migrate.sql
+--
+-- Each statement looks first whether it is needed, so the script may be run again at any time, also after it
+-- stopped half way. Tables stay readable and writable meanwhile. A statement that finds its table busy gives
+-- up after 5 seconds (error 1205): run the script again."""
+
+
+def from_alembic() -> None:
+    """Do what Alembic was asked for; a user of its command line sees errors in its own form."""
+    try:
+        _fill_in(context.config)
+        if context.is_offline_mode():
+            _offline(context.config)
+        else:
+            _online(context.config)
+    except SyncError as error:
+        if context.config.cmd_opts is None:
+            raise
+        raise CommandError(str(error)) from None
+
+
+def _fill_in(config: Config) -> None:
+    """Add the settings where `sync.migrate` did not: on Alembic's command line they are the environment's."""
+    if "staging_schema" not in config.attributes:
+        settings = load_settings()
+        config.attributes["staging_schema"] = settings.staging_schema
+        if not context.is_offline_mode():
+            config.attributes["database"] = settings.database_url()
+
+
+def _online(config: Config) -> None:
+    schema = config.attributes["staging_schema"]
+    engine = open_engine(config.attributes["database"])
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if connection.exec_driver_sql("SELECT DATABASE()").scalar() is None:
+                hint = "End the URL with the ISPyB schema: …:3306/ispyb"
+                raise UsageError("--database names no schema", hint=hint)
+            connection.exec_driver_sql(SESSION)
+            with run_lock(connection, RUN_PATIENCE):
+                context.configure(connection=connection, version_table_schema=schema)
+                _run(connection, context.get_context(), schema)
+    except DBAPIError as error:
+        raise failure(error, "migration") from None
+
+
+def _run(connection: Connection, migration: MigrationContext, schema: str) -> None:
+    """Run the revisions, each committed by itself, as DDL is."""
+    if not migration.opts.get("dont_mutate"):  # `alembic current` and the like only read
+        refuse(connection, _guards(migration), schema)
+        connection.exec_driver_sql(CREATE_SCHEMA.format(schema=schema))
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _guards(migration: MigrationContext) -> list[Guard]:
+    """List the guards of all revisions that are about to run."""
+    assert migration.config is not None
+    force = bool(migration.config.attributes.get("force"))
+    steps = _steps(migration)
+    guards = [not_newer(str(context.script.get_current_head()))]
+    guards += before_upgrade() if all(step.is_upgrade for step in steps) else before_downgrade()
+    for step in steps:
+        change: Change = step.revision.module.change
+        guards += change.up_guards() if step.is_upgrade else change.down_guards(force=force)
+    return guards
+
+
+def _steps(migration: MigrationContext) -> list[RevisionStep]:
+    """List the revisions that are about to run; refuse a database that this release does not know."""
+    heads = migration.get_current_heads()
+    unknown = set(heads) - {script.revision for script in context.script.walk_revisions()}
+    if unknown:
+        raise DatabaseError(
+            f"migration: the database is at revision {', '.join(unknown)}, which this release does not know",
+            hint="Use the release of ispyb-sync that migrated it, or a later one.",
+        )
+    plan: Callable[..., Iterable[object]] = migration.opts["fn"]
+    return [step for step in plan(heads, migration) if isinstance(step, RevisionStep)]
+
+
+def _offline(config: Config) -> None:
+    """Print the script, in the statements that `_run` runs."""
+    schema = config.attributes["staging_schema"]
+    ispyb = config.attributes.get("database_name", "ispyb")
+    context.configure(dialect_name="mysql", literal_binds=True, version_table_schema=schema)
+    migration = context.get_context()
+    out = migration.impl.static_output
+    start, steps = migration.get_current_revision(), _steps(migration)
+    end = ", ".join(steps[-1].to_revisions) if steps else start
+    names = {"start": start or "base", "end": end or "base", "ispyb": ispyb, "schema": schema}
+    out(HEADER.format(version=version("ispyb-sync"), **names))
+    out(f"USE `{ispyb}`;")
+    out(f"{SESSION};")
+    out("-- What must not be found. If something is, the script shows it and stops, with nothing changed.")
+    for guard in _guards(migration):
+        out(as_block(guard, schema))
+    out("-- The tool's own schema, and where it keeps the revision that was reached.")
+    out(f"{CREATE_SCHEMA.format(schema=schema)};")
+    table = f"`{schema}`.{VERSION_TABLE}"
+    if start is None:  # Alembic goes on with CREATE TABLE: each step runs again, and finds its work done
+        out(f"DROP TABLE IF EXISTS {table};")
+    else:
+        out(f"CREATE TABLE IF NOT EXISTS {table} (version_num VARCHAR(32) NOT NULL PRIMARY KEY);")
+    with context.begin_transaction():
+        context.run_migrations()

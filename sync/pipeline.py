@@ -1,0 +1,326 @@
+"""The whole road of a run; read this first.
+
+    export -> read -> validate -> stage -> match -> compare -> apply -> report
+
+Staging happens before the transaction on ISPyB's tables begins, so other writers wait only for the write phase.
+A run is all or nothing. A deadlock, a lock wait, another writer in between: the transaction starts anew. A lost
+connection: the run starts anew, where the export can be read again. A commit that was not answered: the run's
+row in the tool's own table says whether it happened.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from sync import migrate
+from sync.database import (
+    DEADLOCK,
+    DUPLICATE,
+    LOCK_WAIT,
+    LOST,
+    Database,
+    Profile,
+    Runner,
+    code_of,
+    connect,
+    failure,
+    run_lock,
+)
+from sync.entities import ENTITIES, Entity
+from sync.errors import DatabaseError
+from sync.load import Loader
+from sync.read import Export, Reader
+from sync.reconcile import Overtaken, Reconciliation
+from sync.report import Counts, Report, fill
+from sync.settings import Settings
+from sync.sqlfiles import load
+from sync.stage import Row, Stager
+from sync.target import Target, introspect
+from sync.validate import Validator
+
+ATTEMPTS = 5
+_PAUSE_SECONDS = 0.2
+
+Progress = Callable[[Reader], None]
+
+
+class CommitUnanswered(Exception):
+    """The connection was lost while the server committed."""
+
+    def __init__(self, report: Report, started: datetime) -> None:
+        super().__init__()
+        self.report = report
+        self.started = started
+
+
+@dataclass
+class Job:
+    """One call: what to do, with which settings."""
+
+    export: Export
+    database: Database
+    settings: Settings
+    write: bool
+    proposals: frozenset[str] = frozenset()
+    progress: Progress | None = None
+    profile: list[Profile] = field(default_factory=list)
+
+
+def run(job: Job) -> Report:
+    """Reconciles one export with ISPyB: everything, or nothing. Raises SyncError; nothing was written then."""
+    attempt = 1
+    while True:
+        try:
+            with connect(job.database) as connection:
+                return _reconcile(job, connection)
+        except CommitUnanswered as unanswered:
+            if _was_committed(job, unanswered):
+                return unanswered.report
+        except DBAPIError as error:
+            if code_of(error) not in LOST or isinstance(job.database, Connection):
+                raise failure(error, _origin(error)) from None
+            if attempt == ATTEMPTS or not _can_be_read_again(job.export):
+                raise failure(error, _origin(error)) from None
+        attempt += 1
+        time.sleep(_PAUSE_SECONDS * attempt)
+
+
+def validate(job: Job) -> Report:
+    """Reads and validates an export; asks no database."""
+    report = Report("validate", "validated")
+    with _timed(report, "total"):
+        reader, validator = _read(job, report)
+        for _valid in validator.documents(_watched(reader, job.progress)):
+            pass
+        _finish_reading(report, reader, validator)
+    return report
+
+
+def _reconcile(job: Job, connection: Connection) -> Report:
+    settings = job.settings
+    report = Report("apply" if job.write else "plan", "applied" if job.write else "planned")
+    started = datetime.now(UTC).replace(tzinfo=None)
+    runner = Runner(connection, settings.staging_schema)
+    job.profile = runner.profile
+    if not migrate.is_current(connection, settings.staging_schema):
+        raise DatabaseError(
+            "the database is not migrated, or not to this version of the tool",
+            hint="Run `ispyb-sync migrate`, or give a DBA the script of `ispyb-sync migrate --sql`.",
+        )
+    with _timed(report, "total"):
+        target = introspect(connection)
+        reconciliation = Reconciliation(runner, target)
+        reconciliation.create()
+        reader = _stage(job, report, connection, target, reconciliation)
+        own = not isinstance(job.database, Connection)
+        if own:
+            connection.commit()  # the staged rows stay when the transaction starts anew
+        try:
+            if job.write:
+                with run_lock(connection, settings.lock_timeout):
+                    _apply(job, report, reconciliation, target, runner, reader, started, own)
+            else:
+                _decide(report, reconciliation, target, changes=True)
+                if own:
+                    connection.rollback()
+        finally:
+            if not own and not connection.invalidated:
+                reconciliation.drop()
+    return report
+
+
+def _stage(
+    job: Job, report: Report, connection: Connection, target: Target, reconciliation: Reconciliation
+) -> Reader:
+    loader = Loader(connection, target, job.settings.staging_schema)
+    loading = 0.0
+
+    def load_rows(entity: Entity, rows: list[Row]) -> None:
+        nonlocal loading
+        start = time.perf_counter()
+        loader.load(entity, rows)
+        reconciliation.staged.add(entity.name)
+        loading += time.perf_counter() - start
+
+    start = time.perf_counter()
+    reader, validator = _read(job, report)
+    stager = Stager(
+        target, load_rows, report.refusals.append, clear_nulls=job.settings.nulls == "clear"
+    )
+    for valid in validator.documents(_watched(reader, job.progress)):
+        stager.add(valid)
+    stager.flush()
+    _finish_reading(report, reader, validator)
+    report.seconds["stage"] = loading
+    report.seconds["read"] = time.perf_counter() - start - loading
+    return reader
+
+
+def _apply(
+    job: Job,
+    report: Report,
+    reconciliation: Reconciliation,
+    target: Target,
+    runner: Runner,
+    reader: Reader,
+    started: datetime,
+    own: bool,
+) -> None:
+    """Decides and writes, in one transaction; again where others came in between."""
+    connection = runner.connection
+    refused_before = report.refusals.copy()
+    warned_before = report.warnings.copy()
+    documents_refused = report.documents_refused
+    for attempt in range(1, ATTEMPTS + 1):
+        report.refusals = refused_before.copy()
+        report.warnings = warned_before.copy()
+        report.documents_refused = documents_refused
+        report.entities = {entity.name: Counts() for entity in ENTITIES}
+        report.status = "applied"
+        try:
+            with _savepoint(connection, own):
+                _decide(report, reconciliation, target, changes=False)
+                if job.settings.strict and report.refusals:
+                    raise _RolledBack
+                if not report.nothing_to_do:
+                    with _timed(report, "apply"):
+                        reconciliation.apply()
+                report.run = _record(job, report, runner, reader, started)
+                if own:
+                    _commit(connection, report, started)
+            return
+        except _RolledBack:
+            report.status = "rolled_back"
+            if own:
+                connection.rollback()
+            return
+        except (DBAPIError, Overtaken) as error:
+            again = isinstance(error, Overtaken) or code_of(error) in (DEADLOCK, LOCK_WAIT, DUPLICATE)
+            if not own or not again:
+                raise
+            connection.rollback()
+            if attempt == ATTEMPTS:
+                raise _gave_up(error) from None
+            time.sleep(_PAUSE_SECONDS * attempt)
+
+
+class _RolledBack(Exception):
+    """--strict, and something was refused."""
+
+
+def _gave_up(error: DBAPIError | Overtaken) -> DatabaseError:
+    if isinstance(error, DBAPIError):
+        return failure(error, _origin(error))
+    return DatabaseError(
+        f"other writers changed {error} in between, {ATTEMPTS} times", hint="ISPyB is unchanged. Try again."
+    )
+
+
+def _decide(report: Report, reconciliation: Reconciliation, target: Target, *, changes: bool) -> None:
+    with _timed(report, "match"):
+        reconciliation.match()
+        reconciliation.compare(describe=changes)
+        fill(report, reconciliation, target, changes=changes)
+
+
+@contextmanager
+def _savepoint(connection: Connection, own: bool) -> Iterator[None]:
+    """In a caller's transaction, what a run wrote can be taken back without the caller's own work."""
+    if own:
+        yield
+    else:
+        with connection.begin_nested():
+            yield
+
+
+def _commit(connection: Connection, report: Report, started: datetime) -> None:
+    try:
+        connection.commit()
+    except DBAPIError as error:
+        if code_of(error) in LOST:
+            raise CommitUnanswered(report, started) from None
+        raise
+
+
+def _was_committed(job: Job, unanswered: CommitUnanswered) -> bool:
+    """Whether a run's row is there; the lock makes sure that the server has ended the lost transaction."""
+    (find,) = [s for s in load("history") if s.name == "find_run"]
+    sql = find.render((), job.settings.staging_schema) or ""
+    try:
+        with connect(job.database) as connection, run_lock(connection, job.settings.lock_timeout):
+            params = {"run": unanswered.report.run, "started": unanswered.started}
+            return connection.exec_driver_sql(sql, params).first() is not None
+    except DBAPIError as error:
+        raise failure(error) from None
+
+
+def _record(job: Job, report: Report, runner: Runner, reader: Reader, started: datetime) -> int:
+    """Writes the run into the tool's own schema; returns its number."""
+    (record,) = [s for s in load("history") if s.name == "record_run"]
+    stored = report.to_dict()
+    del stored["changes"]
+    settings = job.settings.model_dump(mode="json", exclude={"database"})
+    result = runner.connection.exec_driver_sql(
+        record.render((), runner.staging_schema) or "",
+        {
+            "mode": report.mode,
+            "status": report.status,
+            "started": started,
+            "tool_version": version("ispyb-sync"),
+            "export_name": reader.info.name,
+            "export_bytes": reader.info.bytes,
+            "export_sha256": reader.info.sha256,
+            "settings": json.dumps(settings | {"proposals": sorted(job.proposals)}),
+            "report": json.dumps(stored, default=str),
+        },
+    )
+    return int(result.lastrowid)
+
+
+def _read(job: Job, report: Report) -> tuple[Reader, Validator]:
+    settings = job.settings
+    reader = Reader(job.export, max_document_bytes=int(settings.max_document_mb * 1_000_000))
+    validator = Validator(
+        timezone=settings.timezone, proposals=job.proposals or None, refuse=report.refusals.append
+    )
+    return reader, validator
+
+
+def _watched(reader: Reader, progress: Progress | None) -> Iterator[object]:
+    for item in reader:
+        if progress is not None:
+            progress(reader)
+        yield item
+
+
+def _finish_reading(report: Report, reader: Reader, validator: Validator) -> None:
+    report.documents_read = validator.read
+    report.documents_refused = validator.refused
+    report.warnings.extend(validator.notices())
+
+
+@contextmanager
+def _timed(report: Report, phase: str) -> Iterator[None]:
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        report.seconds[phase] = time.perf_counter() - start
+
+
+def _origin(error: BaseException) -> str | None:
+    """The statement that an error came from, as `sync.database.Runner` notes it."""
+    return next(iter(getattr(error, "__notes__", ())), None)
+
+
+def _can_be_read_again(export: Export) -> bool:
+    """Whether a second reading gives the same: a file or a dict, not a stream."""
+    return isinstance(export, dict) or (isinstance(export, str | os.PathLike) and export != "-")

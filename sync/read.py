@@ -1,0 +1,129 @@
+"""Reads an export: one document, a JSON array of documents, or NDJSON; plain or gzip; or dicts from Python.
+
+Yields each document in turn, or why it cannot be read, and goes on with the next one. Of equal keys in one
+object the last one counts. Raises UsageError where the export as a whole cannot be read.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any, cast
+
+from sync.errors import UsageError
+from sync.parse import INVALID_DOCUMENT, INVALID_JSON, kind_of
+from sync.source import ByteSource, Path
+from sync.split import Slot, split
+
+Export = Path | IO[Any] | dict[str, Any] | Iterable[dict[str, Any]]
+"""A path, "-" for standard input, an open file, one document, or an iterable of documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawDocument:
+    """A document as it was sent; `line` is where it starts, None for a dict."""
+
+    number: int
+    line: int | None
+    raw: dict[str, Any]
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something in the place of a document, why it is none, and what to do."""
+
+    number: int
+    line: int | None
+    message: str
+    hint: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportInfo:
+    """What is kept of an export in the history; `sha256` is that of the stored bytes, None for dicts."""
+
+    name: str
+    bytes: int
+    sha256: str | None
+
+
+class Reader:
+    """Iterates once over the documents of an export, and tells how far it is.
+
+    Raises UsageError at once for a file that is not there, at the first step for one that cannot be read.
+    """
+
+    def __init__(self, source: Export, *, max_document_bytes: int) -> None:
+        self._limit = max_document_bytes
+        self._bytes: ByteSource | None = None
+        self._dicts: Iterable[object] = ()
+        if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
+            self._bytes = ByteSource(cast(Path | IO[Any], source))
+        elif isinstance(source, dict):
+            self._dicts = [source]
+        elif isinstance(source, Iterable) and not isinstance(source, bytes | bytearray | memoryview):
+            self._dicts = source
+        else:
+            raise UsageError(
+                f"an export cannot be read from {type(source).__name__}",
+                hint="Give a path, an open file, a dict or an iterable of dicts.",
+            )
+
+    @property
+    def info(self) -> ExportInfo:
+        """Name, size and checksum, as far as the export was read."""
+        if self._bytes is None:
+            return ExportInfo("documents from Python", 0, None)
+        return ExportInfo(self._bytes.name, self._bytes.bytes_read, self._bytes.sha256)
+
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes were read, as stored."""
+        return 0 if self._bytes is None else self._bytes.bytes_read
+
+    @property
+    def total_bytes(self) -> int | None:
+        """How many bytes there are, as stored; None where this is not known."""
+        return None if self._bytes is None else self._bytes.total_bytes
+
+    def __iter__(self) -> Iterator[RawDocument | Unreadable]:
+        if self._bytes is not None:
+            return self._from_bytes(self._bytes)
+        return (_item(number, None, value, 0) for number, value in enumerate(self._dicts, 1))
+
+    def _from_bytes(self, source: ByteSource) -> Iterator[RawDocument | Unreadable]:
+        number = 0
+        line = None
+        for slot in split(source.chunks(), self._limit):
+            line = slot.line
+            if source.problem is not None and slot.fault is not None:
+                break  # what is broken here is only cut off
+            number += 1
+            yield _from_slot(number, slot)
+        if source.problem is not None:
+            message, hint = source.problem
+            if number == 0:
+                raise UsageError(f"{source.name}: {message}", hint=hint)
+            yield Unreadable(number + 1, line, message, hint, INVALID_JSON)
+
+
+def read(source: Export, *, max_document_bytes: int) -> Reader:
+    """The documents of an export, those of more than `max_document_bytes` refused."""
+    return Reader(source, max_document_bytes=max_document_bytes)
+
+
+def _from_slot(number: int, slot: Slot) -> RawDocument | Unreadable:
+    fault = slot.fault
+    if fault is None:
+        return _item(number, slot.line, slot.value, slot.nbytes)
+    where = f"line {slot.line + fault.lines}: {fault.message}"
+    return Unreadable(number, slot.line, where, fault.hint, fault.code)
+
+
+def _item(number: int, line: int | None, value: object, nbytes: int) -> RawDocument | Unreadable:
+    if isinstance(value, dict):
+        return RawDocument(number, line, value, nbytes)
+    where = "" if line is None else f"line {line}: "
+    message = f"{where}{kind_of(value)} where a document is expected"
+    return Unreadable(number, line, message, "A document is a JSON object with a proposal.", INVALID_DOCUMENT)

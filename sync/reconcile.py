@@ -1,0 +1,130 @@
+"""Runs the SQL of `sql/*.sql` in its passes: create, match, settle, compare, apply.
+
+    match     staged rows become things, and things find their row of ISPyB
+    settle    things that are one row become one; claims on keys are decided
+    compare   what would be inserted and updated: this is the plan
+    apply     does it; afterwards match runs again, to learn the ids of what was inserted
+
+Up to compare only the staging tables are written: an apply and a plan are the same to that point.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from sync.database import Runner
+from sync.entities import ENTITIES, LAB_CONTACT, LABORATORY, PERSON, PROPOSAL, SESSION, Entity
+from sync.sqlfiles import Statement, load
+from sync.target import Target
+
+# Parents before children. A laboratory found by name is settled when it is known which people have it already.
+_MATCHING = (
+    (LABORATORY, "match"),
+    (PERSON, "match"),
+    (LABORATORY, "settle"),
+    (PERSON, "settle"),
+    *((entity, pass_) for entity in ENTITIES[ENTITIES.index(PROPOSAL) :] for pass_ in ("match", "settle")),
+)
+_PARENTS = (LABORATORY, PERSON, PROPOSAL, SESSION)
+_FEWEST_ROUNDS = 2
+_TABLE = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
+
+
+class Overtaken(Exception):
+    """Another writer changed what this run had matched; the transaction must start anew."""
+
+
+class Reconciliation:
+    """One run's staging tables and the statements on them."""
+
+    def __init__(self, runner: Runner, target: Target) -> None:
+        self._runner = runner
+        self._target = target
+        self.staged: set[str] = set()
+
+    def create(self) -> None:
+        """Makes the staging tables: temporary, so private to the connection and gone with it."""
+        statements = [(entity, statement) for entity in ENTITIES for statement in _pass(entity, "create")]
+        self.drop()
+        for entity, statement in statements:
+            self._run(entity, statement)
+
+    def drop(self) -> None:
+        """Drops the staging tables; on a connection of our own they would go anyway."""
+        found = [
+            _TABLE.search(statement.render((), self._runner.staging_schema) or "")
+            for entity in ENTITIES
+            for statement in _pass(entity, "create")
+        ]
+        names = ", ".join(table[1] for table in found if table)
+        self._runner.connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {names}")
+
+    def match(self) -> None:
+        """Finds who is who, and refuses what cannot be decided."""
+        for entity, pass_ in _MATCHING:
+            if entity.name in self.staged:
+                for joins, statements in groupby(_pass(entity, pass_), lambda s: s.name.startswith("join_")):
+                    if joins and pass_ == "match":
+                        self._rounds(entity, list(statements))
+                    else:
+                        self._all(entity, statements)
+
+    def compare(self, *, describe: bool) -> None:
+        """Finds what differs. `describe` also lists the values of rows to be inserted, for a plan."""
+        self._runner.connection.exec_driver_sql("SET @describe = %s", (int(describe),))
+        for entity in self._staged():
+            self._all(entity, _pass(entity, "compare"))
+
+    def apply(self) -> None:
+        """Writes to ISPyB. Raises Overtaken where a row that was inserted is not found again."""
+        for entity in self._staged():
+            for statement in _pass(entity, "apply"):
+                with_parked_people = entity is LAB_CONTACT and statement.name == "release_person"
+                if with_parked_people:
+                    self._runner.connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
+                result = self._run(entity, statement)
+                if with_parked_people:
+                    self._runner.connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
+                if statement.name == "insert" and result and entity in _PARENTS:
+                    self._find_inserted(entity)
+
+    def rows(self, entity: Entity, name: str) -> Iterator[tuple[object, ...]]:
+        """The rows of one statement of the report pass."""
+        for statement in _pass(entity, "report"):
+            if statement.name == name:
+                result = self._runner.run(statement, self._target[entity].facts)
+                if result is not None:
+                    yield from map(tuple, result)
+
+    def _find_inserted(self, entity: Entity) -> None:
+        """Learns the ids of inserted rows by the keys they were inserted with."""
+        again = [s for s in _pass(entity, "match") if s.name.startswith(("match_", "find_"))]
+        share = [s for s in _pass(entity, "settle") if s.name == "share"]
+        self._all(entity, [*again, *share])
+        ((unplaced,),) = self.rows(entity, "unplaced")
+        if unplaced:
+            raise Overtaken(f"{unplaced} rows of {entity.table}")
+
+    def _rounds(self, entity: Entity, joins: list[Statement]) -> None:
+        """Joins by each key in turn until a round joins nothing more."""
+        rounds = 0
+        joined = True
+        while joined or rounds < _FEWEST_ROUNDS:
+            joined = any([self._run(entity, statement) for statement in joins])
+            rounds += 1
+
+    def _staged(self) -> Iterator[Entity]:
+        return (entity for entity in ENTITIES if entity.name in self.staged)
+
+    def _all(self, entity: Entity, statements: Iterable[Statement]) -> None:
+        for statement in statements:
+            self._run(entity, statement)
+
+    def _run(self, entity: Entity, statement: Statement) -> int:
+        result = self._runner.run(statement, self._target[entity].facts)
+        return 0 if result is None else result.rowcount
+
+
+def _pass(entity: Entity, pass_: str) -> tuple[Statement, ...]:
+    return tuple(statement for statement in load(entity.name) if statement.pass_ == pass_)
+

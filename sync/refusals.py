@@ -1,0 +1,89 @@
+"""What does not stop a run: a refusal stops one thing and what hangs on it, a notice only tells.
+
+Also what `sync.validate` hands to the next step.
+"""
+
+import reprlib
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sync.documents import REFUSED as REFUSED
+from sync.documents import Document
+
+_LONGEST_VALUE = 200
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = _LONGEST_VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One thing of an export that is not written, why, and what to do.
+
+    document  1-based number in the export
+    path      such as sessions[3].persons[0].familyName; empty for the document itself
+    field     the field at fault; None if it is the thing as a whole
+    """
+
+    entity: str
+    code: str
+    document: int | None
+    proposal: str | None
+    path: str
+    field: str | None
+    value: str | None
+    message: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the report's JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A warning, and how often it applies."""
+
+    code: str
+    message: str
+    count: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the report's JSON."""
+        return {"code": self.code, "message": self.message, "count": self.count}
+
+
+@dataclass(frozen=True, slots=True)
+class ValidDocument:
+    """A validated document, its place in the export, and the label of its proposal."""
+
+    number: int
+    line: int | None
+    proposal: str | None
+    document: Document
+
+
+def refused_value(value: object) -> str:
+    """A value as short text on one line; control characters are escaped."""
+    if isinstance(value, str):
+        text = value[: _LONGEST_VALUE + 1]
+    elif value is None or value is True or value is False:
+        text = {None: "null", True: "true", False: "false"}[value]
+    elif isinstance(value, bytes) and len(value) == 16:
+        text = (
+            str(int.from_bytes(value, "big")) if value < b"\0" * 8 + b"\xff" * 8 else str(UUID(bytes=value))
+        )
+    elif isinstance(value, date):
+        text = value.isoformat()
+    else:
+        text = _repr(value)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def _repr(value: object) -> str:
+    try:
+        return _short.repr(value)
+    except ValueError:  # an integer of more digits than Python prints
+        return "a very long number"

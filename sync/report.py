@@ -1,0 +1,195 @@
+"""What a run did or would do, as data: counts, refusals, warnings, changes.
+
+The JSON form is the public one (`Report.to_dict`). Rendering for people is in `sync.render`.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+from sync.entities import ENTITIES, Entity
+from sync.reconcile import Reconciliation
+from sync.refusals import Notice, Refusal
+from sync.target import Target
+
+Mode = Literal["apply", "plan", "validate"]
+Status = Literal["applied", "planned", "validated", "rolled_back", "failed"]
+
+
+@dataclass
+class Counts:
+    """How many things of one entity an export names, and what becomes of them."""
+
+    staged: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True)
+class Change:
+    """One row that is inserted or updated; `id` is None for a row that a plan would insert."""
+
+    entity: str
+    id: int | None
+    action: str
+    key: str | None
+    proposal: str | None
+    fields: dict[str, dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the report's JSON."""
+        return dict(self.__dict__)
+
+
+@dataclass
+class Report:
+    """The result of a run."""
+
+    mode: Mode
+    status: Status
+    run: int | None = None
+    documents_read: int = 0
+    documents_refused: int = 0
+    entities: dict[str, Counts] = field(default_factory=lambda: {e.name: Counts() for e in ENTITIES})
+    refusals: list[Refusal] = field(default_factory=list)
+    warnings: list[Notice] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether ISPyB holds already what the export says."""
+        return not any(c.inserted or c.updated or c.deleted for c in self.entities.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report's public JSON form."""
+        return {
+            "run": self.run,
+            "mode": self.mode,
+            "status": self.status,
+            "documents": {"read": self.documents_read, "refused": self.documents_refused},
+            "entities": {name: dict(counts.__dict__) for name, counts in self.entities.items()},
+            "refusals": [refusal.to_dict() for refusal in self.refusals],
+            "warnings": [warning.to_dict() for warning in self.warnings],
+            "changes": [change.to_dict() for change in self.changes],
+            "seconds": {name: round(value, 4) for name, value in self.seconds.items()},
+        }
+
+
+def fill(report: Report, reconciliation: Reconciliation, target: Target, *, changes: bool) -> None:
+    """Adds what the database knows of the run to the report."""
+    for entity in ENTITIES:
+        if entity.name not in reconciliation.staged:
+            continue
+        ((staged, inserted, updated, refused),) = reconciliation.rows(entity, "counts")
+        counts = Counts(int(staged), int(inserted), int(updated), refused=int(refused))  # type: ignore[call-overload]
+        counts.unchanged = counts.staged - counts.inserted - counts.updated - counts.refused
+        report.entities[entity.name] = counts
+        if counts.refused:
+            report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "refusals")))
+        report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "field_refusals")))
+        if changes:
+            report.changes.extend(_changes(entity, reconciliation.rows(entity, "changes")))
+        report.warnings.extend(_notices(entity, reconciliation, target))
+    refused_proposals = report.entities["proposal"].refused
+    report.documents_refused += refused_proposals
+
+
+_NOTICES = {
+    "conflicting_copies": "copies of one {entity} differ; the last in file order was taken",
+    "several_of_one_name": "laboratories of this export have several rows of the same name in ISPyB; "
+    "a person keeps the one it has, others get the lowest id",
+    "kept_card_name": "lab contacts were found by their person; the card keeps the name it has in ISPyB",
+}
+
+
+def _notices(entity: Entity, reconciliation: Reconciliation, target: Target) -> Iterator[Notice]:
+    for code, words in _NOTICES.items():
+        for (count,) in reconciliation.rows(entity, code):
+            if count:
+                yield Notice(code, words.format(entity=entity.name), int(count))  # type: ignore[call-overload]
+    if missing := target[entity].missing:
+        words = f"{entity.table} has no column {', '.join(missing)}: left out"
+        yield Notice("missing_column", words, len(missing))
+
+
+def _refusals(entity: Entity, rows: Iterable[tuple[Any, ...]]) -> Iterator[Refusal]:
+    for code, name, value, held, document, proposal, path in rows:
+        if name == "externalId" and value is not None:
+            value = readable_external_id(value)
+        yield Refusal(
+            entity=entity.name,
+            code=code,
+            document=document,
+            proposal=_label(proposal),
+            path=path,
+            field=name,
+            value=value,
+            message=_message(code, entity, name, value, held),
+        )
+
+
+def _message(code: str, entity: Entity, name: str, value: str | None, held: str | None) -> str:
+    thing = entity.name.replace("_", " ")
+    given = f"{name} {value}" if value is not None else name
+    held = held or ""
+    match code:
+        case "ambiguous_match" if held and not held.startswith("documents"):
+            return f"{given} finds several rows of {entity.table}: {held}. Merge them in ISPyB, or give an earlier key."
+        case "ambiguous_match":
+            return f"several things of this export share {given}. Give an earlier key in every mention."
+        case "keys_disagree":
+            return (
+                f"{given} belongs to {held}, whose other key is not the one given here."
+                " Correct the key in the User Portal, or in ISPyB."
+            )
+        case "key_taken":
+            return (
+                f"{given} is held by {held}, which does not give it up in this run. If both rows are one {thing}"
+                " typed in twice, merge them in ISPyB; else correct the key in the User Portal."
+            )
+        case "duplicate_key" if held.startswith("documents"):
+            return f"different things of this export claim one key ({name}; {held}). Correct them in the User Portal."
+        case "duplicate_key":
+            return (
+                f"several things of this export are {held} of ISPyB, and their keys contradict each other."
+                " Correct them in the User Portal."
+            )
+        case "belongs_elsewhere":
+            return f"it is {held} in ISPyB. Move the session there, or correct its key in the User Portal."
+        case "no_proposer":
+            return "a new proposal needs a person that was not refused. Give at least one in proposal.persons."
+        case _:
+            return f"its {name} was refused; see there."
+
+
+def _changes(entity: Entity, rows: Iterable[tuple[Any, ...]]) -> Iterator[Change]:
+    for target_id, action, _matched_by, key, proposal, changes in rows:
+        fields = {}
+        for change in json.loads(f"[{changes or ''}]"):
+            for name, (old, new) in change.items():
+                if name == "externalId":
+                    old, new = (value and readable_external_id(value) for value in (old, new))
+                fields[name] = {"old": old, "new": new}
+        key = None if key is None else _label(str(key))
+        yield Change(
+            entity.name, None if action == "insert" else target_id, action, key, _label(proposal), fields
+        )
+
+
+def _label(text: str | None) -> str | None:
+    """A proposal's or row's name; one that is an externalId in hexadecimal is made readable."""
+    if text is not None and len(text) == 32 and all(c in "0123456789ABCDEF" for c in text):
+        return str(readable_external_id(text))
+    return text
+
+
+def readable_external_id(digits: str) -> int | str:
+    """An externalId from its 32 hexadecimal digits: a small one is an integer, any other a UUID."""
+    number = int(digits, 16)
+    return number if number < 2**64 else str(UUID(int=number))

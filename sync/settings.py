@@ -1,0 +1,94 @@
+"""Settings: from flags, then `ISPYB_SYNC_*` environment variables, then `ispyb-sync.toml`.
+
+The file is looked for in the working directory. No setting has a silent fallback: a value that
+cannot be used is an error that names it.
+"""
+
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from sync.errors import UsageError
+
+SETTINGS_FILE = "ispyb-sync.toml"
+
+
+class Settings(BaseSettings):
+    """What a run needs to know besides the export."""
+
+    model_config = SettingsConfigDict(env_prefix="ISPYB_SYNC_", toml_file=SETTINGS_FILE, extra="forbid")
+
+    database: SecretStr | None = Field(
+        default=None,
+        description="SQLAlchemy URL of the ISPyB schema, e.g. mysql+pymysql://sync@host/ispyb?charset=utf8mb4",
+    )
+    staging_schema: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")] = Field(
+        default="ispyb_sync", description="Schema of the tool's own tables, on the same server"
+    )
+    timezone: str = Field(
+        default="UTC", description="IANA name; dates that carry an offset are converted to this zone"
+    )
+    nulls: Literal["keep", "clear"] = Field(
+        default="keep", description="What a null in a document means: leave the column, or empty it"
+    )
+    strict: bool = Field(default=False, description="Roll back if anything was refused")
+    lock_timeout: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        default=60, description="Seconds to wait for another run to end"
+    )
+    max_document_mb: Annotated[float, Field(gt=0, le=1024)] = Field(
+        default=8, description="Largest document that is read, in MB (10^6 bytes)"
+    )
+
+    def database_url(self) -> str:
+        """The URL of ISPyB; raises UsageError where none is set."""
+        if self.database is None:
+            raise UsageError(
+                "no database is set",
+                hint="Give --database URL, or set ISPYB_SYNC_DATABASE, or `database` in " + SETTINGS_FILE + ".",
+            )
+        return self.database.get_secret_value()
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{name!r} is not an IANA time zone such as Europe/Paris") from None
+        return name
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(**flags: object) -> Settings:
+    """Settings of this call; flags that are None count as not given.
+
+    Raises UsageError that names every wrong setting at once, without its value: it may be a secret.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise UsageError(
+            "settings: " + "; ".join(wrong),
+            hint=f"Correct the flag, the ISPYB_SYNC_* variable or {SETTINGS_FILE}.",
+        ) from None
+    except ValueError as error:  # a broken TOML file
+        raise UsageError(f"{SETTINGS_FILE}: {error}", hint="Correct the file.") from None

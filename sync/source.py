@@ -1,0 +1,161 @@
+"""The bytes of an export: from a file, standard input or an open file; plain or gzip.
+
+Chunks are small and gzip is unpacked chunk by chunk, so memory does not grow with the export, whatever a
+compressed file unpacks to. Refuses what cannot be an export: a missing file, a folder, another compression.
+"""
+
+import hashlib
+import os
+import stat
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import IO, Any
+
+from sync.errors import UsageError
+
+CHUNK_BYTES = 1 << 18
+
+_GZIP = b"\x1f\x8b"
+_UTF8_MARK = b"\xef\xbb\xbf"
+_FOREIGN = {
+    b"PK\x03\x04": "a zip archive",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh": "bzip2",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+_SIGNATURE_BYTES = 5
+
+Path = str | os.PathLike[str]
+
+
+class ByteSource:
+    """Where an export's bytes come from, and how many were read.
+
+    bytes_read   as stored, so compressed ones of a gzip file
+    total_bytes  size of the file; None where it is not known
+    problem      what ended the export too early, and what to do; None if nothing did
+    """
+
+    def __init__(self, source: Path | IO[Any]) -> None:
+        self._source = source
+        self._hash = hashlib.sha256()
+        self.bytes_read = 0
+        self.total_bytes: int | None = None
+        self.problem: tuple[str, str] | None = None
+        if isinstance(source, str | os.PathLike):
+            self.name = os.fsdecode(source)
+            if self.name == "-":
+                self.name = "standard input"
+            else:
+                self.total_bytes = _size_of_path(self.name)
+        else:
+            self.name = str(getattr(source, "name", "an open file"))
+            self.total_bytes = _size_of_file(source)
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes read so far, as stored."""
+        return self._hash.hexdigest()
+
+    def chunks(self) -> Iterator[bytes]:
+        """The plain bytes, without a byte order mark. Raises UsageError where they cannot be read."""
+        stored = self._stored()
+        start = _at_least(stored, _SIGNATURE_BYTES)
+        plain: Iterator[bytes] = chain([start], stored)
+        if start.startswith(_GZIP):
+            plain = self._unpacked(plain)
+            start = _at_least(plain, _SIGNATURE_BYTES)
+            plain = chain([start], plain)
+        for signature, name in _FOREIGN.items():
+            if start.startswith(signature):
+                raise UsageError(
+                    f"{self.name} is {name}, not JSON",
+                    hint="Give UTF-8 JSON, plain or packed once with gzip.",
+                )
+        next(plain)
+        blank = True
+        for chunk in chain([start.removeprefix(_UTF8_MARK)], plain):
+            blank = blank and (not chunk or chunk.isspace())
+            yield chunk
+        if blank and self.problem is None:
+            raise UsageError(f"{self.name} is empty", hint="An export without documents is written as [].")
+
+    def _stored(self) -> Iterator[bytes]:
+        """The bytes as stored, counted."""
+        try:
+            if isinstance(self._source, str | os.PathLike):
+                if self.name == "standard input":
+                    yield from self._blocks(getattr(sys.stdin, "buffer", sys.stdin))
+                else:
+                    with open(self._source, "rb", buffering=0) as file:
+                        yield from self._blocks(file)
+            else:
+                yield from self._blocks(self._source)
+        except (OSError, ValueError) as error:  # ValueError: a closed file, text in another encoding
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(
+                f"cannot read {self.name}: {reason}", hint="Give a readable file, or an open binary file."
+            ) from None
+
+    def _blocks(self, file: IO[Any]) -> Iterator[bytes]:
+        while block := file.read(CHUNK_BYTES):
+            if isinstance(block, str):
+                block = block.encode("utf-8", "surrogatepass")
+            self.bytes_read += len(block)
+            self._hash.update(block)
+            yield block
+
+    def _unpacked(self, stored: Iterable[bytes]) -> Iterator[bytes]:
+        """The plain bytes of gzip, all its members; what is broken ends them and is noted as the problem."""
+        member = zlib.decompressobj(wbits=31)
+        try:
+            for block in stored:
+                while block or member.unconsumed_tail:
+                    if member.eof:
+                        block = block.lstrip(b"\0")  # padding, as from a tape
+                        if not block:
+                            break
+                        member = zlib.decompressobj(wbits=31)
+                    plain = member.decompress(block, CHUNK_BYTES)
+                    if plain:
+                        yield plain
+                    block = member.unused_data if member.eof else member.unconsumed_tail
+        except zlib.error as error:
+            self.problem = (f"the gzip file is damaged ({error})", "Write the export again.")
+            return
+        while not member.eof and (plain := member.decompress(b"", CHUNK_BYTES)):
+            yield plain
+        if not member.eof:
+            self.problem = ("the gzip file ends too early", "It was cut off: copy or write the export again.")
+
+
+def _at_least(chunks: Iterator[bytes], size: int) -> bytes:
+    """The first chunks, joined until there are so many bytes."""
+    start = b""
+    while len(start) < size and (chunk := next(chunks, b"")):
+        start += chunk
+    return start
+
+
+def _size_of_path(name: str) -> int | None:
+    """The size of a regular file. Raises UsageError if it is none that can be read."""
+    try:
+        status = os.stat(name)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read {name}: {reason}", hint="Check the name of the export.") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise UsageError(f"{name} is a folder", hint="Give one file, or - for standard input.")
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _size_of_file(file: IO[Any]) -> int | None:
+    try:
+        status = os.fstat(file.fileno())
+    except (AttributeError, OSError, ValueError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

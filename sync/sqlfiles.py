@@ -1,0 +1,111 @@
+"""Finds and parses `sql/*.sql`: hand-written statements, one file per entity.
+
+A file is a header, then named statements:
+
+    -- pass: match                                  the statements below run in this pass, in file order
+    -- name: match_login                            one statement, ended by a semicolon
+    -- name: join_site_id -- if: siteId             left out whole where the table has no such column
+        AND t.siteId = s.siteId -- if: siteId       a line that is left out there
+
+A condition is a list of column names of the target table, joined by `,` (all of them) or `|` (one of them),
+each possibly after `not`, or a fact such as `unique(visit_number)`. Nothing else is ever put into a statement,
+except the name of the tool's schema in place of `ispyb_sync`.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+STAGING_SCHEMA = "ispyb_sync"
+_IF = re.compile(r"\s*-- if: (?P<condition>.+)$")
+_NAME = re.compile(r"-- name: (?P<name>\w+)$")
+_PASS = re.compile(r"-- pass: (?P<pass>\w+)$")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a statement, and the condition on which it stands."""
+
+    text: str
+    condition: str | None = None
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One named statement; `line` is where its name stands in the file."""
+
+    file: str
+    name: str
+    line: int
+    pass_: str
+    condition: str | None
+    lines: tuple[Line, ...]
+
+    @property
+    def origin(self) -> str:
+        """Where the statement comes from, as errors and the server's process list say it."""
+        return f"{self.file}:{self.line} {self.name}"
+
+    def render(self, facts: Collection[str] = (), staging_schema: str = STAGING_SCHEMA) -> str | None:
+        """The statement as it is sent, or None where the condition of its name does not hold."""
+        if not _holds(self.condition, facts):
+            return None
+        body = "\n".join(line.text for line in self.lines if _holds(line.condition, facts))
+        if staging_schema != STAGING_SCHEMA:
+            body = body.replace(f"{STAGING_SCHEMA}.", f"`{staging_schema}`.")
+        return f"/* {self.origin} */ {body.strip().removesuffix(';')}"
+
+
+def _holds(condition: str | None, facts: Collection[str]) -> bool:
+    if condition is None:
+        return True
+    return all(_one_of(part.split("|"), facts) for part in condition.split(","))
+
+
+def _one_of(alternatives: list[str], facts: Collection[str]) -> bool:
+    for alternative in map(str.strip, alternatives):
+        if alternative.startswith("not "):
+            if alternative.removeprefix("not ") not in facts:
+                return True
+        elif alternative in facts:
+            return True
+    return False
+
+
+def folder() -> Path:
+    """The folder of the SQL files: inside the installed package, or beside it in a checkout."""
+    inside = Path(__file__).parent / "sql"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "sql"
+
+
+@cache
+def load(name: str) -> tuple[Statement, ...]:
+    """The statements of `sql/<name>.sql`, in file order."""
+    file = f"{name}.sql"
+    return tuple(_parse(file, (folder() / file).read_text(encoding="utf-8")))
+
+
+def _parse(file: str, text: str) -> Iterator[Statement]:
+    pass_ = ""
+    start, name, condition = 0, "", None
+    body: list[Line] = []
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line, mark = _split_mark(raw)
+        if found := _PASS.match(line):
+            pass_ = found["pass"]
+        elif found := _NAME.match(line):
+            start, name, condition, body = number, found["name"], mark, []
+        elif name and line.strip() and not line.lstrip().startswith("--"):
+            body.append(Line(line, mark))
+            if line.endswith(";"):
+                yield Statement(file, name, start, pass_, condition, tuple(body))
+                name = ""
+    if name:
+        raise ValueError(f"{file}:{start} {name}: the statement has no semicolon at the end of a line")
+
+
+def _split_mark(line: str) -> tuple[str, str | None]:
+    found = _IF.search(line)
+    return (line[: found.start()], found["condition"]) if found else (line, None)

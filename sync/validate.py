@@ -1,0 +1,123 @@
+"""Validates documents: what is wrong is refused, as little as possible, and the rest goes on.
+
+Dates with an offset are converted to one timezone here. Reports unknown keys. Asks no database: lengths,
+ranges and character sets are checked against the live columns later.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from sync.documents import Document
+from sync.read import RawDocument, Unreadable
+from sync.refusals import Notice, Refusal, ValidDocument, refused_value
+from sync.repair import Repair
+from sync.survey import Survey
+
+
+class Validator:
+    """Validates one export.
+
+    timezone   IANA name of the zone that dates are stored in
+    refuse     takes each refusal
+    proposals  labels of the proposals to take, as `proposal_label` gives them; None for all
+
+    read, refused, not_selected   documents so far; those not selected are not validated
+    """
+
+    def __init__(
+        self,
+        *,
+        timezone: str,
+        refuse: Callable[[Refusal], None],
+        proposals: Collection[str] | None = None,
+    ) -> None:
+        self.read = 0
+        self.refused = 0
+        self.not_selected = 0
+        self._context = {"timezone": ZoneInfo(timezone)}
+        self._refuse = refuse
+        self._wanted = None if proposals is None else frozenset(proposals)
+        self._found: set[str | None] = set()
+        self._survey = Survey()
+
+    def documents(self, items: Iterable[RawDocument | Unreadable]) -> Iterator[ValidDocument]:
+        """The documents that are left, with REFUSED in the place of what is not."""
+        for item in items:
+            self.read += 1
+            if isinstance(item, Unreadable):
+                self.refused += 1
+                self._refuse(_unreadable(item))
+                continue
+            label = proposal_label(item.raw)
+            if self._wanted is not None:
+                if label not in self._wanted:
+                    self.not_selected += 1
+                    continue
+                self._found.add(label)
+            document = self._document(item, label)
+            if document is None:
+                self.refused += 1
+            else:
+                yield ValidDocument(item.number, item.line, label, document)
+
+    def notices(self) -> list[Notice]:
+        """What is worth telling, once all documents are through."""
+        missing = sorted((self._wanted or frozenset()) - self._found)
+        return [
+            *self._survey.notices(),
+            *(Notice("proposal_not_found", f"no document of {label} in the export", 1) for label in missing),
+        ]
+
+    def _document(self, item: RawDocument, label: str | None) -> Document | None:
+        """The document, less what is refused; None if nothing is left."""
+        raw = item.raw
+        try:
+            document = Document.model_validate(raw, context=self._context)
+        except ValidationError as error:
+            repair = Repair(raw, item.number, None if label is None else refused_value(label))
+            repaired = self._repaired(repair, error)
+            for refusal in repair.refusals:
+                self._refuse(refusal)
+            if repaired is None:
+                return None
+            document, raw = repaired, repair.raw
+        self._survey.look(raw)
+        return document
+
+    def _repaired(self, repair: Repair, error: ValidationError) -> Document | None:
+        while repair.take_out(error):
+            try:
+                document = Document.model_validate(repair.raw, context=self._context)
+            except ValidationError as next_error:
+                error = next_error
+            else:
+                repair.mark(document)
+                return document
+        return None
+
+
+def proposal_label(raw: dict[str, Any]) -> str | None:
+    """How a document's proposal is called: MX-123, or 123 without a code, or its external id."""
+    proposal = raw.get("proposal")
+    if not isinstance(proposal, dict):
+        return None
+    number = _word(proposal.get("proposalNumber"))
+    if number is None:
+        return _word(proposal.get("externalId"))
+    code = _word(proposal.get("proposalCode"))
+    return number if code is None else f"{code}-{number}"
+
+
+def _word(value: object) -> str | None:
+    """Text, or the text of an integer."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return refused_value(value)
+    return value if isinstance(value, str) and value and not value.isspace() else None
+
+
+def _unreadable(item: Unreadable) -> Refusal:
+    message = f"{item.message}. {item.hint}"
+    return Refusal("proposal", item.code, item.number, None, "", None, None, message)

@@ -1,0 +1,139 @@
+"""A moving window on a stream of bytes, with its line number, and the sizes of the JSON values in it.
+
+Sizes come from counting brackets outside strings; whether the text between is JSON, the parser decides.
+"""
+
+import re
+from collections.abc import Iterator
+
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_BLANK = re.compile(rb"[ \t\r\n]*+")
+_STRING_END = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+
+# Up to the next bracket; outside all brackets, up to the next bracket or comma. An unfinished string: no match.
+_INSIDE = re.compile(rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*+[{}\[\]]', re.DOTALL)
+_OUTSIDE = re.compile(rb'[^"{}\[\],]*+(?:' + _STRING + rb'[^"{}\[\],]*+)*+[{}\[\],]', re.DOTALL)
+_TEXT = re.compile(rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*+', re.DOTALL)
+
+
+class Window:
+    """Bytes from `pos` on are still to be used; those before it are dropped at the next `fill`."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self.data = b""
+        self.pos = 0
+        self._chunks = chunks
+        self._line = 1
+        self._counted = 0
+
+    @property
+    def size(self) -> int:
+        """How many bytes are at hand."""
+        return len(self.data) - self.pos
+
+    def fill(self) -> bool:
+        """Drops what is used and at least doubles the rest; False if there is no more."""
+        self.line()
+        parts = [self.data[self.pos :]]
+        wanted = max(1, self.size)
+        while wanted > 0 and (chunk := next(self._chunks, None)) is not None:
+            parts.append(chunk)
+            wanted -= len(chunk)
+        before = self.size
+        self.data = b"".join(parts)
+        self.pos = self._counted = 0
+        return len(self.data) > before
+
+    def line(self) -> int:
+        """The 1-based line of the position."""
+        self._line += self.data.count(b"\n", self._counted, self.pos)
+        self._counted = self.pos
+        return self._line
+
+    def peek(self) -> bytes:
+        """Moves over blanks; returns the byte there, or nothing at the end."""
+        while True:
+            self.pos = self._after_blanks(self.pos)
+            if self.pos < len(self.data):
+                return self.data[self.pos : self.pos + 1]
+            if not self.fill():
+                return b""
+
+    def byte_after(self, offset: int, limit: int) -> bytes:
+        """The first byte that is no blank, so far behind the position or farther; the position stays."""
+        while True:
+            at = self._after_blanks(self.pos + offset)
+            if at < len(self.data):
+                return self.data[at : at + 1]
+            if self.size > limit or not self.fill():
+                return b""
+
+    def rest(self) -> Iterator[bytes]:
+        """Everything from the position on; the window is of no use afterwards."""
+        yield self.data[self.pos :]
+        self.data, self.pos = b"", 0
+        yield from self._chunks
+
+    def size_of_value(self, limit: int, *, in_array: bool) -> int | None:
+        """The size of the value at the position; None if the export, or `limit`, ends before it.
+
+        In an array the value reaches to its comma or to the closing bracket of the array.
+        """
+        at = depth = 0
+        ended = False
+        while not ended:
+            step = self._step(self.pos + at, depth, in_array)
+            if step is not None:
+                end, depth, ended = step
+                at = end - self.pos
+            elif self.size > limit or not self.fill():
+                return None
+        return at
+
+    def skip_value(self, *, in_array: bool) -> None:
+        """Moves behind the value at the position, however large it is."""
+        depth = 0
+        ended = False
+        while not ended:
+            step = self._step(self.pos, depth, in_array)
+            if step is not None:
+                self.pos, depth, ended = step
+                continue
+            found = _TEXT.match(self.data, self.pos)
+            self.pos = found.end() if found else len(self.data)
+            if self.pos < len(self.data):
+                self.pos += 1
+                ended = not self._skip_string()
+            else:
+                ended = not self.fill()
+
+    def _after_blanks(self, start: int) -> int:
+        found = _BLANK.match(self.data, start)
+        return found.end() if found else start
+
+    def _step(self, start: int, depth: int, in_array: bool) -> tuple[int, int, bool] | None:
+        """The next bracket: where it ends, the depth behind it, and whether the value ends there."""
+        found = (_INSIDE if depth else _OUTSIDE).match(self.data, start)
+        if found is None:
+            return None
+        end = found.end()
+        byte = self.data[end - 1]
+        if byte in b"{[":
+            return end, depth + 1, False
+        if depth:
+            return end, depth - 1, depth == 1 and not in_array
+        if in_array and byte in b",]":
+            return end - 1, 0, True
+        return end, 0, False
+
+    def _skip_string(self) -> bool:
+        """Moves behind the string that the position is in; False if the export ends in it."""
+        while (found := _STRING_END.match(self.data, self.pos)) is None:
+            tail = self.data[self.pos :]
+            unpaired = (len(tail) - len(tail.rstrip(b"\\"))) % 2
+            self.pos = len(self.data) - unpaired
+            if not self.fill():
+                self.pos = len(self.data)
+                return False
+        self.pos = found.end()
+        return True

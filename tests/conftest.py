@@ -1,0 +1,40 @@
+"""Fixtures: one MariaDB for the whole run (one per worker under pytest-xdist), and ISPyB databases on it."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from databases import Ispyb, create, drop
+from sqlalchemy import URL
+from variants import VARIANTS
+
+from sync.server import server
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[URL]:
+    """Admin URL, without a database, of a MariaDB under which a test may create schemas."""
+    with server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def databases(server_url: URL) -> Iterator[Callable[[str], Ispyb]]:
+    """Give the database of a variant, built when first asked for; its rows are those of the last test."""
+    built: dict[str, Ispyb] = {}
+
+    def get(variant: str) -> Ispyb:
+        if variant not in built:
+            built[variant] = create(server_url, variant)
+        return built[variant]
+
+    yield get
+    for ispyb in built.values():
+        drop(ispyb)
+
+
+@pytest.fixture(params=VARIANTS)
+def ispyb(request: pytest.FixtureRequest, databases: Callable[[str], Ispyb]) -> Ispyb:
+    """An empty, migrated ISPyB; the test runs once for each variant."""
+    database = databases(request.param)
+    database.reset()
+    return database
