@@ -58,11 +58,14 @@ def _document(number: int, chance: random.Random, people: int, laboratories: lis
             "labcontacts": [
                 {"cardName": f"{team[place]['familyName'][:20]}-{number}-{place}", "person": team[place]}
                 for place in range(chance.randint(0, 2))
-                if place == 0 or team[1]["externalId" if "externalId" in team[1] else "login"]
+                if place == 0
+                or team[1]["externalId" if "externalId" in team[1] else "login"]
                 != team[0].get("externalId", team[0]["login"])
             ],
         },
-        "sessions": [_session(number, visit, chance, team, people, laboratories) for visit in range(chance.randint(0, 8))],
+        "sessions": [
+            _session(number, visit, chance, team, people, laboratories) for visit in range(chance.randint(0, 8))
+        ],
         "proteins": [_protein(number, place, chance, team) for place in range(chance.randint(0, 15))],
     }
 

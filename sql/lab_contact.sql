@@ -272,13 +272,16 @@ GROUP BY m.row_id, h.labContactId;
 UPDATE ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN (
     WITH RECURSIVE fallen AS (
-        SELECT c.row_id FROM ispyb_sync.claim_lab_contact AS c WHERE c.holder_row IS NULL
+        SELECT c.row_id, c.field FROM ispyb_sync.claim_lab_contact AS c WHERE c.holder_row IS NULL
         UNION
-        SELECT c.row_id FROM ispyb_sync.claim_lab_contact AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
+        SELECT c.row_id, c.field
+        FROM ispyb_sync.claim_lab_contact AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
     )
-    SELECT fallen.row_id FROM fallen
+    SELECT fallen.row_id, MIN(fallen.field) AS field
+    FROM fallen
+    GROUP BY fallen.row_id
 ) AS f ON f.row_id = m.row_id
-STRAIGHT_JOIN ispyb_sync.claim_lab_contact AS c ON c.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.claim_lab_contact AS c ON c.row_id = m.row_id AND c.field = f.field
 SET
     m.refused = IF(m.target_id IS NULL, 'key_taken', 'key_taken'),
     m.field = c.field,

@@ -218,6 +218,7 @@ ON DUPLICATE KEY UPDATE
     held = VALUES(held);
 
 -- name: match_laboratory_ext_pk -- if: laboratoryExtPk | laboratoryPk
+-- A row with a different externalId is another laboratory.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -233,9 +234,8 @@ STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Laboratory AS t
     ON t.laboratoryExtPk = s.laboratoryExtPk -- if: laboratoryExtPk
     ON t.laboratoryPk = s.laboratoryExtPk -- if: laboratoryPk
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (t.externalId IS NULL OR s.externalId IS NULL)
 GROUP BY m.row_id
-HAVING COUNT(*) > 1 OR NVL(SUM(t.externalId <> s.externalId), 0) = 0
 ON DUPLICATE KEY UPDATE
     target_id = VALUES(target_id),
     matched_by = VALUES(matched_by),
@@ -271,16 +271,21 @@ ON DUPLICATE KEY UPDATE target_id = VALUES(target_id), matched_by = VALUES(match
 -- pass: settle
 
 -- name: prefer_own
--- Among several of one name, one that a person who names it already has goes before the lowest id.
+-- Of several rows of one name, each person keeps the one it has, and anybody else gets the lowest id. The mention
+-- means a row of its own only if everybody who makes it has one.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id)
-SELECT c.row_id, c.row_id, MIN(c.laboratoryId)
-FROM ispyb_sync.stage_person AS s
-STRAIGHT_JOIN ispyb_sync.map_laboratory AS named ON named.row_id = s.laboratory_row
-STRAIGHT_JOIN ispyb_sync.candidate_laboratory AS c ON c.row_id = named.thing
-STRAIGHT_JOIN ispyb_sync.map_person AS mention ON mention.row_id = s.row_id
+SELECT named.thing, named.thing, MIN(c.laboratoryId)
+FROM (
+    SELECT c.row_id FROM ispyb_sync.candidate_laboratory AS c GROUP BY c.row_id HAVING COUNT(*) > 1
+) AS several
+STRAIGHT_JOIN ispyb_sync.map_laboratory AS named ON named.thing = several.row_id
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.laboratory_row = named.row_id
+STRAIGHT_JOIN ispyb_sync.map_person AS mention ON mention.row_id = s.row_id AND mention.refused IS NULL
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = mention.thing
-STRAIGHT_JOIN Person AS t ON t.personId = person.target_id AND t.laboratoryId = c.laboratoryId
-GROUP BY c.row_id
+LEFT JOIN Person AS t ON t.personId = person.target_id
+LEFT JOIN ispyb_sync.candidate_laboratory AS c ON c.row_id = named.thing AND c.laboratoryId = t.laboratoryId
+GROUP BY named.thing
+HAVING SUM(c.laboratoryId IS NULL) = 0
 ON DUPLICATE KEY UPDATE target_id = VALUES(target_id);
 
 -- name: refuse_same_target
@@ -375,8 +380,8 @@ LEFT JOIN (
     AND given.laboratoryExtPk <> h.laboratoryExtPk -- if: laboratoryExtPk
     AND given.laboratoryExtPk <> h.laboratoryPk -- if: laboratoryPk
 WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.laboratoryId <=> m.target_id
-    AND (t.laboratoryId IS NULL OR NOT t.laboratoryExtPk <=> s.laboratoryExtPk) -- if: laboratoryExtPk
-    AND (t.laboratoryId IS NULL OR NOT t.laboratoryPk <=> s.laboratoryExtPk) -- if: laboratoryPk
+    AND t.laboratoryId IS NOT NULL AND NOT t.laboratoryExtPk <=> s.laboratoryExtPk -- if: laboratoryExtPk
+    AND t.laboratoryId IS NOT NULL AND NOT t.laboratoryPk <=> s.laboratoryExtPk -- if: laboratoryPk
 GROUP BY m.row_id, h.laboratoryId;
 
 -- name: refuse_taken
@@ -385,13 +390,16 @@ GROUP BY m.row_id, h.laboratoryId;
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN (
     WITH RECURSIVE fallen AS (
-        SELECT c.row_id FROM ispyb_sync.claim_laboratory AS c WHERE c.holder_row IS NULL
+        SELECT c.row_id, c.field FROM ispyb_sync.claim_laboratory AS c WHERE c.holder_row IS NULL
         UNION
-        SELECT c.row_id FROM ispyb_sync.claim_laboratory AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
+        SELECT c.row_id, c.field
+        FROM ispyb_sync.claim_laboratory AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
     )
-    SELECT fallen.row_id FROM fallen
+    SELECT fallen.row_id, MIN(fallen.field) AS field
+    FROM fallen
+    GROUP BY fallen.row_id
 ) AS f ON f.row_id = m.row_id
-STRAIGHT_JOIN ispyb_sync.claim_laboratory AS c ON c.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.claim_laboratory AS c ON c.row_id = m.row_id AND c.field = f.field
 SET
     m.refused = IF(m.target_id IS NULL, 'key_taken', 'key_taken'),
     m.field = c.field,

@@ -197,13 +197,13 @@ SELECT
     m.target_id,
     m.action,
     m.matched_by,
-    CONCAT(session.target_id, ' / ', person.target_id) AS row_key,
+    CONCAT(COALESCE(who.login, who.siteId, HEX(who.externalId)), ' on session ', NVL(session.target_id, 'new')) AS row_key,
     COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
     m.changes
 FROM ispyb_sync.map_session_has_person AS m
 INNER JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
-INNER JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
+INNER JOIN ispyb_sync.stage_person AS who ON who.row_id = m.person
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.action IS NOT NULL
 ORDER BY s.document, m.row_id;

@@ -10,9 +10,7 @@ from sync.report import Report
 from sync.settings import load_settings
 
 
-def plan(
-    export: Export, *, database: Database | None = None, proposals: Iterable[str] = (), **settings: Any
-) -> Report:
+def plan(export: Export, *, database: Database | None = None, proposals: Iterable[str] = (), **settings: Any) -> Report:
     """What `apply` would do with this export; writes nothing to ISPyB.
 
     export      a path, "-", an open file, a dict (one document) or an iterable of dicts

@@ -21,7 +21,6 @@ from sync.errors import DatabaseError
 from sync.rights import Rights
 from sync.settings import Settings
 from sync.sqlfiles import Statement, load
-from sync.target import Table, Target, introspect
 
 REQUIRED = (10, 3, 3)
 """NVL, LIMIT in GROUP_CONCAT and columns added without a copy came with this MariaDB."""
@@ -30,6 +29,7 @@ EXAMPLES = 3
 WRITES = ("SELECT", "INSERT", "UPDATE")
 OWN = (*WRITES, "DELETE", "CREATE TEMPORARY TABLES")
 
+Columns = dict[str, dict[str, str | None]]
 Level = Literal["ok", "warning", "error"]
 _COLOURS: dict[Level, str] = {"ok": "green", "warning": "yellow", "error": "red"}
 _UNIQUE = {f"duplicate_{name}_external_id" for name in ("person", "proposal", "session")}
@@ -76,14 +76,24 @@ def _findings(connection: Connection, staging_schema: str) -> Iterator[Finding]:
     yield from _server(connection)
     held = rights.read(connection)
     yield from _privileges(connection, held, staging_schema)
-    try:
-        target = introspect(connection)
-    except DatabaseError as error:
-        yield Finding("error", "tables", error.message, error.hint or "")
-        return
-    yield from _variant(connection, target)
-    yield from _migrations(connection, target, staging_schema)
-    yield from _duplicates(connection, target, held)
+    columns = _columns(connection)
+    yield from _variant(connection, columns)
+    yield from _migrations(connection, columns, staging_schema)
+    yield from _duplicates(connection, columns, held)
+
+
+def _columns(connection: Connection) -> Columns:
+    """Read the columns of the eight tables, each with its character set, by entity."""
+    entities = {entity.table.lower(): entity.name for entity in ENTITIES}
+    columns: Columns = {entity.name: {} for entity in ENTITIES}
+    rows = connection.exec_driver_sql(
+        "SELECT TABLE_NAME, COLUMN_NAME, CHARACTER_SET_NAME FROM information_schema.COLUMNS "
+        "WHERE TABLE_SCHEMA = DATABASE()"
+    )
+    for table, column, charset in rows:
+        if name := entities.get(table.lower()):
+            columns[name][column] = charset
+    return columns
 
 
 def _server(connection: Connection) -> Iterator[Finding]:
@@ -142,68 +152,71 @@ def _privileges(connection: Connection, held: Rights, staging_schema: str) -> It
         yield Finding("warning", "privileges", message, "To use these, grant the role of sql/grants.sql.")
 
 
-def _variant(connection: Connection, target: Target) -> Iterator[Finding]:
+def _variant(connection: Connection, columns: Columns) -> Iterator[Finding]:
     schema, collation = connection.exec_driver_sql("SELECT DATABASE(), @@collation_database").one()
-    yield Finding("ok", "variant", f"{schema} looks like {_guess(target)}; default collation {collation}")
-    yield Finding("ok", "charset", _charsets(target))
-    for table in target.tables.values():
-        missing = [name for name in table.missing if name != "externalId"]
-        if missing:
-            message = f"{table.entity.table} has no {', '.join(missing)}: these fields are left out"
-            yield Finding("ok", "columns", message)
+    absent = [entity.table for entity in ENTITIES if not columns[entity.name]]
+    if absent:
+        message = f"{schema} has no {', '.join(absent)}, or the account may not see them"
+        yield Finding("error", "tables", message, "Point --database at the ISPyB schema.")
+    yield Finding("ok", "variant", f"{schema} looks like {_guess(columns)}; default collation {collation}")
+    yield Finding("ok", "charset", _charsets(columns))
+    for entity in ENTITIES:
+        held = columns[entity.name]
+        missing = [name for name in entity.columns if not {name, entity.aliases.get(name)} & held.keys()]
+        if held and missing and missing != ["externalId"]:
+            names = ", ".join(name for name in missing if name != "externalId")
+            yield Finding("ok", "columns", f"{entity.table} has no {names}: these fields are left out")
 
 
-def _charsets(target: Target) -> str:
+def _charsets(columns: Columns) -> str:
     """Say which tables have columns in which character set."""
     tables: dict[str, list[str]] = {}
-    for table in target.tables.values():
-        for charset in sorted({column.charset for column in table.columns.values() if column.charset}):
-            tables.setdefault(charset, []).append(table.entity.table)
+    for entity in ENTITIES:
+        for charset in sorted({charset for charset in columns[entity.name].values() if charset}):
+            tables.setdefault(charset, []).append(entity.table)
     return "; ".join(f"{charset} in {', '.join(names)}" for charset, names in sorted(tables.items()))
 
 
-def _guess(target: Target) -> str:
+def _guess(columns: Columns) -> str:
     """Name the variant whose marks the tables carry."""
-    tables = {table.entity.table: table.columns for table in target.tables.values()}
-    if not any("externalId" in columns for columns in tables.values()):
+    if not any("externalId" in names for names in columns.values()):
         return "a legacy ISPyB (no externalId)"
-    if "laboratoryPk" in tables["Laboratory"] and "laboratoryExtPk" not in tables["Laboratory"]:
+    if "laboratoryPk" in columns["laboratory"] and "laboratoryExtPk" not in columns["laboratory"]:
         return "DLS"
-    name = tables["Person"].get("familyName")
-    return "py-ispyb" if name and name.charset == "utf8mb4" else "ESRF"
+    return "py-ispyb" if columns["person"].get("familyName") == "utf8mb4" else "ESRF"
 
 
-def _migrations(connection: Connection, target: Target, staging_schema: str) -> Iterator[Finding]:
+def _migrations(connection: Connection, columns: Columns, staging_schema: str) -> Iterator[Finding]:
     try:
         revision = migrate.revision(connection, staging_schema)
     except DatabaseError as error:
         yield Finding("error", "migrations", error.message, error.hint or "")
         return
+    remedy = "Run ispyb-sync migrate, or give a DBA the script of ispyb-sync migrate --sql."
+    lost = [e.table for e in ENTITIES if "externalId" in e.columns and "externalId" not in columns[e.name]]
     if revision != migrate.head():
         message = f"at revision {revision or 'none'}, and {migrate.head()} is needed"
-        yield Finding("error", "migrations", message, "Run ispyb-sync migrate, or ispyb-sync migrate --sql.")
-        return
-    lost = [table.entity.table for table in target.tables.values() if "externalId" in table.missing]
-    if lost:
+        yield Finding("error", "migrations", message, remedy)
+    elif lost:
         message = f"at revision {revision}, but {', '.join(lost)} lost externalId; was a dump restored?"
-        remedy = "Run the script of ispyb-sync migrate --sql: it does again what is not there."
         yield Finding("error", "migrations", message, remedy)
     else:
         yield Finding("ok", "migrations", f"at revision {revision}")
 
 
-def _duplicates(connection: Connection, target: Target, held: Rights) -> Iterator[Finding]:
+def _duplicates(connection: Connection, columns: Columns, held: Rights) -> Iterator[Finding]:
     schema = connection.exec_driver_sql("SELECT DATABASE()").scalar_one()
     none = True
     for statement in load("check"):
-        table = _table_of(statement, target)
-        query = statement.render(table.columns)
-        if query is None or held.lacking(["SELECT"], schema, table.entity.table):
+        (entity,) = [entity for entity in ENTITIES if statement.name.startswith(f"duplicate_{entity.name}_")]
+        names = columns[entity.name]
+        query = statement.render(names)
+        if not names or query is None or held.lacking(["SELECT"], schema, entity.table):
             continue
         groups = connection.exec_driver_sql(query).all()
         if groups:
             none = False
-            shown = [f"{group.value} ({_ids(table.entity, group)})" for group in groups[:EXAMPLES]]
+            shown = [f"{group.value} ({_ids(entity, group)})" for group in groups[:EXAMPLES]]
             rows = sum(group.row_count for group in groups)
             more = "" if len(groups) == len(shown) else ", …"
             message = f"{len(groups):,} values in {rows:,} rows: {', '.join(shown)}{more}"
@@ -211,12 +224,6 @@ def _duplicates(connection: Connection, target: Target, held: Rights) -> Iterato
             yield Finding(_level(statement), subject, message, _remedy(statement))
     if none:
         yield Finding("ok", "duplicates", "no two rows share a key")
-
-
-def _table_of(statement: Statement, target: Target) -> Table:
-    """Find the table of a query by its name, duplicate_<entity>_<key>."""
-    (entity,) = [entity for entity in ENTITIES if statement.name.startswith(f"duplicate_{entity.name}_")]
-    return target[entity]
 
 
 def _ids(entity: Entity, group: object) -> str:
@@ -232,7 +239,5 @@ def _remedy(statement: Statement) -> str:
     if statement.name in _UNIQUE:
         return f"migrate refuses them, since the column becomes UNIQUE. {_MERGE}"
     if statement.name == "duplicate_laboratory_name":
-        return (
-            "By name, the one that the person has is taken, else the lowest id. Merge these rows if you can."
-        )
+        return "By name, the one that the person has is taken, else the lowest id. Merge these rows if you can."
     return f"A document that names one of them by this key alone is refused (ambiguous_match). {_MERGE}"

@@ -6,6 +6,7 @@ standard output and nothing else.
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -268,7 +269,7 @@ def _exit_code(report: Report) -> int:
     return 1 if report.refusals else 0
 
 
-class _progress:  # noqa: N801
+class _progress:
     """A bar on standard error while an export is read, on a terminal only."""
 
     def __init__(self) -> None:
@@ -317,7 +318,7 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except KeyboardInterrupt:
         print("interrupted: ISPyB is unchanged unless the report was printed", file=sys.stderr)

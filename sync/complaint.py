@@ -21,23 +21,24 @@ _EXPECTED = {
     "string_type": "text",
     "int_type": "a whole number",
     "float_type": "a number",
-    "finite_number": "a finite number",
     "list_type": "a list",
     "model_type": "an object",
-    "model_attributes_type": "an object",
 }
 
 
 def complaint(error: ErrorDetails) -> str:
     """What is wrong."""
-    kind = error["type"]
+    kind, value = error["type"], error["input"]
     if kind == "missing":
         return f"{error['loc'][-1]} is missing"
+    if kind == "int_type" and isinstance(value, float):
+        return "a whole number of at most 64 bits is expected, not a larger one or one with a fraction or exponent"
+    if kind in ("greater_than_equal", "less_than_equal"):
+        return "a whole number of at most 64 bits is expected, not a larger one"
+    if kind == "finite_number" or (kind == "float_type" and isinstance(value, int | float)):
+        return "a finite number is expected"
     if kind in _EXPECTED:
-        value = error["input"]
-        return f"{_EXPECTED[kind]} is expected, not {_name(kind, value)}"
-    if kind in ("greater_than_equal", "less_than_equal", "int_parsing_size"):
-        return "the number has more than 64 bits"
+        return f"{_EXPECTED[kind]} is expected, not {kind_of(value)}"
     return error["msg"]
 
 
@@ -49,9 +50,3 @@ def remedy(error: ErrorDetails | None) -> str:
     if value is None or isinstance(value, list | dict):
         return _REMEDIES[kind] if kind in ("list_type", "no_key", "missing") else _CORRECT
     return _REMEDIES.get(kind, _CORRECT)
-
-
-def _name(kind: str, value: object) -> str:
-    if kind == "int_type" and isinstance(value, float):
-        return "a number with a fraction or exponent"
-    return kind_of(value)

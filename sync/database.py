@@ -81,7 +81,7 @@ def code_of(error: BaseException) -> int | None:
 def failure(error: BaseException, origin: str | None = None) -> DatabaseError:
     """What a user sees of a failing statement or connection: the server's words, and where."""
     cause = error.orig if isinstance(error, DBAPIError) else error
-    args = getattr(cause, "args", ())
+    args: tuple[object, ...] = getattr(cause, "args", ())
     words = str(args[1]) if len(args) > 1 else str(cause)
     place = f"{origin}: " if origin else "database: "
     return DatabaseError(
@@ -114,8 +114,8 @@ def connect(database: Database) -> Iterator[Connection]:
 @contextmanager
 def _settings(connection: Connection) -> Iterator[None]:
     names = ", ".join(f"@@SESSION.{name}" for name in _SETTINGS)
-    row = connection.exec_driver_sql(f"SELECT {names}, @@character_set_client, DATABASE()").one()
-    *before, charset, schema = row
+    row = tuple(connection.exec_driver_sql(f"SELECT {names}, @@character_set_client, DATABASE()").one())
+    before, charset, schema = row[:-2], row[-2], row[-1]
     if schema is None:
         raise UsageError("--database names no schema", hint="End the URL with the ISPyB schema: …:3306/ispyb")
     if charset != "utf8mb4":
@@ -131,9 +131,7 @@ def _settings(connection: Connection) -> Iterator[None]:
 
 
 def _set(connection: Connection, values: Mapping[str, object]) -> None:
-    connection.exec_driver_sql(
-        "SET " + ", ".join(f"SESSION {name} = %({name})s" for name in values), dict(values)
-    )
+    connection.exec_driver_sql("SET " + ", ".join(f"SESSION {name} = %({name})s" for name in values), dict(values))
 
 
 class Runner:

@@ -66,6 +66,6 @@ def _execute(admin: URL, statements: Iterable[str]) -> None:
 
 def _step(console: Console, words: str) -> None:
     console.print()
-    console.rule(style="dim")
+    console.print(Text("─" * 100, style="dim"))
     console.print(Text(words, style="bold"))
     console.print()

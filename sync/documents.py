@@ -104,9 +104,7 @@ class SessionOptions(BaseModel):
     role: Text | None = _field(
         "Role", "One of the roles of Session_has_Person.role, such as Team Leader (22 characters)."
     )
-    remote: Flag | None = _field(
-        "Remote", "true or 1: takes part from afar. Feeds Session_has_Person.remote."
-    )
+    remote: Flag | None = _field("Remote", "true or 1: takes part from afar. Feeds Session_has_Person.remote.")
 
 
 class SessionPerson(Person):
@@ -150,12 +148,8 @@ class Proposal(_Thing):
     proposalCode: Key | None = _field(
         "Code", "Such as MX; some facilities have none. Feeds Proposal.proposalCode (45 characters)."
     )
-    proposalNumber: Key | None = _field(
-        "Number", "Text, such as 2024. Feeds Proposal.proposalNumber (45 characters)."
-    )
-    proposalType: Text | None = _field(
-        "Type", "Such as MX or BX. Feeds Proposal.proposalType (2 characters)."
-    )
+    proposalNumber: Key | None = _field("Number", "Text, such as 2024. Feeds Proposal.proposalNumber (45 characters).")
+    proposalType: Text | None = _field("Type", "Such as MX or BX. Feeds Proposal.proposalType (2 characters).")
     externalId: ExternalId | None = _field("External id", _EXTERNAL_ID.format("Proposal"))
     state: Text | None = _field("State", "Open, Closed or Cancelled. Feeds Proposal.state.")
     persons: list[Person] | None = _field(
@@ -181,9 +175,7 @@ class Session(_Thing):
     scheduled: Flag | None = _field("Scheduled", "true or 1. Feeds BLSession.scheduled.")
     nbShifts: Integer | None = _field("Shifts", "Number of shifts. Feeds BLSession.nbShifts.")
     comments: Text | None = _field("Comments", "Text. Feeds BLSession.comments (2000 characters).")
-    beamLineOperator: Text | None = _field(
-        "Local contact", "Text. Feeds BLSession.beamLineOperator (255 characters)."
-    )
+    beamLineOperator: Text | None = _field("Local contact", "Text. Feeds BLSession.beamLineOperator (255 characters).")
     visit_number: Integer | None = _field(
         "Visit number", "Integer, unique in its proposal in some schemas. Feeds BLSession.visit_number."
     )
@@ -193,12 +185,8 @@ class Session(_Thing):
         "Structure determinations", "Number. Feeds BLSession.structureDeterminations."
     )
     dewarTransport: Decimal | None = _field("Dewar transport", "Number. Feeds BLSession.dewarTransport.")
-    databackupFrance: Decimal | None = _field(
-        "Data backup, France", "Number. Feeds BLSession.databackupFrance."
-    )
-    databackupEurope: Decimal | None = _field(
-        "Data backup, Europe", "Number. Feeds BLSession.databackupEurope."
-    )
+    databackupFrance: Decimal | None = _field("Data backup, France", "Number. Feeds BLSession.databackupFrance.")
+    databackupEurope: Decimal | None = _field("Data backup, Europe", "Number. Feeds BLSession.databackupEurope.")
     operatorSiteNumber: Text | None = _field(
         "Local contact's number", "Text. Feeds BLSession.operatorSiteNumber (10 characters)."
     )

@@ -53,9 +53,7 @@ def misfit(column: Column) -> Misfit:
     if column.type_name == "float":
         return lambda value: None if abs(value) <= _FLOAT_MAX else "value_out_of_range"
     if column.type_name == "timestamp":
-        return lambda value: (
-            None if _TIMESTAMP_FIRST <= value <= _TIMESTAMP_LAST else "value_out_of_range"
-        )
+        return lambda value: None if _TIMESTAMP_FIRST <= value <= _TIMESTAMP_LAST else "value_out_of_range"
     if column.type_name == "double":
         return lambda value: None if math.isfinite(value) else "value_out_of_range"
     return lambda value: None

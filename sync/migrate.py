@@ -26,16 +26,14 @@ _NO_RIGHT = {1044, 1142}
 
 
 def upgrade(database_url: str, *, staging_schema: str = STAGING_SCHEMA, revision: str = "head") -> None:
-    """Bring the database to a revision.
+    """Bring the database to a revision, also one whose tables were restored from an older dump.
 
     Raises DatabaseError, with nothing changed, that lists what stands in the way.
     """
-    _run(command.upgrade, _config(staging_schema, database=database_url), revision)
+    _run(command.upgrade, _config(staging_schema, database=database_url, heal=True), revision)
 
 
-def downgrade(
-    database_url: str, revision: str, *, staging_schema: str = STAGING_SCHEMA, force: bool = False
-) -> None:
+def downgrade(database_url: str, revision: str, *, staging_schema: str = STAGING_SCHEMA, force: bool = False) -> None:
     """Take back what the revisions after this one ("base": all of them) added.
 
     Raises DatabaseError, with nothing changed, where that holds data and is not forced.

@@ -15,7 +15,7 @@ INVALID_JSON = "invalid_json"
 INVALID_DOCUMENT = "invalid_document"
 
 _LONG_EXTERNAL_ID = re.compile(rb'"externalId"\s*+:\s*+-?[0-9]{19}')
-_NOT_A_NUMBER = re.compile(r"-?(NaN|Infinity|inf\b|nan\b)")
+_NOT_A_NUMBER = re.compile(r"-?(?:NaN|Infinity)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,13 @@ def explain(text: bytes, error: ValueError) -> Fault:
         return Fault(INVALID_JSON, f"not JSON: {error}", "Correct the export.")
     near = error.doc[max(0, error.pos - 1) : error.pos + 9]
     lines = error.lineno - 1
-    if _NOT_A_NUMBER.search(near):
-        return Fault(
-            INVALID_JSON, f"not JSON: {near.strip()!r} is not a number", "Write null instead.", lines
-        )
+    if found := _NOT_A_NUMBER.search(near):
+        return Fault(INVALID_JSON, f"not JSON: {found.group()} is not a number", "Write null instead.", lines)
     if "depth" in error.msg or "recursion" in error.msg:
         return Fault(INVALID_JSON, "nested too deeply", "A document needs no more than 8 levels.", lines)
-    return Fault(INVALID_JSON, f"not JSON: {error.msg} (column {error.colno})", "Correct the export.", lines)
+    cut = "end of data" in error.msg
+    hint = "A bracket or a quote is missing, or the export was cut off." if cut else "Correct the export."
+    return Fault(INVALID_JSON, f"not JSON: {error.msg} (column {error.colno})", hint, lines)
 
 
 def kind_of(value: object) -> str:

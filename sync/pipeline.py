@@ -37,7 +37,7 @@ from sync.database import (
 from sync.entities import ENTITIES, Entity
 from sync.errors import DatabaseError
 from sync.load import Loader
-from sync.read import Export, Reader
+from sync.read import Export, RawDocument, Reader, Unreadable
 from sync.reconcile import Overtaken, Reconciliation
 from sync.report import Counts, Report, fill
 from sync.settings import Settings
@@ -137,9 +137,7 @@ def _reconcile(job: Job, connection: Connection) -> Report:
     return report
 
 
-def _stage(
-    job: Job, report: Report, connection: Connection, target: Target, reconciliation: Reconciliation
-) -> Reader:
+def _stage(job: Job, report: Report, connection: Connection, target: Target, reconciliation: Reconciliation) -> Reader:
     loader = Loader(connection, target, job.settings.staging_schema)
     loading = 0.0
 
@@ -152,9 +150,7 @@ def _stage(
 
     start = time.perf_counter()
     reader, validator = _read(job, report)
-    stager = Stager(
-        target, load_rows, report.refusals.append, clear_nulls=job.settings.nulls == "clear"
-    )
+    stager = Stager(target, load_rows, report.refusals.append, clear_nulls=job.settings.nulls == "clear")
     for valid in validator.documents(_watched(reader, job.progress)):
         stager.add(valid)
     stager.flush()
@@ -288,13 +284,11 @@ def _record(job: Job, report: Report, runner: Runner, reader: Reader, started: d
 def _read(job: Job, report: Report) -> tuple[Reader, Validator]:
     settings = job.settings
     reader = Reader(job.export, max_document_bytes=int(settings.max_document_mb * 1_000_000))
-    validator = Validator(
-        timezone=settings.timezone, proposals=job.proposals or None, refuse=report.refusals.append
-    )
+    validator = Validator(timezone=settings.timezone, proposals=job.proposals or None, refuse=report.refusals.append)
     return reader, validator
 
 
-def _watched(reader: Reader, progress: Progress | None) -> Iterator[object]:
+def _watched(reader: Reader, progress: Progress | None) -> Iterator[RawDocument | Unreadable]:
     for item in reader:
         if progress is not None:
             progress(reader)

@@ -110,7 +110,7 @@ class Reconciliation:
         rounds = 0
         joined = True
         while joined or rounds < _FEWEST_ROUNDS:
-            joined = any([self._run(entity, statement) for statement in joins])
+            joined = sum(self._run(entity, statement) for statement in joins) > 0
             rounds += 1
 
     def _staged(self) -> Iterator[Entity]:
@@ -127,4 +127,3 @@ class Reconciliation:
 
 def _pass(entity: Entity, pass_: str) -> tuple[Statement, ...]:
     return tuple(statement for statement in load(entity.name) if statement.pass_ == pass_)
-

@@ -70,9 +70,7 @@ def refused_value(value: object) -> str:
     elif value is None or value is True or value is False:
         text = {None: "null", True: "true", False: "false"}[value]
     elif isinstance(value, bytes) and len(value) == 16:
-        text = (
-            str(int.from_bytes(value, "big")) if value < b"\0" * 8 + b"\xff" * 8 else str(UUID(bytes=value))
-        )
+        text = str(int.from_bytes(value, "big")) if value < b"\0" * 8 + b"\xff" * 8 else str(UUID(bytes=value))
     elif isinstance(value, date):
         text = value.isoformat()
     else:

@@ -53,9 +53,7 @@ class Repair:
     def take_out(self, error: ValidationError) -> bool:
         """Takes out all that these errors are about; False if that is the document."""
         if error.error_count() > MOST_ERRORS:
-            message = (
-                f"the document has {error.error_count():,} errors; the document is refused. {remedy(None)}"
-            )
+            message = f"the document has {error.error_count():,} errors; the document is refused. {remedy(None)}"
             self._refuse("proposal", (), INVALID_DOCUMENT, None, message)
             return False
         places = {self._refuse_error(details) for details in error.errors(include_url=False)}
@@ -98,9 +96,7 @@ class Repair:
     def _refuse(
         self, entity: str, path: Place, code: str, value: str | None, message: str, field: str | None = None
     ) -> None:
-        self.refusals.append(
-            Refusal(entity, code, self._number, self._proposal, _path(path), field, value, message)
-        )
+        self.refusals.append(Refusal(entity, code, self._number, self._proposal, _path(path), field, value, message))
 
     def _remove(self, place: Place) -> None:
         """Takes a thing out of this document's own copy."""
@@ -150,9 +146,7 @@ def _consequence(entity: str, place: Place) -> str:
         return "the protein goes on without a person"
     if not place:
         return "the document is refused"
-    return (
-        "the person is left out here" if "person" in entity else f"the {entity.replace('_', ' ')} is refused"
-    )
+    return "the person is left out here" if "person" in entity else f"the {entity.replace('_', ' ')} is refused"
 
 
 def _path(place: Place) -> str:

@@ -177,9 +177,7 @@ def _changes(entity: Entity, rows: Iterable[tuple[Any, ...]]) -> Iterator[Change
                     old, new = (value and readable_external_id(value) for value in (old, new))
                 fields[name] = {"old": old, "new": new}
         key = None if key is None else _label(str(key))
-        yield Change(
-            entity.name, None if action == "insert" else target_id, action, key, _label(proposal), fields
-        )
+        yield Change(entity.name, None if action == "insert" else target_id, action, key, _label(proposal), fields)
 
 
 def _label(text: str | None) -> str | None:

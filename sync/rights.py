@@ -9,9 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-_GRANT = re.compile(
-    r"GRANT (?P<rights>.+?) ON (?P<schema>\*|`(?:[^`]|``)+`)\.(?P<table>\*|`(?:[^`]|``)+`) TO "
-)
+_GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<schema>\*|`(?:[^`]|``)+`)\.(?P<table>\*|`(?:[^`]|``)+`) TO ")
 _ROLE = re.compile(r"GRANT `(?P<role>[^`]+)` TO ")
 _NOT_IN_BRACKETS = re.compile(r", (?![^()]*\))")
 

@@ -18,7 +18,11 @@ _LABORATORIES = [
     ("Universitat de Girona", "Plaça Sant Domènec 3", "Girona", "Spain"),
     ("Diamond Village College", "1 Chestnut Lane", "Didcot", "United Kingdom"),
 ]
-_KNOWN_PEOPLE = [("aweaver", "Alice", "Weaver", 0), ("blindstrom", "Björn", "Lindström", 2), ("crossi", "Chiara", "Rossi", 1)]
+_KNOWN_PEOPLE = [
+    ("aweaver", "Alice", "Weaver", 0),
+    ("blindstrom", "Björn", "Lindström", 2),
+    ("crossi", "Chiara", "Rossi", 1),
+]
 _GIVEN = ["Anna", "Bruno", "Céline", "David", "Elif", "Frédéric", "Grete", "Hana", "Íñigo", "Jana"]
 _FAMILY = ["Aubry", "Bianchi", "Çelik", "Dvorak", "Eriksson", "Fontaine", "García", "Hübner"]
 _BEAMLINES = ["ID23-1", "ID30B", "MASSIF-1", "BM07"]
@@ -69,7 +73,9 @@ def _document(number: int) -> Document:
             "externalId": 5000 + number,
             "state": "Open",
             "persons": _distinct(team),
-            "labcontacts": [{"cardName": f"{team[0]['familyName']}-{number}", "person": team[0]}] if number % 3 == 0 else [],
+            "labcontacts": [{"cardName": f"{team[0]['familyName']}-{number}", "person": team[0]}]
+            if number % 3 == 0
+            else [],
         },
         "sessions": [_session(number, visit, team) for visit in range(number % 3)],
         "proteins": [

@@ -67,9 +67,7 @@ def _running() -> URL | None:
         return None
     try:
         given = make_url(text)
-        url = URL.create(
-            given.drivername, given.username, given.password, given.host, given.port, query=given.query
-        )
+        url = URL.create(given.drivername, given.username, given.password, given.host, given.port, query=given.query)
         answers = _answers(url, patience=0)
     except ArgumentError:
         hint = "Give one such as mysql+pymysql://root:password@127.0.0.1:3306/"

@@ -32,9 +32,7 @@ class Settings(BaseSettings):
     staging_schema: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")] = Field(
         default="ispyb_sync", description="Schema of the tool's own tables, on the same server"
     )
-    timezone: str = Field(
-        default="UTC", description="IANA name; dates that carry an offset are converted to this zone"
-    )
+    timezone: str = Field(default="UTC", description="IANA name; dates that carry an offset are converted to this zone")
     nulls: Literal["keep", "clear"] = Field(
         default="keep", description="What a null in a document means: leave the column, or empty it"
     )

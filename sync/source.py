@@ -10,6 +10,7 @@ import stat
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from typing import IO, Any
 
@@ -20,6 +21,7 @@ CHUNK_BYTES = 1 << 18
 _GZIP = b"\x1f\x8b"
 _UTF8_MARK = b"\xef\xbb\xbf"
 _FOREIGN = {
+    _GZIP: "packed with gzip twice",
     b"PK\x03\x04": "a zip archive",
     b"\xfd7zXZ": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -28,6 +30,7 @@ _FOREIGN = {
     b"\xfe\xff": "UTF-16 text",
 }
 _SIGNATURE_BYTES = 5
+_CHECKSUMS = ("incorrect data check", "incorrect length check")
 
 Path = str | os.PathLike[str]
 
@@ -53,7 +56,8 @@ class ByteSource:
             else:
                 self.total_bytes = _size_of_path(self.name)
         else:
-            self.name = str(getattr(source, "name", "an open file"))
+            name = getattr(source, "name", None)
+            self.name = name if isinstance(name, str) else "the open file"
             self.total_bytes = _size_of_file(source)
 
     @property
@@ -66,7 +70,7 @@ class ByteSource:
         stored = self._stored()
         start = _at_least(stored, _SIGNATURE_BYTES)
         plain: Iterator[bytes] = chain([start], stored)
-        if start.startswith(_GZIP):
+        if start[:2] in (_GZIP, _GZIP[:1]):
             plain = self._unpacked(plain)
             start = _at_least(plain, _SIGNATURE_BYTES)
             plain = chain([start], plain)
@@ -120,17 +124,37 @@ class ByteSource:
                         if not block:
                             break
                         member = zlib.decompressobj(wbits=31)
-                    plain = member.decompress(block, CHUNK_BYTES)
+                    before = member.copy()
+                    try:
+                        plain = member.decompress(block, CHUNK_BYTES)
+                    except zlib.error:
+                        yield from _byte_by_byte(before, block)
+                        raise
                     if plain:
                         yield plain
                     block = member.unused_data if member.eof else member.unconsumed_tail
         except zlib.error as error:
-            self.problem = (f"the gzip file is damaged ({error})", "Write the export again.")
+            if any(check in str(error) for check in _CHECKSUMS):
+                raise UsageError(
+                    f"{self.name}: the gzip checksum is wrong, so any document may be altered",
+                    hint="Copy or write the export again.",
+                ) from None
+            self.problem = (f"the gzip file is damaged ({error})", "Copy or write the export again.")
             return
         while not member.eof and (plain := member.decompress(b"", CHUNK_BYTES)):
             yield plain
         if not member.eof:
             self.problem = ("the gzip file ends too early", "It was cut off: copy or write the export again.")
+
+
+def _byte_by_byte(member: "zlib._Decompress", block: bytes) -> Iterator[bytes]:
+    """What a damaged block still gives before the damage."""
+    with suppress(zlib.error):
+        for at in range(len(block)):
+            waiting = block[at : at + 1]
+            while plain := member.decompress(waiting, CHUNK_BYTES):
+                yield plain
+                waiting = member.unconsumed_tail
 
 
 def _at_least(chunks: Iterator[bytes], size: int) -> bytes:

@@ -76,7 +76,10 @@ def _texts(chunks: Iterable[bytes], limit: int) -> Iterator[tuple[bytes, int]]:
             yield (b"".join([*parts, text]) if size <= limit else b""), size
             parts, size = [], 0
         size += len(unfinished)
-        parts = [*parts, unfinished] if size <= limit else []
+        if size <= limit:
+            parts.append(unfinished)
+        else:
+            parts.clear()
     yield b"".join(parts), size
 
 
@@ -96,7 +99,7 @@ class _Splitter:
         window = self._window
         window.pos += 1
         slot = None
-        if window.peek() != b"]":
+        if window.peek() not in (b"]", b""):
             yield (slot := self._slot())
             while window.peek() == b",":
                 window.pos += 1

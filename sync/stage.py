@@ -48,9 +48,7 @@ class Stager:
     refuse    takes each refusal
     """
 
-    def __init__(
-        self, target: Target, load: Load, refuse: Callable[[Refusal], None], *, clear_nulls: bool
-    ) -> None:
+    def __init__(self, target: Target, load: Load, refuse: Callable[[Refusal], None], *, clear_nulls: bool) -> None:
         self._load = load
         self._refuse = refuse
         self._clear_nulls = clear_nulls
@@ -91,9 +89,7 @@ class Stager:
 
     def _proposal(self, document: Document) -> None:
         people = document.proposal.persons or ()
-        rows = [
-            self._person(person, f"proposal.persons[{number}]") for number, person in enumerate(people)
-        ]
+        rows = [self._person(person, f"proposal.persons[{number}]") for number, person in enumerate(people)]
         proposer = rows[0] if rows else None
         self._last_row["proposal"] = self._at.number - 1  # the document's number is the row's
         self._row(entities.PROPOSAL, document.proposal, "proposal", proposer)
@@ -167,12 +163,11 @@ class Stager:
         elif model is None:
             values = [None] * len(fields)
         else:
-            values, refused = self._fitting(entity, fields, model.__dict__, path)
+            place = f"{path}.session_options" if entity is entities.SESSION_HAS_PERSON else path
+            values, refused = self._fitting(entity, fields, model.__dict__, place)
             if self._clear_nulls:
                 clears = _clears(entity, fields, model)
-        self._rows[name].append(
-            [row_id, self._position, self._at.number, path, refused, clears, *references, *values]
-        )
+        self._rows[name].append([row_id, self._position, self._at.number, path, refused, clears, *references, *values])
         return row_id
 
     def _fitting(
@@ -266,10 +261,7 @@ def _clears(entity: Entity, fields: list[_Field], model: BaseModel) -> str:
     names = [
         field.name
         for field in fields
-        if field.clearable
-        and not field.is_key
-        and field.name in model.model_fields_set
-        and data[field.name] is None
+        if field.clearable and not field.is_key and field.name in model.model_fields_set and data[field.name] is None
     ]
     if entity is entities.PERSON and "laboratory" in model.model_fields_set and data["laboratory"] is None:
         names.append("laboratory")

@@ -4,6 +4,7 @@ Dates with an offset are converted to one timezone here. Reports unknown keys. A
 ranges and character sets are checked against the live columns later.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from sync.read import RawDocument, Unreadable
 from sync.refusals import Notice, Refusal, ValidDocument, refused_value
 from sync.repair import Repair
 from sync.survey import Survey
+from sync.values import NULL_WORD
 
 
 class Validator:
@@ -37,7 +39,8 @@ class Validator:
         self.read = 0
         self.refused = 0
         self.not_selected = 0
-        self._context = {"timezone": ZoneInfo(timezone)}
+        self._timezone = ZoneInfo(timezone)
+        self._null_words: Counter[str] = Counter()
         self._refuse = refuse
         self._wanted = None if proposals is None else frozenset(proposals)
         self._found: set[str | None] = set()
@@ -68,6 +71,10 @@ class Validator:
         missing = sorted((self._wanted or frozenset()) - self._found)
         return [
             *self._survey.notices(),
+            *(
+                Notice("null_word", f'the text "{NULL_WORD}" in {name} is taken for null', count)
+                for name, count in self._null_words.items()
+            ),
             *(Notice("proposal_not_found", f"no document of {label} in the export", 1) for label in missing),
         ]
 
@@ -75,7 +82,7 @@ class Validator:
         """The document, less what is refused; None if nothing is left."""
         raw = item.raw
         try:
-            document = Document.model_validate(raw, context=self._context)
+            document = self._validated(raw)
         except ValidationError as error:
             repair = Repair(raw, item.number, None if label is None else refused_value(label))
             repaired = self._repaired(repair, error)
@@ -87,10 +94,18 @@ class Validator:
         self._survey.look(raw)
         return document
 
+    def _validated(self, raw: dict[str, Any]) -> Document:
+        null_words: Counter[str] = Counter()
+        context = {"timezone": self._timezone, "null_words": null_words}
+        document = Document.model_validate(raw, context=context)
+        if null_words:
+            self._null_words.update(null_words)
+        return document
+
     def _repaired(self, repair: Repair, error: ValidationError) -> Document | None:
         while repair.take_out(error):
             try:
-                document = Document.model_validate(repair.raw, context=self._context)
+                document = self._validated(repair.raw)
             except ValidationError as next_error:
                 error = next_error
             else:

@@ -35,8 +35,13 @@ def _not_blank(text: str) -> str:
     return text
 
 
-def _null_if_word(text: str) -> str | None:
-    return None if text == NULL_WORD else text
+def _null_if_word(text: str, info: ValidationInfo) -> str | None:
+    """None for the word; counted by field in the `null_words` of the validation's context, if there is one."""
+    if text != NULL_WORD:
+        return text
+    if info.context is not None:
+        info.context["null_words"][info.field_name] += 1
+    return None
 
 
 def _external_id(value: object) -> bytes:
@@ -89,13 +94,9 @@ Integer = Annotated[int, Field(ge=-(1 << 63), le=(1 << 63) - 1)]
 
 Decimal = Annotated[float, Field(allow_inf_nan=False)]
 
-Flag = Annotated[
-    int, PlainValidator(_flag), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "integer"}]})
-]
+Flag = Annotated[int, PlainValidator(_flag), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "integer"}]})]
 
-Moment = Annotated[
-    datetime, PlainValidator(_moment), WithJsonSchema({"type": "string", "pattern": f"^{_DATE}$"})
-]
+Moment = Annotated[datetime, PlainValidator(_moment), WithJsonSchema({"type": "string", "pattern": f"^{_DATE}$"})]
 
 ExternalId = Annotated[
     bytes,

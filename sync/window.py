@@ -10,7 +10,7 @@ _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _BLANK = re.compile(rb"[ \t\r\n]*+")
 _STRING_END = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
-# Up to the next bracket; outside all brackets, up to the next bracket or comma. An unfinished string: no match.
+# To the next bracket; outside all brackets, to the next bracket or comma. None in an unfinished string.
 _INSIDE = re.compile(rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*+[{}\[\]]', re.DOTALL)
 _OUTSIDE = re.compile(rb'[^"{}\[\],]*+(?:' + _STRING + rb'[^"{}\[\],]*+)*+[{}\[\],]', re.DOTALL)
 _TEXT = re.compile(rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*+', re.DOTALL)

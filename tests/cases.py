@@ -118,7 +118,7 @@ def load(path: Path) -> Case:
 def load_all() -> dict[str, Case]:
     """Read every case, by its name such as person/match_login."""
     paths = sorted(FOLDER.glob("*/*.yaml"))
-    _known("case folder", {path.parent.name for path in paths}, TABLES)
+    _known("case folder", {path.parent.name for path in paths}, {*TABLES, "run"})
     return {path.relative_to(FOLDER).with_suffix("").as_posix(): load(path) for path in paths}
 
 

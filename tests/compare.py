@@ -73,9 +73,7 @@ def fits(wanted: Row, row: Row) -> bool:
     return all(_same(value, row[name]) for name, value in wanted.items())
 
 
-def match(
-    wanted: Sequence[Row], found: Sequence[Row], fits: Callable[[Row, Row], bool] = fits
-) -> dict[int, int]:
+def match(wanted: Sequence[Row], found: Sequence[Row], fits: Callable[[Row, Row], bool] = fits) -> dict[int, int]:
     """Pair as many wanted rows as possible with found ones, each used once: index → index."""
     partner: dict[int, int] = {}  # of a found row
 
@@ -141,7 +139,7 @@ def _find(ispyb: Ispyb, table: str, key: str, text: str) -> int:
     value = encode_id(int(text) if text.isdigit() else text) if name == "externalId" else text
     primary = next(column for column, parent in _REFERS.items() if parent == table)
     with ispyb.engine.connect() as connection:
-        statement = f"SELECT `{primary}` FROM `{table}` WHERE `{name}` = %s"  # noqa: S608
+        statement = f"SELECT `{primary}` FROM `{table}` WHERE `{name}` = %s"
         found = connection.exec_driver_sql(statement, (value,)).scalars().all()
     if len(found) != 1:
         raise Unresolved(f"${key}:{text} names {len(found)} rows of {table}")

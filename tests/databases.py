@@ -39,8 +39,7 @@ class Ispyb:
         """Every table of the schema, with its columns."""
         with self.engine.connect() as connection:
             rows = connection.exec_driver_sql(
-                "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS "
-                "WHERE TABLE_SCHEMA = DATABASE()"
+                "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
             ).all()
         names = {table for table, _ in rows}
         return {name: frozenset(column for table, column in rows if table == name) for name in names}
@@ -55,7 +54,7 @@ class Ispyb:
         connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
         columns = ", ".join(f"`{name}`" for name in row)
         values = ", ".join(["%s"] * len(row))
-        statement = f"INSERT INTO `{table}` ({columns}) VALUES ({values})"  # noqa: S608
+        statement = f"INSERT INTO `{table}` ({columns}) VALUES ({values})"
         connection.exec_driver_sql(statement, tuple(row.values()))
 
     def rows(self, table: str) -> list[Row]:
@@ -75,8 +74,7 @@ class Ispyb:
             for table in TABLES.values():
                 for column in self.tables[table] & {"recordTimeStamp", "bltimeStamp", "lastUpdate"}:
                     connection.exec_driver_sql(
-                        f"UPDATE `{table}` SET `{column}` = `{column}` - INTERVAL 1 DAY "  # noqa: S608
-                        f"WHERE `{column}` > '1971-01-01'"
+                        f"UPDATE `{table}` SET `{column}` = `{column}` - INTERVAL 1 DAY WHERE `{column}` > '1971-01-01'"
                     )
 
     def reset(self) -> None:
@@ -149,9 +147,9 @@ def _counters(connection: Connection) -> dict[str, int | None]:
 
 
 def _any_row(connection: Connection, table: str) -> bool:
-    return connection.exec_driver_sql(f"SELECT 1 FROM `{table}` LIMIT 1").first() is not None  # noqa: S608
+    return connection.exec_driver_sql(f"SELECT 1 FROM `{table}` LIMIT 1").first() is not None
 
 
 def _rows(connection: Connection, table: str) -> list[Row]:
-    result = connection.exec_driver_sql(f"SELECT * FROM `{table}`")  # noqa: S608
+    result = connection.exec_driver_sql(f"SELECT * FROM `{table}`")
     return [dict(row) for row in result.mappings()]

@@ -47,9 +47,7 @@ def temporary_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @needs_mariadbd
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
 def test_server_ends_with_its_user(number: signal.Signals, temporary_folders: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", _USER], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as user:
+    with subprocess.Popen([sys.executable, "-c", _USER], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as user:
         assert user.stdout is not None
         user.stdout.readline()
         pid = int(user.stdout.readline())
@@ -78,9 +76,7 @@ def test_flags_reach_the_server(temporary_folders: Path) -> None:
 
 
 @needs_mariadbd
-def test_a_server_that_does_not_start_says_why(
-    temporary_folders: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_does_not_start_says_why(temporary_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sync.server._start_docker", lambda *_: None)
     with (
         pytest.raises(DatabaseError, match="unknown option '--no-such-flag'"),
@@ -163,9 +159,7 @@ def docker_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("testcontainers.core.container.DockerContainer", _Container)
 
 
-def test_docker_is_taken_before_the_own_mariadbd(
-    docker_engine: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_docker_is_taken_before_the_own_mariadbd(docker_engine: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sync.server._answers", lambda url: True)
     with server(extra=["--sql-mode="]) as url:
         assert (url.host, url.port, url.username) == ("10.0.0.1", 3307, "root")
@@ -174,9 +168,7 @@ def test_docker_is_taken_before_the_own_mariadbd(
 
 
 @needs_mariadbd
-def test_without_the_image_the_own_mariadbd_is_taken(
-    docker_engine: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_image_the_own_mariadbd_is_taken(docker_engine: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_image(_: object) -> None:
         raise ImageNotFound("no such image")
 

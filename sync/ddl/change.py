@@ -88,13 +88,13 @@ def execute(context: MigrationContext, sql: str, title: str) -> None:
             context.connection.exec_driver_sql(sql)
         except DBAPIError as error:
             if code_of(error) != LOCK_WAIT or attempt == ATTEMPTS:
-                raise _failure(error, title) from None
+                raise failed(error, title) from None
             time.sleep(PAUSE)
         else:
             return
 
 
-def _failure(error: DBAPIError, title: str) -> DatabaseError:
+def failed(error: DBAPIError, title: str) -> DatabaseError:
     """Say which change failed, in the server's own words."""
     code = code_of(error)
     words = error.orig.args[-1] if error.orig is not None and error.orig.args else "no answer"
@@ -102,6 +102,4 @@ def _failure(error: DBAPIError, title: str) -> DatabaseError:
         hint = "A long transaction uses this table; SHOW PROCESSLIST names it."
     else:
         hint = "What was done before stays, and does no harm."
-    return DatabaseError(
-        f"migration: {title}: {words} ({code})", hint=f"{hint} Then run ispyb-sync migrate again."
-    )
+    return DatabaseError(f"migration: {title}: {words} ({code})", hint=f"{hint} Then run ispyb-sync migrate again.")

@@ -4,18 +4,22 @@ The ISPyB schema is the default schema of the URL; the tool's schema is made if 
 before the first change what would stop a later one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 
 from alembic import context
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from pymysql import MySQLError
+from sqlalchemy import Connection, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import failure, open_engine, run_lock
-from sync.ddl.change import Change, Guard
+from sync.ddl.change import Change, Guard, failed
+from sync.ddl.column import ExternalId
 from sync.ddl.guards import VERSION_TABLE, as_block, before_downgrade, before_upgrade, not_newer, refuse
 from sync.errors import DatabaseError, SyncError, UsageError
 from sync.settings import load_settings
@@ -29,6 +33,12 @@ SET SESSION sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE
   group_concat_max_len = 1048576, lock_wait_timeout = 5"""
 
 CREATE_SCHEMA = "CREATE DATABASE IF NOT EXISTS `{schema}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+
+WITH_EXTERNAL_ID = """\
+SELECT TABLE_NAME FROM information_schema.COLUMNS
+WHERE TABLE_SCHEMA = DATABASE() AND COLUMN_NAME = 'externalId'"""
+
+FORGET = "DELETE FROM `{schema}`.{table}"
 
 HEADER = """\
 -- ispyb-sync {version}: migration from revision {start} to {end}
@@ -68,27 +78,55 @@ def _fill_in(config: Config) -> None:
 
 def _online(config: Config) -> None:
     schema = config.attributes["staging_schema"]
-    engine = open_engine(config.attributes["database"])
-    try:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            if connection.exec_driver_sql("SELECT DATABASE()").scalar() is None:
-                hint = "End the URL with the ISPyB schema: …:3306/ispyb"
-                raise UsageError("--database names no schema", hint=hint)
-            connection.exec_driver_sql(SESSION)
+    with _connection(config.attributes["database"]) as connection:
+        try:
             with run_lock(connection, RUN_PATIENCE):
                 context.configure(connection=connection, version_table_schema=schema)
                 _run(connection, context.get_context(), schema)
-    except DBAPIError as error:
-        raise failure(error, "migration") from None
+        except DBAPIError as error:
+            raise failed(error, "Alembic's own statement") from None
+
+
+@contextmanager
+def _connection(url: str) -> Iterator[Connection]:
+    """Open a connection on which every statement is its own transaction."""
+    engine = open_engine(url)
+    event.listen(engine, "connect", _set_session, insert=True)  # before SQLAlchemy looks at the sql_mode
+    try:
+        connection = engine.connect()
+    except (DBAPIError, MySQLError, OSError, RuntimeError) as error:
+        raise failure(error) from None
+    with connection.execution_options(isolation_level="AUTOCOMMIT"):
+        if connection.exec_driver_sql("SELECT DATABASE()").scalar() is None:
+            hint = "End the URL with the ISPyB schema: …:3306/ispyb"
+            raise UsageError("--database names no schema", hint=hint)
+        yield connection
+
+
+def _set_session(connection: DBAPIConnection, record: object) -> None:
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(SESSION)
 
 
 def _run(connection: Connection, migration: MigrationContext, schema: str) -> None:
     """Run the revisions, each committed by itself, as DDL is."""
+    assert migration.config is not None
     if not migration.opts.get("dont_mutate"):  # `alembic current` and the like only read
+        if migration.config.attributes.get("heal"):
+            _forget_lost_revisions(connection, migration, schema)
         refuse(connection, _guards(migration), schema)
         connection.exec_driver_sql(CREATE_SCHEMA.format(schema=schema))
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _forget_lost_revisions(connection: Connection, migration: MigrationContext, schema: str) -> None:
+    """Start anew where tables were restored from a dump that is older than the record of the migrations."""
+    done = context.script.iterate_revisions(_known_heads(migration), "base")
+    changes = [script.module.change for script in done]
+    wanted = {change.table for change in changes if isinstance(change, ExternalId)}
+    if wanted - set(connection.exec_driver_sql(WITH_EXTERNAL_ID).scalars()):
+        connection.exec_driver_sql(FORGET.format(schema=schema, table=VERSION_TABLE))
 
 
 def _guards(migration: MigrationContext) -> list[Guard]:
@@ -105,7 +143,13 @@ def _guards(migration: MigrationContext) -> list[Guard]:
 
 
 def _steps(migration: MigrationContext) -> list[RevisionStep]:
-    """List the revisions that are about to run; refuse a database that this release does not know."""
+    """List the revisions that are about to run."""
+    plan: Callable[..., Iterable[object]] = migration.opts["fn"]
+    return [step for step in plan(_known_heads(migration), migration) if isinstance(step, RevisionStep)]
+
+
+def _known_heads(migration: MigrationContext) -> tuple[str, ...]:
+    """Give the revision of the database; refuse one that this release does not know."""
     heads = migration.get_current_heads()
     unknown = set(heads) - {script.revision for script in context.script.walk_revisions()}
     if unknown:
@@ -113,8 +157,7 @@ def _steps(migration: MigrationContext) -> list[RevisionStep]:
             f"migration: the database is at revision {', '.join(unknown)}, which this release does not know",
             hint="Use the release of ispyb-sync that migrated it, or a later one.",
         )
-    plan: Callable[..., Iterable[object]] = migration.opts["fn"]
-    return [step for step in plan(heads, migration) if isinstance(step, RevisionStep)]
+    return heads
 
 
 def _offline(config: Config) -> None:
