@@ -46,7 +46,7 @@ CREATE TEMPORARY TABLE ispyb_sync.map_lab_contact (
     held TEXT NULL,
     changes LONGTEXT NULL,
     KEY (thing),
-    KEY (target_id)
+    KEY (target_id, thing)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
 -- name: create_claim
@@ -167,7 +167,8 @@ ON DUPLICATE KEY UPDATE
     held = VALUES(held);
 
 -- name: match_person
--- A card renamed in ISPyB or in the portal: it keeps the name it has, since shipping labels carry it.
+-- A card renamed in ISPyB or in the portal: it keeps the name it has, since shipping labels carry it. Not a card
+-- that this run finds by its name and gives to somebody else: claim_person decides about its person.
 INSERT INTO ispyb_sync.map_lab_contact (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -184,6 +185,10 @@ STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposa
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 STRAIGHT_JOIN LabContact AS t ON t.proposalId = proposal.target_id AND t.personId = person.target_id
 WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+    AND NOT EXISTS (
+        SELECT 1 FROM ispyb_sync.map_lab_contact AS giver
+        WHERE giver.target_id = t.labContactId AND giver.person <> m.person AND giver.refused IS NULL
+    )
 GROUP BY m.row_id
 ON DUPLICATE KEY UPDATE
     target_id = VALUES(target_id),

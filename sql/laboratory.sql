@@ -46,7 +46,7 @@ CREATE TEMPORARY TABLE ispyb_sync.map_laboratory (
     held TEXT NULL,
     changes LONGTEXT NULL,
     KEY (thing),
-    KEY (target_id)
+    KEY (target_id, thing)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
 -- name: create_claim
@@ -293,9 +293,16 @@ ON DUPLICATE KEY UPDATE target_id = VALUES(target_id);
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN (
     SELECT m.target_id
-    FROM ispyb_sync.map_laboratory AS m
-    INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-    WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL
+    FROM (
+        SELECT m.target_id
+        FROM ispyb_sync.map_laboratory AS m
+        WHERE m.target_id IS NOT NULL
+        GROUP BY m.target_id
+        HAVING MIN(m.thing) < MAX(m.thing)
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.target_id = several.target_id
+    STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+    WHERE m.thing = m.row_id AND m.refused IS NULL
     GROUP BY m.target_id
     HAVING
         COUNT(*) > 1
@@ -304,21 +311,27 @@ STRAIGHT_JOIN (
         OR MIN(s.laboratoryExtPk) < MAX(s.laboratoryExtPk) -- if: laboratoryExtPk | laboratoryPk
         )
 ) AS g ON g.target_id = m.target_id
-SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('laboratoryId ', m.target_id);
+SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('laboratoryId ', m.target_id)
+WHERE m.thing = m.row_id AND m.refused IS NULL;
 
 -- name: join_target
 -- Two things of the export that turn out to be one row, and agree, are one.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.map_laboratory AS t ON t.row_id = m.thing
 STRAIGHT_JOIN (
-    SELECT m.target_id, MIN(m.row_id) AS first
-    FROM ispyb_sync.map_laboratory AS m
-    WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL
+    SELECT m.target_id, MIN(IF(m.refused IS NULL AND m.thing = m.row_id, m.row_id, NULL)) AS first
+    FROM (
+        SELECT m.target_id
+        FROM ispyb_sync.map_laboratory AS m
+        WHERE m.target_id IS NOT NULL
+        GROUP BY m.target_id
+        HAVING MIN(m.thing) < MAX(m.thing)
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.target_id = several.target_id
     GROUP BY m.target_id
-    HAVING COUNT(*) > 1
 ) AS g ON g.target_id = t.target_id
 SET m.thing = g.first
-WHERE t.refused IS NULL;
+WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
 
 -- name: unite
 -- The copies of a thing become one row: per column the last in file order that gives a value. The position in

@@ -44,7 +44,7 @@ CREATE TEMPORARY TABLE ispyb_sync.map_proposal (
     held TEXT NULL,
     changes LONGTEXT NULL,
     KEY (thing),
-    KEY (target_id)
+    KEY (target_id, thing)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
 -- name: create_claim
@@ -61,10 +61,17 @@ CREATE TEMPORARY TABLE ispyb_sync.claim_proposal (
 -- pass: match
 
 -- name: open_map
--- Every staged row starts as a thing of its own; what Python could not stage whole is refused from the start.
-INSERT INTO ispyb_sync.map_proposal (row_id, thing, refused)
-SELECT s.row_id, s.row_id, s.refused
-FROM ispyb_sync.stage_proposal AS s;
+-- Every staged row starts as a thing of its own, and finds its row by externalId, which is unique, at once.
+-- What Python could not stage whole is refused from the start.
+INSERT INTO ispyb_sync.map_proposal (row_id, thing, refused, target_id, matched_by)
+SELECT
+    s.row_id,
+    s.row_id,
+    s.refused,
+    IF(s.refused IS NULL, t.proposalId, NULL),
+    IF(t.proposalId IS NULL, NULL, 'externalId')
+FROM ispyb_sync.stage_proposal AS s
+LEFT JOIN Proposal AS t ON t.externalId = s.externalId;
 
 -- name: join_external_id
 -- Documents that share a key are one proposal. The joins run in rounds, until a round joins nothing more.
@@ -224,9 +231,16 @@ ON DUPLICATE KEY UPDATE
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN (
     SELECT m.target_id
-    FROM ispyb_sync.map_proposal AS m
-    INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-    WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL
+    FROM (
+        SELECT m.target_id
+        FROM ispyb_sync.map_proposal AS m
+        WHERE m.target_id IS NOT NULL
+        GROUP BY m.target_id
+        HAVING MIN(m.thing) < MAX(m.thing)
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_proposal AS m ON m.target_id = several.target_id
+    STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+    WHERE m.thing = m.row_id AND m.refused IS NULL
     GROUP BY m.target_id
     HAVING
         COUNT(*) > 1
@@ -234,21 +248,27 @@ STRAIGHT_JOIN (
         OR MIN(s.proposalNumber) < MAX(s.proposalNumber)
         OR COUNT(DISTINCT IF(s.proposalNumber IS NULL, NULL, NVL(s.proposalCode, ''))) > 1)
 ) AS g ON g.target_id = m.target_id
-SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('proposalId ', m.target_id);
+SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('proposalId ', m.target_id)
+WHERE m.thing = m.row_id AND m.refused IS NULL;
 
 -- name: join_target
 -- Two things of the export that turn out to be one row, and agree, are one.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.map_proposal AS t ON t.row_id = m.thing
 STRAIGHT_JOIN (
-    SELECT m.target_id, MIN(m.row_id) AS first
-    FROM ispyb_sync.map_proposal AS m
-    WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL
+    SELECT m.target_id, MIN(IF(m.refused IS NULL AND m.thing = m.row_id, m.row_id, NULL)) AS first
+    FROM (
+        SELECT m.target_id
+        FROM ispyb_sync.map_proposal AS m
+        WHERE m.target_id IS NOT NULL
+        GROUP BY m.target_id
+        HAVING MIN(m.thing) < MAX(m.thing)
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_proposal AS m ON m.target_id = several.target_id
     GROUP BY m.target_id
-    HAVING COUNT(*) > 1
 ) AS g ON g.target_id = t.target_id
 SET m.thing = g.first
-WHERE t.refused IS NULL;
+WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
 
 -- name: unite
 -- The copies of a thing become one row: per column the last in file order that gives a value. The position in

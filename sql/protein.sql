@@ -50,22 +50,27 @@ CREATE TEMPORARY TABLE ispyb_sync.map_protein (
     held TEXT NULL,
     changes LONGTEXT NULL,
     KEY (thing),
-    KEY (target_id)
+    KEY (target_id, thing)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
 -- pass: match
 
 -- name: open_map
--- What hangs on a refused proposal is refused with it.
-INSERT INTO ispyb_sync.map_protein (row_id, thing, proposal, refused, field)
+-- What hangs on a refused proposal is refused with it. Proteins find their row by externalId at once; where several
+-- have it, match_external_id refuses.
+INSERT INTO ispyb_sync.map_protein (row_id, thing, proposal, refused, field, target_id, matched_by)
 SELECT
     s.row_id,
     s.row_id,
     proposal.thing,
     NVL(s.refused, IF(proposal.refused IS NULL, NULL, 'parent_refused')),
-    IF(s.refused IS NULL AND proposal.refused IS NOT NULL, 'proposal', NULL)
+    IF(s.refused IS NULL AND proposal.refused IS NOT NULL, 'proposal', NULL),
+    IF(s.refused IS NULL AND proposal.refused IS NULL AND COUNT(t.proteinId) = 1, MIN(t.proteinId), NULL),
+    IF(COUNT(t.proteinId) = 1, 'externalId', NULL)
 FROM ispyb_sync.stage_protein AS s
-STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document;
+STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
+LEFT JOIN Protein AS t ON t.proposalId = proposal.target_id AND t.externalId = s.externalId
+GROUP BY s.row_id;
 
 -- name: join_external_id
 -- Within a proposal, mentions that share an externalId are one protein; clones in other proposals share it too.
@@ -189,30 +194,43 @@ ON DUPLICATE KEY UPDATE
 UPDATE ispyb_sync.map_protein AS m
 STRAIGHT_JOIN (
     SELECT m.target_id
-    FROM ispyb_sync.map_protein AS m
-    INNER JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-    WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL
+    FROM (
+        SELECT m.target_id
+        FROM ispyb_sync.map_protein AS m
+        WHERE m.target_id IS NOT NULL
+        GROUP BY m.target_id
+        HAVING MIN(m.thing) < MAX(m.thing)
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_protein AS m ON m.target_id = several.target_id
+    STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
+    WHERE m.thing = m.row_id AND m.refused IS NULL
     GROUP BY m.target_id
     HAVING
         COUNT(*) > 1
         AND (MIN(s.externalId) < MAX(s.externalId)
         OR MIN(s.acronym) < MAX(s.acronym))
 ) AS g ON g.target_id = m.target_id
-SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('proteinId ', m.target_id);
+SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('proteinId ', m.target_id)
+WHERE m.thing = m.row_id AND m.refused IS NULL;
 
 -- name: join_target
 -- Two things of the export that turn out to be one row, and agree, are one.
 UPDATE ispyb_sync.map_protein AS m
 STRAIGHT_JOIN ispyb_sync.map_protein AS t ON t.row_id = m.thing
 STRAIGHT_JOIN (
-    SELECT m.target_id, MIN(m.row_id) AS first
-    FROM ispyb_sync.map_protein AS m
-    WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL
+    SELECT m.target_id, MIN(IF(m.refused IS NULL AND m.thing = m.row_id, m.row_id, NULL)) AS first
+    FROM (
+        SELECT m.target_id
+        FROM ispyb_sync.map_protein AS m
+        WHERE m.target_id IS NOT NULL
+        GROUP BY m.target_id
+        HAVING MIN(m.thing) < MAX(m.thing)
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_protein AS m ON m.target_id = several.target_id
     GROUP BY m.target_id
-    HAVING COUNT(*) > 1
 ) AS g ON g.target_id = t.target_id
 SET m.thing = g.first
-WHERE t.refused IS NULL;
+WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
 
 -- name: unite
 -- The copies of a thing become one row: per column the last in file order that gives a value. The position in
@@ -304,10 +322,15 @@ SELECT
         IF(m.target_id IS NOT NULL OR s.isCreatedBySampleSheet IS NULL, NULL, JSON_OBJECT('isCreatedBySampleSheet', JSON_ARRAY(NULL, s.isCreatedBySampleSheet))), -- if: isCreatedBySampleSheet
         IF(BINARY t.proteinType <=> BINARY NVL(s.proteinType, IF(FIND_IN_SET('proteinType', s.clears), NULL, t.proteinType)), NULL, JSON_OBJECT('proteinType', JSON_ARRAY(t.proteinType, s.proteinType))),
         IF(
-            person.row_id IS NULL OR person.refused IS NOT NULL OR t.personId <=> NVL(person.target_id, 0),
+            t.personId <=> CASE
+                WHEN person.refused IS NOT NULL THEN t.personId
+                WHEN person.row_id IS NOT NULL THEN NVL(person.target_id, 0)
+                WHEN FIND_IN_SET('person', s.clears) THEN NULL
+                ELSE t.personId
+            END,
             NULL,
             JSON_OBJECT('personId', IF(
-                person.target_id IS NULL,
+                person.row_id IS NOT NULL AND person.target_id IS NULL,
                 JSON_ARRAY(t.personId, 'new'),
                 JSON_ARRAY(t.personId, person.target_id)
             ))
@@ -329,7 +352,12 @@ STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Protein AS t ON t.proteinId = m.target_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 SET
-    t.personId = IF(person.refused IS NULL, NVL(person.target_id, t.personId), t.personId),
+    t.personId = CASE
+        WHEN person.refused IS NOT NULL THEN t.personId
+        WHEN person.row_id IS NOT NULL THEN person.target_id
+        WHEN FIND_IN_SET('person', s.clears) THEN NULL
+        ELSE t.personId
+    END,
     t.externalId = NVL(s.externalId, t.externalId),
     t.acronym = NVL(s.acronym, t.acronym),
     t.name = NVL(s.name, IF(FIND_IN_SET('name', s.clears), NULL, t.name)),

@@ -59,7 +59,7 @@ CREATE TEMPORARY TABLE ispyb_sync.map_session (
     held TEXT NULL,
     changes LONGTEXT NULL,
     KEY (thing),
-    KEY (target_id)
+    KEY (target_id, thing)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
 -- name: create_claim
@@ -76,16 +76,19 @@ CREATE TEMPORARY TABLE ispyb_sync.claim_session (
 -- pass: match
 
 -- name: open_map
--- What hangs on a refused proposal is refused with it.
-INSERT INTO ispyb_sync.map_session (row_id, thing, proposal, refused, field)
+-- What hangs on a refused proposal is refused with it. Sessions find their row by externalId, which is unique, at once.
+INSERT INTO ispyb_sync.map_session (row_id, thing, proposal, refused, field, target_id, matched_by)
 SELECT
     s.row_id,
     s.row_id,
     proposal.thing,
     NVL(s.refused, IF(proposal.refused IS NULL, NULL, 'parent_refused')),
-    IF(s.refused IS NULL AND proposal.refused IS NOT NULL, 'proposal', NULL)
+    IF(s.refused IS NULL AND proposal.refused IS NOT NULL, 'proposal', NULL),
+    IF(s.refused IS NULL AND proposal.refused IS NULL, t.sessionId, NULL),
+    IF(t.sessionId IS NULL, NULL, 'externalId')
 FROM ispyb_sync.stage_session AS s
-STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document;
+STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
+LEFT JOIN BLSession AS t ON t.externalId = s.externalId;
 
 -- name: join_external_id
 -- Mentions that share a key are one session. The joins run in rounds, until a round joins nothing more.
@@ -314,9 +317,16 @@ ON DUPLICATE KEY UPDATE
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN (
     SELECT m.target_id
-    FROM ispyb_sync.map_session AS m
-    INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
-    WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL
+    FROM (
+        SELECT m.target_id
+        FROM ispyb_sync.map_session AS m
+        WHERE m.target_id IS NOT NULL
+        GROUP BY m.target_id
+        HAVING MIN(m.thing) < MAX(m.thing)
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_session AS m ON m.target_id = several.target_id
+    STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+    WHERE m.thing = m.row_id AND m.refused IS NULL
     GROUP BY m.target_id
     HAVING
         COUNT(*) > 1
@@ -326,21 +336,27 @@ STRAIGHT_JOIN (
             OR MIN(s.visit_number) < MAX(s.visit_number) -- if: unique(visit_number)
         )
 ) AS g ON g.target_id = m.target_id
-SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('sessionId ', m.target_id);
+SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('sessionId ', m.target_id)
+WHERE m.thing = m.row_id AND m.refused IS NULL;
 
 -- name: join_target
 -- Two things of the export that turn out to be one row, and agree, are one.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.map_session AS t ON t.row_id = m.thing
 STRAIGHT_JOIN (
-    SELECT m.target_id, MIN(m.row_id) AS first
-    FROM ispyb_sync.map_session AS m
-    WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL
+    SELECT m.target_id, MIN(IF(m.refused IS NULL AND m.thing = m.row_id, m.row_id, NULL)) AS first
+    FROM (
+        SELECT m.target_id
+        FROM ispyb_sync.map_session AS m
+        WHERE m.target_id IS NOT NULL
+        GROUP BY m.target_id
+        HAVING MIN(m.thing) < MAX(m.thing)
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_session AS m ON m.target_id = several.target_id
     GROUP BY m.target_id
-    HAVING COUNT(*) > 1
 ) AS g ON g.target_id = t.target_id
 SET m.thing = g.first
-WHERE t.refused IS NULL;
+WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
 
 -- name: unite
 -- The copies of a thing become one row: per column the last in file order that gives a value. The position in

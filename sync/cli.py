@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from sqlalchemy import make_url
 
 from sync import check as checks
 from sync import demo as demonstration
@@ -211,7 +212,9 @@ def migrate_command(
     """
     settings = load_settings(database=database, staging_schema=staging_schema)
     if sql:
-        typer.echo(migrate.script(settings.staging_schema, down=down), nl=False)
+        name = make_url(settings.database_url()).database if settings.database else None
+        text = migrate.script(settings.staging_schema, down=down, force=force, database_name=name or "ispyb")
+        typer.echo(text, nl=False)
     elif down is not None:
         migrate.downgrade(settings.database_url(), down, staging_schema=settings.staging_schema, force=force)
         typer.echo(f"migrated down to {down}")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pymysql
 from pymysql.constants import CLIENT
-from sqlalchemy import Connection, CursorResult, Engine, create_engine, make_url
+from sqlalchemy import URL, Connection, CursorResult, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -64,10 +64,25 @@ def open_engine(url: str) -> Engine:
             f"--database names {parsed.get_backend_name()}, and ISPyB lives in MariaDB",
             hint="Use mysql+pymysql://account:password@host:3306/ispyb",
         )
-    parsed = parsed.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"})
-    return create_engine(
-        parsed, poolclass=NullPool, connect_args={"client_flag": CLIENT.LOCAL_FILES}, hide_parameters=True
-    )
+    return _usable(parsed.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"}))
+
+
+def _usable(url: URL) -> Engine:
+    """An engine whose URL the driver takes; raises UsageError for a host name or an option that it does not."""
+    flags: dict[str, Any] = {"client_flag": CLIENT.LOCAL_FILES}
+    if url.password is not None:
+        flags["password"] = url.password.encode()  # the driver would send it in latin1
+    try:
+        engine = create_engine(url, poolclass=NullPool, connect_args=flags, hide_parameters=True)
+        _, options = engine.dialect.create_connect_args(url)
+        pymysql.Connection(**{**options, **flags}, defer_connect=True).cursor()
+        (url.host or "").encode("idna")
+    except (ArgumentError, AttributeError, OSError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"--database: the driver does not take this URL: {error}",
+            hint="Correct the host name, or what stands behind the question mark.",
+        ) from None
+    return engine
 
 
 def code_of(error: BaseException) -> int | None:

@@ -26,7 +26,7 @@ _MATCHING = (
     *((entity, pass_) for entity in ENTITIES[ENTITIES.index(PROPOSAL) :] for pass_ in ("match", "settle")),
 )
 _PARENTS = (LABORATORY, PERSON, PROPOSAL, SESSION)
-_FEWEST_ROUNDS = 2
+_FEWEST_ROUNDS = 1
 _TABLE = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
 
 

@@ -118,7 +118,7 @@ class ByteSource:
         member = zlib.decompressobj(wbits=31)
         try:
             for block in stored:
-                while block or member.unconsumed_tail:
+                while block:
                     if member.eof:
                         block = block.lstrip(b"\0")  # padding, as from a tape
                         if not block:

@@ -47,12 +47,10 @@ def _is_spread_over_lines(window: Window, limit: int) -> bool:
         if window.size > limit or not window.fill():
             return False
     first = window.data[window.pos : end].rstrip()
-    try:
-        parse(first)
-    except ValueError:
-        following = window.byte_after(end - window.pos, limit)
-        return following != b"" and (following != b"{" or first[-1:] in b"[:,")
-    return False
+    if Window(iter([first])).size_of_value(limit, in_array=False) is not None:
+        return False
+    following = window.byte_after(end - window.pos, limit)
+    return following != b"" and (following != b"{" or first[-1:] in b"[:,")
 
 
 def _lines(window: Window, limit: int) -> Iterator[Slot]:

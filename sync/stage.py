@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from sync import entities
-from sync.documents import Document, LabContact, Laboratory, Person, Protein, Session
+from sync.documents import Document, LabContact, Person, Protein, Session
 from sync.entities import ENTITIES, Entity
 from sync.fit import Misfit, misfit
 from sync.refusals import REFUSED, Refusal, ValidDocument, refused_value
@@ -26,6 +26,7 @@ BATCH_ROWS = 50_000
 """Rows kept in memory before they are loaded: some 30 MB."""
 
 _POSITION = 1
+_CLEARABLE_REFERENCES = {"person": ("laboratory",), "protein": ("person",)}
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Stager:
 
     def _protein(self, protein: Protein, path: str) -> None:
         person_row = None
-        if protein is not REFUSED and protein.person is not None and protein.person is not REFUSED:
+        if protein is not REFUSED and protein.person is not None:
             person_row = self._person(protein.person, f"{path}.person")
         self._row(entities.PROTEIN, protein, path, person_row)
 
@@ -125,12 +126,11 @@ class Stager:
             return self._row(entities.PERSON, REFUSED, path, None)
         laboratory = person.laboratory
         laboratory_row = None
-        if laboratory is not None and laboratory is not REFUSED:
-            laboratory_row = self._laboratory(laboratory, f"{path}.laboratory")
+        if laboratory is REFUSED:
+            laboratory_row = self._row(entities.LABORATORY, REFUSED, f"{path}.laboratory")
+        elif laboratory is not None:
+            laboratory_row = self._shared(entities.LABORATORY, laboratory, f"{path}.laboratory")
         return self._shared(entities.PERSON, person, path, laboratory_row)
-
-    def _laboratory(self, laboratory: Laboratory, path: str) -> int:
-        return self._shared(entities.LABORATORY, laboratory, path)
 
     def _shared(self, entity: Entity, model: BaseModel, path: str, *references: int | None) -> int:
         """The row of a person or laboratory, staged once for all its equal copies."""
@@ -263,8 +263,9 @@ def _clears(entity: Entity, fields: list[_Field], model: BaseModel) -> str:
         for field in fields
         if field.clearable and not field.is_key and field.name in model.model_fields_set and data[field.name] is None
     ]
-    if entity is entities.PERSON and "laboratory" in model.model_fields_set and data["laboratory"] is None:
-        names.append("laboratory")
+    for reference in _CLEARABLE_REFERENCES.get(entity.name, ()):
+        if reference in model.model_fields_set and data[reference] is None:
+            names.append(reference)
     return ",".join(names)
 
 

@@ -144,7 +144,7 @@ def introspect(connection: Connection) -> Target:
     if unmigrated:
         raise DatabaseError(
             f"no column externalId in {', '.join(unmigrated)}, although the migrations say so",
-            hint="Was ISPyB restored from an older dump? `ispyb-sync migrate --down base`, then `ispyb-sync migrate`.",
+            hint="Was ISPyB restored from an older dump? Run `ispyb-sync migrate`: it mends that.",
         )
     unique = {"proposalid,visit_number"} & set(connection.exec_driver_sql(_UNIQUE_VISIT).scalars())
     return Target(

@@ -74,12 +74,12 @@ def _moment(value: object, info: ValidationInfo) -> datetime:
     if not isinstance(text, str) or not _is_date(text):
         raise PydanticCustomError("date", "a date such as 2024-02-29T10:00:00+01:00 is expected")
     try:
-        moment = datetime.fromisoformat(text).replace(microsecond=0)
+        moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None and info.context is not None:
             moment = moment.astimezone(info.context["timezone"]).replace(tzinfo=None)
     except (ValueError, OverflowError):
         raise PydanticCustomError("no_such_date", "there is no such date") from None
-    return moment
+    return moment.replace(microsecond=0) if moment.microsecond else moment
 
 
 Text = str

@@ -192,7 +192,7 @@ def test_many_broken_documents_take_no_long_time(piece: bytes, comma: bytes) -> 
 
 def test_blanks_and_commas_without_end_take_no_long_time() -> None:
     start = time.process_time()
-    for source in (b"[" + b"," * 300_000, b"{" + b"\n" * 5_000_000, b"[" + b" " * 5_000_000 + b"]"):
+    for source in (b"[" + b"," * 100_000, b"{" + b"\n" * 1_000_000, b"[" + b" " * 5_000_000 + b"]"):
         for _item in read(io.BytesIO(source), max_document_bytes=100_000):
             pass
     assert time.process_time() - start < 20

@@ -100,6 +100,12 @@ def test_a_broken_first_piece_does_not_hide_what_follows(piece: bytes, code: str
             assert [c for _, _, c in numbers(items(export))] == [code, "1", "2"]
 
 
+def test_broken_first_lines_are_refused_one_by_one() -> None:
+    other = b'{"title": 1, "proposal": {"proposalNumber": "1"}}'
+    found = numbers(items(b"\n".join([b'{"proposal": {"title": NaN}}', b"x", other, BROKEN, other])))
+    assert [code for _, _, code in found] == [JSON, JSON, "1", JSON, "1"]
+
+
 OUTER = [
     ("array cut off after a document", b"[" + ONE + b"," + TWO, [(1, 1, "1"), (2, 1, "2"), (3, 1, JSON)]),
     ("array cut off after a comma", b"[" + ONE + b",\n", [(1, 1, "1"), (2, 2, JSON)]),
