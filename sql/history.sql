@@ -1,6 +1,7 @@
 -- history: the tool's own record of its runs, in the same transaction as what they wrote.
 --
--- target    ispyb_sync.run
+-- target    ispyb_sync.run, ispyb_sync.change
+-- after     each entity's own record_changes
 -- never     holds a password: the settings are stored without the database URL
 
 -- pass: record
@@ -17,3 +18,40 @@ VALUES (
 -- name: find_run
 -- Whether a run whose commit was not answered is there.
 SELECT r.run FROM ispyb_sync.run AS r WHERE r.run = %(run)s AND r.started = %(started)s;
+
+-- pass: show
+
+-- name: list_runs
+SELECT r.run, r.mode, r.status, r.started, r.account, r.tool_version, r.export_name, r.report
+FROM ispyb_sync.run AS r
+ORDER BY r.run DESC
+LIMIT %(limit)s;
+
+-- name: show_run
+SELECT r.run, r.mode, r.status, r.started, r.account, r.tool_version, r.export_name, r.report
+FROM ispyb_sync.run AS r
+WHERE r.run = %(run)s;
+
+-- name: show_changes
+SELECT c.entity, c.target_id, c.action, NULL AS matched_by, c.row_key, c.proposal, c.fields
+FROM ispyb_sync.change AS c
+WHERE c.run = %(run)s
+ORDER BY c.entity, c.number;
+
+-- name: show_row
+-- What the tool ever did to one row.
+SELECT c.run, c.entity, c.target_id, c.action, NULL AS matched_by, c.row_key, c.proposal, c.fields, r.started
+FROM ispyb_sync.change AS c
+INNER JOIN ispyb_sync.run AS r ON r.run = c.run
+WHERE c.entity = %(entity)s AND c.target_id = %(id)s
+ORDER BY c.run, c.number;
+
+-- pass: purge
+
+-- name: purge_changes
+-- Personal data does not stay for ever.
+DELETE FROM ispyb_sync.change
+WHERE run IN (SELECT r.run FROM ispyb_sync.run AS r WHERE r.started < UTC_TIMESTAMP() - INTERVAL %(days)s DAY);
+
+-- name: purge_runs
+DELETE FROM ispyb_sync.run WHERE started < UTC_TIMESTAMP() - INTERVAL %(days)s DAY;

@@ -424,7 +424,7 @@ SET
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_person AS m
 STRAIGHT_JOIN ispyb_sync.map_person AS t ON t.row_id = m.thing
-SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused)
+SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused), m.action = t.action
 WHERE m.thing <> m.row_id;
 
 -- pass: compare
@@ -474,7 +474,7 @@ LEFT JOIN Person AS t ON t.personId = m.target_id
 LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
 LEFT JOIN ispyb_sync.candidate_laboratory AS own
     ON own.row_id = laboratory.thing AND own.laboratoryId = t.laboratoryId
-WHERE m.thing = m.row_id AND m.refused IS NULL AND (m.target_id IS NOT NULL OR @describe)
+WHERE m.thing = m.row_id AND m.refused IS NULL
 HAVING changes <> ''
 ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
@@ -543,6 +543,31 @@ LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.labor
 WHERE m.action = 'insert'
 ORDER BY m.row_id;
 
+-- pass: history
+
+-- name: record_changes
+-- Where the plan said "new", the laboratory has its id by now.
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+SELECT
+    @run,
+    'person',
+    m.row_id,
+    m.target_id,
+    NULL,
+    m.action,
+    COALESCE(s.login, s.siteId, HEX(s.externalId)),
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    IF(
+        laboratory.action = 'insert',
+        REGEXP_REPLACE(m.changes, '("laboratoryId": \\[[^,]*, )"new"', CONCAT('\\1', laboratory.target_id)),
+        m.changes
+    )
+FROM ispyb_sync.map_person AS m
+INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
+WHERE m.action IS NOT NULL AND m.thing = m.row_id;
+
 -- pass: report
 
 -- name: unplaced
@@ -605,5 +630,5 @@ SELECT
 FROM ispyb_sync.map_person AS m
 INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.action IS NOT NULL
+WHERE m.action IS NOT NULL AND m.thing = m.row_id
 ORDER BY s.document, m.row_id;

@@ -385,7 +385,7 @@ WHERE
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.map_proposal AS t ON t.row_id = m.thing
-SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused)
+SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused), m.action = t.action
 WHERE m.thing <> m.row_id;
 
 -- pass: compare
@@ -424,7 +424,7 @@ FROM ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
 LEFT JOIN Proposal AS t ON t.proposalId = m.target_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
-WHERE m.thing = m.row_id AND m.refused IS NULL AND (m.target_id IS NOT NULL OR @describe)
+WHERE m.thing = m.row_id AND m.refused IS NULL
 HAVING changes <> ''
 ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
@@ -477,6 +477,31 @@ LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 WHERE m.action = 'insert'
 ORDER BY m.row_id;
 
+-- pass: history
+
+-- name: record_changes
+-- Where the plan said "new", the person has its id by now.
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+SELECT
+    @run,
+    'proposal',
+    m.row_id,
+    m.target_id,
+    NULL,
+    m.action,
+    CONCAT_WS('-', s.proposalCode, s.proposalNumber),
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    IF(
+        person.action = 'insert',
+        REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id)),
+        m.changes
+    )
+FROM ispyb_sync.map_proposal AS m
+INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
+WHERE m.action IS NOT NULL AND m.thing = m.row_id;
+
 -- pass: report
 
 -- name: unplaced
@@ -522,5 +547,5 @@ SELECT
 FROM ispyb_sync.map_proposal AS m
 INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.action IS NOT NULL
+WHERE m.action IS NOT NULL AND m.thing = m.row_id
 ORDER BY s.document, m.row_id;

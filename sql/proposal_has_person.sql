@@ -91,6 +91,38 @@ STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 WHERE m.action = 'insert'
 ORDER BY m.row_id;
 
+-- pass: history
+
+-- name: match_pair
+-- After the insert, for the history.
+INSERT INTO ispyb_sync.map_proposal_has_person (row_id, thing, target_id)
+SELECT m.row_id, m.thing, MIN(t.proposalHasPersonId)
+FROM ispyb_sync.map_proposal_has_person AS m
+STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
+STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
+STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = proposal.target_id AND t.personId = person.target_id
+WHERE m.action = 'insert'
+GROUP BY m.row_id
+ON DUPLICATE KEY UPDATE target_id = VALUES(target_id);
+
+-- name: record_changes
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+SELECT
+    @run,
+    'proposal_has_person',
+    m.row_id,
+    m.target_id,
+    NULL,
+    m.action,
+    COALESCE(who.login, who.siteId, HEX(who.externalId)),
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    m.changes
+FROM ispyb_sync.map_proposal_has_person AS m
+INNER JOIN ispyb_sync.stage_proposal_has_person AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+INNER JOIN ispyb_sync.stage_person AS who ON who.row_id = m.person
+WHERE m.action IS NOT NULL AND m.thing = m.row_id;
+
 -- pass: report
 
 -- name: unplaced
@@ -134,5 +166,5 @@ FROM ispyb_sync.map_proposal_has_person AS m
 INNER JOIN ispyb_sync.stage_proposal_has_person AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_person AS who ON who.row_id = m.person
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.action IS NOT NULL
+WHERE m.action IS NOT NULL AND m.thing = m.row_id
 ORDER BY s.document, m.row_id;

@@ -292,7 +292,7 @@ GROUP BY m.thing;
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_protein AS m
 STRAIGHT_JOIN ispyb_sync.map_protein AS t ON t.row_id = m.thing
-SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused)
+SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused), m.action = t.action
 WHERE m.thing <> m.row_id;
 
 -- pass: compare
@@ -340,7 +340,7 @@ FROM ispyb_sync.map_protein AS m
 STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
 LEFT JOIN Protein AS t ON t.proteinId = m.target_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
-WHERE m.thing = m.row_id AND m.refused IS NULL AND (m.target_id IS NOT NULL OR @describe)
+WHERE m.thing = m.row_id AND m.refused IS NULL
 HAVING changes <> ''
 ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
@@ -407,6 +407,31 @@ STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.documen
 WHERE m.action = 'insert'
 ORDER BY m.row_id;
 
+-- pass: history
+
+-- name: record_changes
+-- Where the plan said "new", the person has its id by now.
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+SELECT
+    @run,
+    'protein',
+    m.row_id,
+    m.target_id,
+    NULL,
+    m.action,
+    NVL(s.acronym, HEX(s.externalId)),
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    IF(
+        person.action = 'insert',
+        REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id)),
+        m.changes
+    )
+FROM ispyb_sync.map_protein AS m
+INNER JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
+WHERE m.action IS NOT NULL AND m.thing = m.row_id;
+
 -- pass: report
 
 -- name: unplaced
@@ -469,5 +494,5 @@ SELECT
 FROM ispyb_sync.map_protein AS m
 INNER JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.action IS NOT NULL
+WHERE m.action IS NOT NULL AND m.thing = m.row_id
 ORDER BY s.document, m.row_id;

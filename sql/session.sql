@@ -496,7 +496,7 @@ SET
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.map_session AS t ON t.row_id = m.thing
-SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused)
+SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused), m.action = t.action
 WHERE m.thing <> m.row_id;
 
 -- pass: compare
@@ -540,7 +540,7 @@ SELECT
 FROM ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 LEFT JOIN BLSession AS t ON t.sessionId = m.target_id
-WHERE m.thing = m.row_id AND m.refused IS NULL AND (m.target_id IS NOT NULL OR @describe)
+WHERE m.thing = m.row_id AND m.refused IS NULL
 HAVING changes <> ''
 ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
@@ -636,6 +636,29 @@ STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.documen
 WHERE m.action = 'insert'
 ORDER BY m.row_id;
 
+-- pass: history
+
+-- name: record_changes
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+SELECT
+    @run,
+    'session',
+    m.row_id,
+    m.target_id,
+    NULL,
+    m.action,
+    COALESCE(
+        HEX(s.externalId),
+        s.expSessionPk, -- if: expSessionPk
+        s.visit_number
+    ),
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    m.changes
+FROM ispyb_sync.map_session AS m
+INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE m.action IS NOT NULL AND m.thing = m.row_id;
+
 -- pass: report
 
 -- name: unplaced
@@ -685,5 +708,5 @@ SELECT
 FROM ispyb_sync.map_session AS m
 INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.action IS NOT NULL
+WHERE m.action IS NOT NULL AND m.thing = m.row_id
 ORDER BY s.document, m.row_id;

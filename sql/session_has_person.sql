@@ -125,7 +125,7 @@ STRAIGHT_JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 LEFT JOIN Session_has_Person AS t ON t.sessionId = session.target_id AND t.personId = person.target_id
-WHERE m.thing = m.row_id AND m.refused IS NULL AND (m.target_id IS NOT NULL OR @describe)
+WHERE m.thing = m.row_id AND m.refused IS NULL
 HAVING changes <> ''
 ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
@@ -157,6 +157,28 @@ STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 WHERE m.action = 'insert'
 ORDER BY m.row_id
 ON DUPLICATE KEY UPDATE role = VALUES(role), remote = VALUES(remote);
+
+-- pass: history
+
+-- name: record_changes
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+SELECT
+    @run,
+    'session_has_person',
+    m.row_id,
+    session.target_id,
+    person.target_id,
+    m.action,
+    COALESCE(who.login, who.siteId, HEX(who.externalId)),
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    m.changes
+FROM ispyb_sync.map_session_has_person AS m
+INNER JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+INNER JOIN ispyb_sync.stage_person AS who ON who.row_id = m.person
+INNER JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
+INNER JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
+WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
 -- pass: report
 
@@ -205,5 +227,5 @@ INNER JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
 INNER JOIN ispyb_sync.stage_person AS who ON who.row_id = m.person
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.action IS NOT NULL
+WHERE m.action IS NOT NULL AND m.thing = m.row_id
 ORDER BY s.document, m.row_id;

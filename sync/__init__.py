@@ -13,7 +13,7 @@ The map of the package, in the order of the road:
     report       what a run did; render prints it
     entities     the registry; target, what the live database is; sqlfiles, how its SQL is found
     database, settings, errors, refusals     what all of them stand on
-    migrate, check, server, demo, cli        the other commands
+    history, migrate, check, server, demo, cli    the other commands
 """
 
 from sync.api import apply, plan

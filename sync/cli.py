@@ -20,10 +20,10 @@ from sqlalchemy import make_url
 
 from sync import check as checks
 from sync import demo as demonstration
-from sync import documents, migrate, pipeline
-from sync.errors import SyncError
+from sync import documents, history, migrate, pipeline
+from sync.errors import SyncError, UsageError
 from sync.read import Reader
-from sync.render import render
+from sync.render import render, render_row, render_runs
 from sync.report import Report
 from sync.settings import Settings, load_settings
 
@@ -221,6 +221,58 @@ def migrate_command(
     else:
         migrate.upgrade(settings.database_url(), staging_schema=settings.staging_schema)
         typer.echo(f"migrated to {migrate.head()}")
+
+
+@app.command("history")
+def history_command(
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="The number of a run, or purge. Without it: the latest runs.")
+    ] = None,
+    row: Annotated[
+        str | None, typer.Option("--row", metavar="ENTITY:ID", help="What the tool ever did to one row.")
+    ] = None,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="DAYS", help="With purge: forget runs older than this.")
+    ] = None,
+    database: DatabaseOption = None,
+    staging_schema: SchemaOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+) -> None:
+    """Lists past runs; with a number, shows that run and its changes.
+
+    Examples: ispyb-sync history 42 -v
+
+    ispyb-sync history --row person:4711
+
+    ispyb-sync history purge --older-than 180d
+    """
+    settings = load_settings(database=database, staging_schema=staging_schema)
+    url = settings.database_url()
+    if run == "purge":
+        if older_than is None:
+            raise UsageError("history purge needs --older-than", hint="For instance --older-than 180d.")
+        typer.echo(f"{history.purge(url, settings, older_than):,} runs forgotten")
+    elif run is not None:
+        if not run.isdecimal():
+            raise UsageError(f"{run!r} is no run", hint="Give its number; `ispyb-sync history` lists them.")
+        shown = history.show(url, settings, int(run))
+        if as_json:
+            _print_json(shown.to_dict())
+        else:
+            render(shown.report, _console(), verbose=verbose > 0)
+    elif row is not None:
+        changes = history.row(url, settings, row)
+        if as_json:
+            _print_json([{"run": number, "started": started} | c.to_dict() for number, started, c in changes])
+        else:
+            render_row(changes, _console())
+    else:
+        runs = history.runs(url, settings)
+        if as_json:
+            _print_json([found.to_dict() for found in runs])
+        else:
+            render_runs(runs, _console())
 
 
 @app.command()

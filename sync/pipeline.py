@@ -190,6 +190,7 @@ def _apply(
                     with _timed(report, "apply"):
                         reconciliation.apply()
                 report.run = _record(job, report, runner, reader, started)
+                reconciliation.record(report.run)
                 if own:
                     _commit(connection, report, started)
             return
@@ -223,7 +224,7 @@ def _gave_up(error: DBAPIError | Overtaken) -> DatabaseError:
 def _decide(report: Report, reconciliation: Reconciliation, target: Target, *, changes: bool) -> None:
     with _timed(report, "match"):
         reconciliation.match()
-        reconciliation.compare(describe=changes)
+        reconciliation.compare()
         fill(report, reconciliation, target, changes=changes)
 
 

@@ -1,9 +1,10 @@
-"""Runs the SQL of `sql/*.sql` in its passes: create, match, settle, compare, apply.
+"""Runs the SQL of `sql/*.sql` in its passes: create, match, settle, compare, apply, history.
 
     match     staged rows become things, and things find their row of ISPyB
     settle    things that are one row become one; claims on keys are decided
     compare   what would be inserted and updated: this is the plan
     apply     does it; afterwards match runs again, to learn the ids of what was inserted
+    history   keeps what was done, with old and new values
 
 Up to compare only the staging tables are written: an apply and a plan are the same to that point.
 """
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from sync.database import Runner
-from sync.entities import ENTITIES, LAB_CONTACT, LABORATORY, PERSON, PROPOSAL, SESSION, Entity
+from sync.entities import ENTITIES, LAB_CONTACT, LABORATORY, PERSON, PROPOSAL, Entity
 from sync.sqlfiles import Statement, load
 from sync.target import Target
 
@@ -25,7 +26,6 @@ _MATCHING = (
     (PERSON, "settle"),
     *((entity, pass_) for entity in ENTITIES[ENTITIES.index(PROPOSAL) :] for pass_ in ("match", "settle")),
 )
-_PARENTS = (LABORATORY, PERSON, PROPOSAL, SESSION)
 _FEWEST_ROUNDS = 1
 _TABLE = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
 
@@ -69,9 +69,8 @@ class Reconciliation:
                     else:
                         self._all(entity, statements)
 
-    def compare(self, *, describe: bool) -> None:
-        """Finds what differs. `describe` also lists the values of rows to be inserted, for a plan."""
-        self._runner.connection.exec_driver_sql("SET @describe = %s", (int(describe),))
+    def compare(self) -> None:
+        """Finds what differs, column by column."""
         for entity in self._staged():
             self._all(entity, _pass(entity, "compare"))
 
@@ -85,8 +84,14 @@ class Reconciliation:
                 result = self._run(entity, statement)
                 if with_parked_people:
                     self._runner.connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
-                if statement.name == "insert" and result and entity in _PARENTS:
+                if statement.name == "insert" and result:
                     self._find_inserted(entity)
+
+    def record(self, run: int) -> None:
+        """Writes what was changed into the tool's own history, in the same transaction."""
+        self._runner.connection.exec_driver_sql("SET @run = %s", (run,))
+        for entity in self._staged():
+            self._all(entity, _pass(entity, "history"))
 
     def rows(self, entity: Entity, name: str) -> Iterator[tuple[object, ...]]:
         """The rows of one statement of the report pass."""
@@ -100,6 +105,8 @@ class Reconciliation:
         """Learns the ids of inserted rows by the keys they were inserted with."""
         again = [s for s in _pass(entity, "match") if s.name.startswith(("match_", "find_"))]
         share = [s for s in _pass(entity, "settle") if s.name == "share"]
+        if not again:
+            return
         self._all(entity, [*again, *share])
         ((unplaced,),) = self.rows(entity, "unplaced")
         if unplaced:

@@ -4,11 +4,13 @@ Values come from exports and databases: control characters are escaped, and noth
 """
 
 from collections import defaultdict
+from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sync.history import Run
 from sync.refusals import Refusal, refused_value
 from sync.report import Change, Report
 
@@ -29,8 +31,10 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
     head = f"{report.mode}: {_STATUS[report.status]}"
     if report.run is not None:
         head += f" (run {report.run})"
-    read = f"{report.documents_read:,} documents read, {report.documents_refused:,} refused"
-    console.print(Text(f"{head}; {read}; {report.seconds.get('total', 0):.2f} s"))
+    head += f"; {report.documents_read:,} documents read, {report.documents_refused:,} refused"
+    if "total" in report.seconds:
+        head += f"; {report.seconds['total']:.2f} s"
+    console.print(Text(head))
     if report.mode != "validate":
         if report.nothing_to_do and not report.refusals:
             console.print(Text("nothing to do: ISPyB holds what the export says"))
@@ -40,6 +44,42 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
     for warning in report.warnings:
         console.print(Text(f"warning: {warning.message} ({warning.count:,})", style="yellow"))
     _list_changes(report, console, LISTED if not verbose else len(report.changes))
+
+
+def render_runs(runs: list[Run], console: Console) -> None:
+    """Prints past runs, one a line, newest first."""
+    if not runs:
+        console.print(Text("no runs yet"))
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("run", "started (UTC)", "mode", "status", "inserted", "updated", "deleted", "refused", "account"):
+        table.add_column(name)
+    table.add_column("export", overflow="fold")
+    for run in runs:
+        report = run.report
+        sums = [
+            f"{sum(getattr(c, name) for c in report.entities.values()):,}"
+            for name in ("inserted", "updated", "deleted")
+        ]
+        table.add_row(
+            str(report.run),
+            f"{run.started:%Y-%m-%d %H:%M:%S}",
+            report.mode,
+            report.status,
+            *sums,
+            f"{len(report.refusals):,}",
+            run.account,
+            refused_value(run.export or ""),
+        )
+    console.print(table)
+
+
+def render_row(changes: list[tuple[int, datetime, Change]], console: Console) -> None:
+    """Prints what was done to one row, oldest first."""
+    if not changes:
+        console.print(Text("no run changed this row"))
+    for run, started, change in changes:
+        console.print(Text(f"run {run}, {started:%Y-%m-%d %H:%M:%S} UTC: {_line(change)}"), soft_wrap=True)
 
 
 def _totals(report: Report) -> Table:

@@ -94,7 +94,7 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
             report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "refusals")))
         report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "field_refusals")))
         if changes:
-            report.changes.extend(_changes(entity, reconciliation.rows(entity, "changes")))
+            report.changes.extend(read_changes(entity.name, reconciliation.rows(entity, "changes")))
         report.warnings.extend(_notices(entity, reconciliation, target))
     refused_proposals = report.entities["proposal"].refused
     report.documents_refused += refused_proposals
@@ -168,7 +168,8 @@ def _message(code: str, entity: Entity, name: str, value: str | None, held: str 
             return f"its {name} was refused; see there."
 
 
-def _changes(entity: Entity, rows: Iterable[tuple[Any, ...]]) -> Iterator[Change]:
+def read_changes(entity: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[Change]:
+    """Changes from rows of id, action, matched_by, key, proposal, changes; the id of a planned insert is None."""
     for target_id, action, _matched_by, key, proposal, changes in rows:
         fields = {}
         for change in json.loads(f"[{changes or ''}]"):
@@ -177,7 +178,7 @@ def _changes(entity: Entity, rows: Iterable[tuple[Any, ...]]) -> Iterator[Change
                     old, new = (value and readable_external_id(value) for value in (old, new))
                 fields[name] = {"old": old, "new": new}
         key = None if key is None else _label(str(key))
-        yield Change(entity.name, None if action == "insert" else target_id, action, key, _label(proposal), fields)
+        yield Change(entity, target_id, action, key, _label(proposal), fields)
 
 
 def _label(text: str | None) -> str | None:

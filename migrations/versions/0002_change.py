@@ -8,13 +8,15 @@ down_revision = "0001"
 CREATE = """
 CREATE TABLE IF NOT EXISTS ispyb_sync.change (
   run INT UNSIGNED NOT NULL,
-  number INT UNSIGNED NOT NULL COMMENT 'order within the run, from 1',
   entity VARCHAR(32) NOT NULL,
-  target_id BIGINT UNSIGNED NULL COMMENT 'primary key of the row',
+  number INT UNSIGNED NOT NULL COMMENT 'order within the entity',
+  target_id BIGINT UNSIGNED NULL COMMENT 'primary key of the row; of a session_has_person, its sessionId',
+  second_id BIGINT UNSIGNED NULL COMMENT 'personId of a session_has_person',
   action ENUM('insert', 'update', 'delete') NOT NULL,
   row_key TEXT NULL COMMENT 'what names the row to people',
-  fields LONGTEXT NULL COMMENT 'JSON: old and new value of each column',
-  PRIMARY KEY (run, number),
+  proposal TEXT NULL COMMENT 'proposal of the first document that names it',
+  fields LONGTEXT NULL COMMENT 'JSON objects, joined by commas: column, [old, new]',
+  PRIMARY KEY (run, entity, number),
   KEY (entity, target_id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin COMMENT='ispyb-sync: changes of runs'
 """

@@ -1,0 +1,108 @@
+"""The tool's own record: who ran what, when, and what each run changed.
+
+Reads what a run wrote in its own transaction (pass `history` of the SQL files); changes nothing in ISPyB.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult
+from sqlalchemy.exc import DBAPIError
+
+from sync.database import Database, connect, failure
+from sync.entities import ENTITIES
+from sync.errors import UsageError
+from sync.refusals import Notice, Refusal
+from sync.report import Change, Counts, Report, read_changes
+from sync.settings import Settings
+from sync.sqlfiles import load
+
+LISTED_RUNS = 50
+_AGE = re.compile(r"(\d{1,5})d")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as history keeps it; `started` is UTC."""
+
+    started: datetime
+    account: str
+    tool_version: str
+    export: str | None
+    report: Report
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report's public form, and who ran it when."""
+        return {
+            "started": f"{self.started.isoformat()}Z",
+            "account": self.account,
+            "tool_version": self.tool_version,
+            "export": self.export,
+            **self.report.to_dict(),
+        }
+
+
+def runs(database: Database, settings: Settings, limit: int = LISTED_RUNS) -> list[Run]:
+    """The latest runs, newest first, without their changes."""
+    with connect(database) as connection:
+        return [_run(row) for row in _ask(connection, settings, "list_runs", limit=limit)]
+
+
+def show(database: Database, settings: Settings, run: int) -> Run:
+    """One run with all its changes. Raises UsageError where there is none of that number."""
+    with connect(database) as connection:
+        row = _ask(connection, settings, "show_run", run=run).first()
+        if row is None:
+            raise UsageError(f"no run {run} in history", hint="`ispyb-sync history` lists them.")
+        found = _run(row)
+        for stored in _ask(connection, settings, "show_changes", run=run):
+            found.report.changes.extend(read_changes(stored.entity, [tuple(stored)[1:]]))
+        return found
+
+
+def row(database: Database, settings: Settings, name: str) -> list[tuple[int, datetime, Change]]:
+    """What the tool ever did to one row, named as `person:4711`."""
+    entity, _, number = name.partition(":")
+    if entity not in {known.name for known in ENTITIES} or not number.isdecimal():
+        raise UsageError(f"{name!r} names no row", hint="Write it as person:4711, with one of the eight entities.")
+    with connect(database) as connection:
+        return [
+            (stored.run, stored.started, next(read_changes(entity, [tuple(stored)[2:-1]])))
+            for stored in _ask(connection, settings, "show_row", entity=entity, id=int(number))
+        ]
+
+
+def purge(database: Database, settings: Settings, older_than: str) -> int:
+    """Forgets runs older than, for instance, 180d; gives their number."""
+    age = _AGE.fullmatch(older_than)
+    if age is None:
+        raise UsageError(f"{older_than!r} is no age", hint="Write it in days, as 180d.")
+    with connect(database) as connection:
+        _ask(connection, settings, "purge_changes", days=int(age[1]))
+        forgotten = _ask(connection, settings, "purge_runs", days=int(age[1])).rowcount
+        connection.commit()
+        return forgotten
+
+
+def _ask(connection: Connection, settings: Settings, name: str, **parameters: object) -> CursorResult[Any]:
+    (statement,) = [s for s in load("history") if s.name == name]
+    try:
+        return connection.exec_driver_sql(statement.render((), settings.staging_schema) or "", parameters)
+    except DBAPIError as error:
+        raise failure(error, statement.origin) from None
+
+
+def _run(row: Any) -> Run:
+    number, mode, status, started, account, version, export, stored = row
+    data = json.loads(stored)
+    report = Report(mode, status, run=number)
+    report.documents_read = data["documents"]["read"]
+    report.documents_refused = data["documents"]["refused"]
+    report.entities |= {name: Counts(**counts) for name, counts in data["entities"].items()}
+    report.refusals = [Refusal(**refusal) for refusal in data["refusals"]]
+    report.warnings = [Notice(**warning) for warning in data["warnings"]]
+    report.seconds = data["seconds"]
+    return Run(started, account, version, export, report)

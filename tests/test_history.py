@@ -1,0 +1,89 @@
+"""History: what each run changed, with old and new values, kept in the transaction of the changes."""
+
+import pytest
+
+import sync
+from sync import history
+from sync.errors import UsageError
+from sync.settings import Settings
+
+FIRST = {
+    "proposal": {
+        "proposalCode": "MX",
+        "proposalNumber": "1",
+        "title": "Before",
+        "persons": [
+            {
+                "login": "a",
+                "externalId": 7,
+                "laboratory": {"name": "Institute", "city": "Lund", "country": "Sweden", "laboratoryExtPk": 4},
+            }
+        ],
+    }
+}
+SECOND = {"proposal": FIRST["proposal"] | {"title": "After"}}
+
+
+@pytest.fixture
+def settings(ispyb) -> Settings:
+    return Settings(database=ispyb.role_url, staging_schema=ispyb.staging_schema)
+
+
+def run(ispyb, document, **more):
+    return sync.apply(document, database=ispyb.role_url, staging_schema=ispyb.staging_schema, **more)
+
+
+def test_a_run_keeps_old_and_new_values(ispyb, settings):
+    run(ispyb, FIRST)
+    second = run(ispyb, SECOND)
+    (change,) = history.show(ispyb.role_url, settings, second.run).report.changes
+    assert (change.entity, change.action, change.key) == ("proposal", "update", "MX-1")
+    assert change.fields == {"title": {"old": "Before", "new": "After"}}
+
+
+def test_an_inserted_row_is_kept_with_the_ids_it_got(ispyb, settings):
+    first = run(ispyb, FIRST)
+    changes = {c.entity: c for c in history.show(ispyb.role_url, settings, first.run).report.changes}
+    (laboratory,) = ispyb.rows("Laboratory")
+    (person,) = ispyb.rows("Person")
+    (link,) = ispyb.rows("ProposalHasPerson")
+    assert changes["person"].id == person["personId"]
+    assert changes["person"].fields["laboratoryId"] == {"old": None, "new": laboratory["laboratoryId"]}
+    assert changes["proposal"].fields["personId"] == {"old": None, "new": person["personId"]}
+    assert changes["proposal_has_person"].id == link["proposalHasPersonId"]
+
+
+def test_a_text_that_looks_like_a_placeholder_stays_as_it_is(ispyb, settings):
+    title = 'new "personId": [null, "new"]'
+    first = run(ispyb, {"proposal": FIRST["proposal"] | {"title": title}})
+    changes = {c.entity: c for c in history.show(ispyb.role_url, settings, first.run).report.changes}
+    assert changes["proposal"].fields["title"]["new"] == title
+
+
+def test_a_run_that_rolls_back_leaves_no_history(ispyb, settings):
+    bad = {"proposal": FIRST["proposal"], "sessions": [{"externalId": 1, "beamLineName": "x" * 46}]}
+    assert run(ispyb, bad, strict=True).status == "rolled_back"
+    assert history.runs(ispyb.role_url, settings) == []
+
+
+def test_a_row_tells_what_was_ever_done_to_it(ispyb, settings):
+    run(ispyb, FIRST)
+    run(ispyb, SECOND)
+    (proposal,) = ispyb.rows("Proposal")
+    found = history.row(ispyb.role_url, settings, f"proposal:{proposal['proposalId']}")
+    assert [change.action for _run, _started, change in found] == ["insert", "update"]
+
+
+def test_purge_forgets_old_runs_only(ispyb, settings):
+    run(ispyb, FIRST)
+    assert history.purge(ispyb.role_url, settings, "1d") == 0
+    with ispyb.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {ispyb.staging_schema}.run SET started = started - INTERVAL 2 DAY")
+    assert history.purge(ispyb.role_url, settings, "1d") == 1
+    assert history.runs(ispyb.role_url, settings) == []
+
+
+@pytest.mark.parametrize("name", ["person", "person:x", "people:1", ""])
+def test_a_row_that_is_none_is_refused(ispyb, settings, name):
+    with pytest.raises(UsageError, match="names no row"):
+        history.row(ispyb.role_url, settings, name)
