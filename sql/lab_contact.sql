@@ -113,8 +113,8 @@ STRAIGHT_JOIN (
     SELECT
         m.thing,
         CASE
-            WHEN MIN(s.cardName) < MAX(s.cardName) THEN 'cardName'
-            WHEN MIN(m.person) < MAX(m.person) THEN 'person'
+            WHEN MIN(s.cardName) < MAX(s.cardName) THEN 'person'
+            WHEN MIN(m.person) < MAX(m.person) THEN 'cardName'
         END AS field,
         CONCAT('documents ', GROUP_CONCAT(DISTINCT s.document ORDER BY s.document SEPARATOR ', ')) AS held
     FROM (
@@ -125,7 +125,15 @@ STRAIGHT_JOIN (
     GROUP BY m.thing
     HAVING field IS NOT NULL
 ) AS g ON g.thing = m.thing
-SET m.refused = 'duplicate_key', m.field = g.field, m.held = g.held
+STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+SET
+    m.refused = 'duplicate_key',
+    m.field = g.field,
+    m.value = CASE g.field
+        WHEN 'cardName' THEN s.cardName
+        WHEN 'person' THEN s.cardName
+    END,
+    m.held = g.held
 WHERE m.refused IS NULL;
 
 -- name: split_duplicates
@@ -257,10 +265,11 @@ GROUP BY m.thing;
 -- People to be written who are on another card of the proposal now, and the card of this run, if any, that gives
 -- them up.
 INSERT INTO ispyb_sync.claim_lab_contact (row_id, field, holder_id, holder_row, value)
-SELECT m.row_id, 'person', h.labContactId, MIN(giver.row_id), s.cardName
+SELECT m.row_id, 'person', h.labContactId, MIN(giver.row_id), COALESCE(who.login, who.siteId, HEX(who.externalId))
 FROM ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
 LEFT JOIN LabContact AS t ON t.labContactId = m.target_id
+STRAIGHT_JOIN ispyb_sync.stage_person AS who ON who.row_id = m.person
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 STRAIGHT_JOIN LabContact AS h ON h.proposalId = proposal.target_id AND h.personId = person.target_id
@@ -277,12 +286,12 @@ GROUP BY m.row_id, h.labContactId;
 UPDATE ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN (
     WITH RECURSIVE fallen AS (
-        SELECT c.row_id, c.field FROM ispyb_sync.claim_lab_contact AS c WHERE c.holder_row IS NULL
+        SELECT c.row_id, c.field, 0 AS drawn_along FROM ispyb_sync.claim_lab_contact AS c WHERE c.holder_row IS NULL
         UNION
-        SELECT c.row_id, c.field
+        SELECT c.row_id, c.field, 1
         FROM ispyb_sync.claim_lab_contact AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
     )
-    SELECT fallen.row_id, MIN(fallen.field) AS field
+    SELECT fallen.row_id, SUBSTRING(MIN(CONCAT(fallen.drawn_along, fallen.field)), 2) AS field
     FROM fallen
     GROUP BY fallen.row_id
 ) AS f ON f.row_id = m.row_id
@@ -315,7 +324,7 @@ SELECT
     IF(m.target_id IS NULL, 'insert', 'update'),
     CONCAT_WS(
         ',',
-        IF(m.target_id IS NOT NULL, NULL, JSON_OBJECT('cardName', JSON_ARRAY(NULL, s.cardName))),
+        IF(t.cardName IS NOT NULL, NULL, JSON_OBJECT('cardName', JSON_ARRAY(NULL, s.cardName))),
         IF(m.target_id IS NOT NULL OR s.defaultCourrierCompany IS NULL, NULL, JSON_OBJECT('defaultCourrierCompany', JSON_ARRAY(NULL, s.defaultCourrierCompany))),
         IF(m.target_id IS NOT NULL OR s.courierAccount IS NULL, NULL, JSON_OBJECT('courierAccount', JSON_ARRAY(NULL, s.courierAccount))),
         IF(m.target_id IS NOT NULL OR s.billingReference IS NULL, NULL, JSON_OBJECT('billingReference', JSON_ARRAY(NULL, s.billingReference))),
@@ -351,11 +360,14 @@ SET t.personId = 2147483647 - t.labContactId
 WHERE m.refused IS NULL;
 
 -- name: update
+-- A card keeps its name; one that has none, as some sites allow, receives it.
 UPDATE ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 STRAIGHT_JOIN LabContact AS t ON t.labContactId = m.target_id
-SET t.personId = person.target_id
+SET
+    t.personId = person.target_id,
+    t.cardName = NVL(t.cardName, s.cardName)
 WHERE m.action = 'update';
 
 -- name: insert
@@ -431,7 +443,7 @@ SELECT COUNT(*) FROM ispyb_sync.stage_lab_contact AS s WHERE s.conflicting;
 -- name: kept_card_name
 SELECT COUNT(*)
 FROM ispyb_sync.map_lab_contact AS m
-WHERE m.thing = m.row_id AND m.refused IS NULL AND m.matched_by = 'person' AND (m.action IS NULL OR m.action <> 'insert');
+WHERE m.thing = m.row_id AND m.refused IS NULL AND m.matched_by = 'person' AND (m.action IS NULL OR m.action = 'update' AND m.changes NOT LIKE '%"cardName"%');
 
 -- name: refusals
 -- Rows that Python refused are already reported, with the value that did not fit.

@@ -125,7 +125,15 @@ STRAIGHT_JOIN (
     GROUP BY m.thing
     HAVING field IS NOT NULL
 ) AS g ON g.thing = m.thing
-SET m.refused = 'duplicate_key', m.field = g.field, m.held = g.held
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+SET
+    m.refused = 'duplicate_key',
+    m.field = g.field,
+    m.value = CASE g.field
+        WHEN 'externalId' THEN HEX(s.externalId)
+        WHEN 'laboratoryExtPk' THEN s.laboratoryExtPk -- if: laboratoryExtPk | laboratoryPk
+    END,
+    m.held = g.held
 WHERE m.refused IS NULL;
 
 -- name: split_duplicates
@@ -403,12 +411,12 @@ GROUP BY m.row_id, h.laboratoryId;
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN (
     WITH RECURSIVE fallen AS (
-        SELECT c.row_id, c.field FROM ispyb_sync.claim_laboratory AS c WHERE c.holder_row IS NULL
+        SELECT c.row_id, c.field, 0 AS drawn_along FROM ispyb_sync.claim_laboratory AS c WHERE c.holder_row IS NULL
         UNION
-        SELECT c.row_id, c.field
+        SELECT c.row_id, c.field, 1
         FROM ispyb_sync.claim_laboratory AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
     )
-    SELECT fallen.row_id, MIN(fallen.field) AS field
+    SELECT fallen.row_id, SUBSTRING(MIN(CONCAT(fallen.drawn_along, fallen.field)), 2) AS field
     FROM fallen
     GROUP BY fallen.row_id
 ) AS f ON f.row_id = m.row_id
@@ -425,6 +433,18 @@ UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.map_laboratory AS t ON t.row_id = m.thing
 SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused), m.action = t.action
 WHERE m.thing <> m.row_id;
+
+-- name: keep_spelling
+-- Found by a name alone, a laboratory has no name to change, however the portal spells it.
+UPDATE ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+SET s.name = NULL, s.city = NULL, s.country = NULL
+WHERE
+    m.matched_by = 'name'
+    AND m.target_id IS NOT NULL
+    AND m.refused IS NULL
+    AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
+    AND s.externalId IS NULL;
 
 -- pass: compare
 

@@ -129,9 +129,13 @@ STRAIGHT_JOIN (
         m.thing,
         CASE
             WHEN MIN(s.externalId) < MAX(s.externalId) AND COUNT(DISTINCT s.login) = 1 THEN 'login'
+            WHEN MIN(s.externalId) < MAX(s.externalId) AND COUNT(DISTINCT s.siteId) = 1 THEN 'siteId' -- if: siteId
             WHEN MIN(s.externalId) < MAX(s.externalId) THEN 'externalId'
+            WHEN MIN(s.login) < MAX(s.login) AND COUNT(DISTINCT s.externalId) = 1 THEN 'externalId'
+            WHEN MIN(s.login) < MAX(s.login) AND COUNT(DISTINCT s.siteId) = 1 THEN 'siteId' -- if: siteId
             WHEN MIN(s.login) < MAX(s.login) THEN 'login'
-            WHEN MIN(s.siteId) < MAX(s.siteId) THEN 'siteId' -- if: siteId
+            WHEN MIN(s.siteId) < MAX(s.siteId) AND COUNT(DISTINCT s.externalId) = 1 THEN 'externalId' -- if: siteId
+            WHEN MIN(s.siteId) < MAX(s.siteId) THEN 'login' -- if: siteId
         END AS field,
         CONCAT('documents ', GROUP_CONCAT(DISTINCT s.document ORDER BY s.document SEPARATOR ', ')) AS held
     FROM (
@@ -142,7 +146,16 @@ STRAIGHT_JOIN (
     GROUP BY m.thing
     HAVING field IS NOT NULL
 ) AS g ON g.thing = m.thing
-SET m.refused = 'duplicate_key', m.field = g.field, m.held = g.held
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+SET
+    m.refused = 'duplicate_key',
+    m.field = g.field,
+    m.value = CASE g.field
+        WHEN 'externalId' THEN HEX(s.externalId)
+        WHEN 'login' THEN s.login
+        WHEN 'siteId' THEN s.siteId -- if: siteId
+    END,
+    m.held = g.held
 WHERE m.refused IS NULL;
 
 -- name: split_duplicates
@@ -172,7 +185,7 @@ STRAIGHT_JOIN (
     GROUP BY s.login
     HAVING MIN(s.externalId) < MAX(s.externalId)
 ) AS g ON g.login <=> s.login
-SET m.refused = 'ambiguous_match', m.field = 'login'
+SET m.refused = 'ambiguous_match', m.field = 'login', m.value = s.login
 WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.login IS NOT NULL;
 
 -- name: unite_keys
@@ -404,12 +417,12 @@ GROUP BY m.row_id, h.personId;
 UPDATE ispyb_sync.map_person AS m
 STRAIGHT_JOIN (
     WITH RECURSIVE fallen AS (
-        SELECT c.row_id, c.field FROM ispyb_sync.claim_person AS c WHERE c.holder_row IS NULL
+        SELECT c.row_id, c.field, 0 AS drawn_along FROM ispyb_sync.claim_person AS c WHERE c.holder_row IS NULL
         UNION
-        SELECT c.row_id, c.field
+        SELECT c.row_id, c.field, 1
         FROM ispyb_sync.claim_person AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
     )
-    SELECT fallen.row_id, MIN(fallen.field) AS field
+    SELECT fallen.row_id, SUBSTRING(MIN(CONCAT(fallen.drawn_along, fallen.field)), 2) AS field
     FROM fallen
     GROUP BY fallen.row_id
 ) AS f ON f.row_id = m.row_id

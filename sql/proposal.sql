@@ -122,7 +122,15 @@ STRAIGHT_JOIN (
     GROUP BY m.thing
     HAVING field IS NOT NULL
 ) AS g ON g.thing = m.thing
-SET m.refused = 'duplicate_key', m.field = g.field, m.held = g.held
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+SET
+    m.refused = 'duplicate_key',
+    m.field = g.field,
+    m.value = CASE g.field
+        WHEN 'externalId' THEN HEX(s.externalId)
+        WHEN 'proposalNumber' THEN CONCAT_WS('-', s.proposalCode, s.proposalNumber)
+    END,
+    m.held = g.held
 WHERE m.refused IS NULL;
 
 -- name: split_duplicates
@@ -150,7 +158,7 @@ STRAIGHT_JOIN (
     GROUP BY s.proposalCode, s.proposalNumber
     HAVING MIN(s.externalId) < MAX(s.externalId)
 ) AS g ON g.proposalCode <=> s.proposalCode AND g.proposalNumber <=> s.proposalNumber
-SET m.refused = 'ambiguous_match', m.field = 'proposalNumber'
+SET m.refused = 'ambiguous_match', m.field = 'proposalNumber', m.value = CONCAT_WS('-', s.proposalCode, s.proposalNumber)
 WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.proposalNumber IS NOT NULL;
 
 -- name: unite_keys
@@ -334,12 +342,12 @@ GROUP BY m.row_id, h.proposalId;
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN (
     WITH RECURSIVE fallen AS (
-        SELECT c.row_id, c.field FROM ispyb_sync.claim_proposal AS c WHERE c.holder_row IS NULL
+        SELECT c.row_id, c.field, 0 AS drawn_along FROM ispyb_sync.claim_proposal AS c WHERE c.holder_row IS NULL
         UNION
-        SELECT c.row_id, c.field
+        SELECT c.row_id, c.field, 1
         FROM ispyb_sync.claim_proposal AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
     )
-    SELECT fallen.row_id, MIN(fallen.field) AS field
+    SELECT fallen.row_id, SUBSTRING(MIN(CONCAT(fallen.drawn_along, fallen.field)), 2) AS field
     FROM fallen
     GROUP BY fallen.row_id
 ) AS f ON f.row_id = m.row_id

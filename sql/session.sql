@@ -142,10 +142,13 @@ STRAIGHT_JOIN (
     SELECT
         m.thing,
         CASE
+            WHEN MIN(s.externalId) < MAX(s.externalId) AND COUNT(DISTINCT s.expSessionPk) = 1 THEN 'expSessionPk' -- if: expSessionPk
+            WHEN MIN(s.externalId) < MAX(s.externalId) AND COUNT(DISTINCT s.visit_number) = 1 THEN 'visit_number' -- if: unique(visit_number)
+            WHEN MIN(s.externalId) < MAX(s.externalId) THEN 'externalId'
+            WHEN MIN(m.proposal) < MAX(m.proposal) AND COUNT(DISTINCT s.externalId) = 0 THEN 'expSessionPk' -- if: expSessionPk
             WHEN MIN(m.proposal) < MAX(m.proposal) THEN 'externalId'
-            WHEN MIN(s.externalId) < MAX(s.externalId) THEN 'expSessionPk'
             WHEN MIN(s.expSessionPk) < MAX(s.expSessionPk) THEN 'externalId' -- if: expSessionPk
-            WHEN MIN(s.visit_number) < MAX(s.visit_number) THEN 'visit_number' -- if: unique(visit_number)
+            WHEN MIN(s.visit_number) < MAX(s.visit_number) THEN 'externalId' -- if: unique(visit_number)
         END AS field,
         CONCAT('documents ', GROUP_CONCAT(DISTINCT s.document ORDER BY s.document SEPARATOR ', ')) AS held
     FROM (
@@ -156,7 +159,16 @@ STRAIGHT_JOIN (
     GROUP BY m.thing
     HAVING field IS NOT NULL
 ) AS g ON g.thing = m.thing
-SET m.refused = 'duplicate_key', m.field = g.field, m.held = g.held
+STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+SET
+    m.refused = 'duplicate_key',
+    m.field = g.field,
+    m.value = CASE g.field
+        WHEN 'externalId' THEN HEX(s.externalId)
+        WHEN 'expSessionPk' THEN s.expSessionPk -- if: expSessionPk
+        WHEN 'visit_number' THEN s.visit_number -- if: unique(visit_number)
+    END,
+    m.held = g.held
 WHERE m.refused IS NULL;
 
 -- name: split_duplicates
@@ -187,7 +199,7 @@ STRAIGHT_JOIN (
     GROUP BY s.expSessionPk
     HAVING MIN(s.externalId) < MAX(s.externalId)
 ) AS g ON g.expSessionPk <=> s.expSessionPk
-SET m.refused = 'ambiguous_match', m.field = 'expSessionPk'
+SET m.refused = 'ambiguous_match', m.field = 'expSessionPk', m.value = s.expSessionPk
 WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.expSessionPk IS NOT NULL;
 
 -- name: unite_keys
@@ -298,11 +310,15 @@ SELECT
     'belongs_elsewhere',
     m.matched_by,
     IF(m.matched_by = 'externalId', HEX(s.externalId), NULL),
-    CONCAT('sessionId ', t.sessionId, ' of proposalId ', t.proposalId)
+    CONCAT(
+        'sessionId ', t.sessionId, ' of proposal ',
+        COALESCE(NULLIF(CONCAT_WS('-', other.proposalCode, other.proposalNumber), ''), other.proposalId)
+    )
 FROM ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
 STRAIGHT_JOIN BLSession AS t ON t.sessionId = m.target_id
+STRAIGHT_JOIN Proposal AS other ON other.proposalId = t.proposalId
 WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT t.proposalId <=> proposal.target_id
 ON DUPLICATE KEY UPDATE
     refused = VALUES(refused),
@@ -476,12 +492,12 @@ GROUP BY m.row_id, h.sessionId;
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN (
     WITH RECURSIVE fallen AS (
-        SELECT c.row_id, c.field FROM ispyb_sync.claim_session AS c WHERE c.holder_row IS NULL
+        SELECT c.row_id, c.field, 0 AS drawn_along FROM ispyb_sync.claim_session AS c WHERE c.holder_row IS NULL
         UNION
-        SELECT c.row_id, c.field
+        SELECT c.row_id, c.field, 1
         FROM ispyb_sync.claim_session AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
     )
-    SELECT fallen.row_id, MIN(fallen.field) AS field
+    SELECT fallen.row_id, SUBSTRING(MIN(CONCAT(fallen.drawn_along, fallen.field)), 2) AS field
     FROM fallen
     GROUP BY fallen.row_id
 ) AS f ON f.row_id = m.row_id

@@ -10,21 +10,22 @@ import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Any
+from io import StringIO, TextIOWrapper
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from sqlalchemy import make_url
 
 from sync import check as checks
 from sync import demo as demonstration
 from sync import documents, history, migrate, pipeline
+from sync.database import open_engine
 from sync.errors import SyncError, UsageError
 from sync.read import Reader
 from sync.render import render, render_row, render_runs
-from sync.report import Report
+from sync.report import Mode, Report
 from sync.settings import Settings, load_settings
 
 EXIT_CODES = (
@@ -186,7 +187,7 @@ def check(
     if as_json:
         _print_json([finding.to_dict() for finding in findings])
     else:
-        checks.show(findings, _console())
+        _print(lambda console: checks.show(findings, console))
     raise typer.Exit(any(finding.level == "error" for finding in findings))
 
 
@@ -212,9 +213,8 @@ def migrate_command(
     """
     settings = load_settings(database=database, staging_schema=staging_schema)
     if sql:
-        name = make_url(settings.database_url()).database if settings.database else None
-        text = migrate.script(settings.staging_schema, down=down, force=force, database_name=name or "ispyb")
-        typer.echo(text, nl=False)
+        name = open_engine(settings.database_url()).url.database if settings.database else None
+        _write(migrate.script(settings.staging_schema, down=down, force=force, database_name=name or "ispyb"))
     elif down is not None:
         migrate.downgrade(settings.database_url(), down, staging_schema=settings.staging_schema, force=force)
         typer.echo(f"migrated down to {down}")
@@ -260,19 +260,19 @@ def history_command(
         if as_json:
             _print_json(shown.to_dict())
         else:
-            render(shown.report, _console(), verbose=verbose > 0)
+            _print(lambda console: render(shown.report, console, verbose=verbose > 0))
     elif row is not None:
         changes = history.row(url, settings, row)
         if as_json:
             _print_json([{"run": number, "started": started} | c.to_dict() for number, started, c in changes])
         else:
-            render_row(changes, _console())
+            _print(lambda console: render_row(changes, console))
     else:
         runs = history.runs(url, settings)
         if as_json:
             _print_json([found.to_dict() for found in runs])
         else:
-            render_runs(runs, _console())
+            _print(lambda console: render_runs(runs, console))
 
 
 @app.command()
@@ -300,21 +300,30 @@ def _reconcile(
             format="%(message)s",
             handlers=[RichHandler(console=Console(stderr=True), show_path=False, show_level=False)],
         )
-    with _progress() as show:
-        report = call(
-            pipeline.Job(
-                export=export,
-                database=settings.database_url() if call is pipeline.run else "",
-                settings=settings,
-                write=write,
-                proposals=frozenset(proposals or ()),
-                progress=show,
+    try:
+        with _progress() as show:
+            report = call(
+                pipeline.Job(
+                    export=export,
+                    database=settings.database_url() if call is pipeline.run else "",
+                    settings=settings,
+                    write=write,
+                    proposals=frozenset(proposals or ()),
+                    progress=show,
+                )
             )
-        )
+    except SyncError:
+        if as_json:
+            mode: Mode = "apply" if write else "plan" if call is pipeline.run else "validate"
+            _print_json(Report(mode, "failed").to_dict())
+        raise
+    except KeyboardInterrupt:
+        print("interrupted: ISPyB is unchanged, unless the commit had begun", file=sys.stderr)
+        raise typer.Exit(130) from None
     if as_json:
         _print_json(report.to_dict())
     else:
-        render(report, _console(), verbose=verbose > 0)
+        _print(lambda console: render(report, console, verbose=verbose > 0))
     raise typer.Exit(_exit_code(report))
 
 
@@ -353,31 +362,45 @@ class _progress:
             self._bar.update(self._task, completed=reader.bytes_read, total=reader.total_bytes)
 
 
-def _console() -> Console:
-    """Standard output; as wide as it needs to be where it is no terminal, so that lines stay whole."""
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, emoji=False, width=200)
-    return console
+def _console(file: TextIO | None = None) -> Console:
+    """Draws as for standard output; as wide as it needs to be where that is no terminal, so that lines stay whole."""
+    terminal = Console().is_terminal
+    width = None if terminal else 200
+    return Console(file=file, force_terminal=terminal, width=width, highlight=False, markup=False, emoji=False)
+
+
+def _print(draw: Callable[[Console], None]) -> None:
+    drawn = StringIO()
+    draw(_console(drawn))
+    _write(drawn.getvalue())
 
 
 def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+    utf8 = sys.stdout is not None and sys.stdout.encoding.lower().replace("-", "") == "utf8"
+    _write(json.dumps(value, ensure_ascii=not utf8, default=str) + "\n")
+
+
+def _write(text: str) -> None:
+    """Writes to standard output; a reader that has gone, as `head` goes, is no fault of the run."""
+    try:
+        typer.echo(text, nl=False)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"error: standard output: {error.strerror}\n  What was done stays done.", file=sys.stderr)
+            raise typer.Exit(1) from None
 
 
 def main() -> None:
     """Runs the command line; a `SyncError` becomes its message and exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks stops nothing
     try:
         app()
     except SyncError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt:
-        print("interrupted: ISPyB is unchanged unless the report was printed", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ a caller stays in the caller's transaction and gets its settings back.
 
 import hashlib
 import logging
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from sync.sqlfiles import Statement
 
 log = logging.getLogger("sync")
 
-Database = str | Engine | Connection
+Database = str | URL | Engine | Connection
 
 # Big enough for the groupings of a facility to stay in memory; both are per session and only an upper bound.
 _MEMORY = 256 * 1024 * 1024
@@ -37,8 +38,16 @@ _SETTINGS = {
 }
 
 DEADLOCK, LOCK_WAIT = 1213, 1205
-LOST = {2006, 2013, 2014, 2055, 1927}
+LOST = {0, 2006, 2013, 2014, 2055, 1927}
 DUPLICATE = 1062
+_CHECK = "`ispyb-sync check` looks at the server, the migrations and the privileges."
+_GRANT = "`ispyb-sync check` names each right that the account lacks; the role of sql/grants.sql has them all."
+_REMEDIES = dict.fromkeys((1044, 1142, 1143, 1227, 1370), _GRANT) | {
+    1045: "Correct the account or the password in the URL.",
+    1049: "Correct the schema at the end of the URL.",
+}
+_AS_IT_STANDS = {"no_parameters": True}  # a percent sign in a statement is just that
+_ORIGIN = re.compile(r"/\* (.+?) \*/")
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,7 @@ class Profile:
     milliseconds: float
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str | URL) -> Engine:
     """An engine for one command. Raises UsageError where the URL is none, without repeating it."""
     try:
         parsed = make_url(url)
@@ -98,21 +107,25 @@ def failure(error: BaseException, origin: str | None = None) -> DatabaseError:
     cause = error.orig if isinstance(error, DBAPIError) else error
     args: tuple[object, ...] = getattr(cause, "args", ())
     words = str(args[1]) if len(args) > 1 else str(cause)
+    if origin is None and (found := _ORIGIN.match(getattr(error, "statement", None) or "")):
+        origin = found[1]
     place = f"{origin}: " if origin else "database: "
+    remedy = _REMEDIES.get(code_of(error) or 0, _CHECK)
     return DatabaseError(
-        f"{place}{words.splitlines()[0] if words else type(cause).__name__}",
-        hint="ISPyB is unchanged. `ispyb-sync check` looks at the server, the migrations and the privileges.",
+        f"{place}{words.splitlines()[0] if words else 'the connection was lost'}", hint=f"ISPyB is unchanged. {remedy}"
     )
 
 
 @contextmanager
 def connect(database: Database) -> Iterator[Connection]:
     """An open, set-up connection; one of our own is closed afterwards, a caller's is given back as it was."""
+    if isinstance(database, Engine | Connection) and database.dialect.driver != "pymysql":
+        raise UsageError(f"a connection by {database.dialect.driver}", hint="Open it as mysql+pymysql://…")
     if isinstance(database, Connection):
         with _settings(database):
             yield database
         return
-    engine = open_engine(database) if isinstance(database, str) else database
+    engine = database if isinstance(database, Engine) else open_engine(database)
     try:
         connection = engine.connect()
     except (DBAPIError, pymysql.MySQLError, OSError, RuntimeError) as error:
@@ -129,8 +142,13 @@ def connect(database: Database) -> Iterator[Connection]:
 @contextmanager
 def _settings(connection: Connection) -> Iterator[None]:
     names = ", ".join(f"@@SESSION.{name}" for name in _SETTINGS)
-    row = tuple(connection.exec_driver_sql(f"SELECT {names}, @@character_set_client, DATABASE()").one())
-    before, charset, schema = row[:-2], row[-2], row[-1]
+    facts = "@@character_set_client, DATABASE(), @@autocommit AND NOT @@in_transaction"
+    row = connection.exec_driver_sql(f"SELECT {names}, {facts}").one()
+    *before, charset, schema, commits_itself = row
+    if commits_itself:
+        raise UsageError(
+            "the connection commits each statement by itself", hint="Open it without isolation_level AUTOCOMMIT."
+        )
     if schema is None:
         raise UsageError("--database names no schema", hint="End the URL with the ISPyB schema: …:3306/ispyb")
     if charset != "utf8mb4":
@@ -164,7 +182,7 @@ class Runner:
             return None
         start = time.perf_counter()
         try:
-            result = self.connection.exec_driver_sql(sql)
+            result = self.connection.exec_driver_sql(sql, execution_options=_AS_IT_STANDS)
         except DBAPIError as error:
             error.add_note(statement.origin)
             raise

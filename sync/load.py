@@ -13,7 +13,9 @@ import pymysql
 from pymysql.constants import COMMAND
 from pymysql.protocol import OKPacketWrapper
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
 
+from sync.database import LOST, code_of
 from sync.entities import Entity
 from sync.errors import DatabaseError
 from sync.target import Target
@@ -21,7 +23,9 @@ from sync.target import Target
 FEW_ROWS = 500
 """Up to so many rows, one INSERT is quicker than LOAD DATA."""
 
-_PACKET = 1 << 20
+_PACKET = 1 << 16
+"""Far below the smallest max_allowed_packet that servers have."""
+
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0"})
 
 
@@ -40,10 +44,14 @@ class Loader:
 
     def load(self, entity: Entity, rows: Sequence[Sequence[Any]]) -> None:
         """Loads rows whose values stand in the order of the entity's staged columns, less missing ones."""
-        if self._local and len(rows) > FEW_ROWS:
-            self._load_data(entity, rows)
-        else:
-            self._insert(entity, rows)
+        try:
+            if self._local and len(rows) > FEW_ROWS:
+                self._load_data(entity, rows)
+            else:
+                self._insert(entity, rows)
+        except DBAPIError as error:
+            error.add_note(f"loading stage_{entity.name}")
+            raise
 
     def _insert(self, entity: Entity, rows: Sequence[Sequence[Any]]) -> None:
         columns = self._columns[entity.name]
@@ -62,7 +70,15 @@ class Loader:
             f"LOAD DATA LOCAL INFILE 'stage_{entity.name}' INTO TABLE `{self._schema}`.stage_{entity.name}"
             f" CHARACTER SET utf8mb4 ({names}){decoded}"
         )
-        warnings = _send(self._driver, sql, _tab_separated(rows))
+        try:
+            warnings = _send(self._driver, sql, _tab_separated(rows))
+        except pymysql.MySQLError as error:
+            if code_of(error) in LOST:
+                self._connection.invalidate()
+            raise OperationalError(sql, None, error) from None
+        except BaseException:
+            self._connection.invalidate()  # the server still waits for rows
+            raise
         if warnings:
             first = self._connection.exec_driver_sql("SHOW WARNINGS").first()
             raise DatabaseError(

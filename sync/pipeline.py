@@ -12,12 +12,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from sync import migrate
@@ -39,6 +40,7 @@ from sync.errors import DatabaseError
 from sync.load import Loader
 from sync.read import Export, RawDocument, Reader, Unreadable
 from sync.reconcile import Overtaken, Reconciliation
+from sync.refusals import Notice
 from sync.report import Counts, Report, fill
 from sync.settings import Settings
 from sync.sqlfiles import load
@@ -47,6 +49,7 @@ from sync.target import Target, introspect
 from sync.validate import Validator
 
 ATTEMPTS = 5
+STORED_REFUSALS = 500
 _PAUSE_SECONDS = 0.2
 
 Progress = Callable[[Reader], None]
@@ -55,10 +58,11 @@ Progress = Callable[[Reader], None]
 class CommitUnanswered(Exception):
     """The connection was lost while the server committed."""
 
-    def __init__(self, report: Report, started: datetime) -> None:
+    def __init__(self, report: Report, started: datetime, error: DBAPIError) -> None:
         super().__init__()
         self.report = report
         self.started = started
+        self.error = error
 
 
 @dataclass
@@ -84,11 +88,12 @@ def run(job: Job) -> Report:
         except CommitUnanswered as unanswered:
             if _was_committed(job, unanswered):
                 return unanswered.report
-        except DBAPIError as error:
-            if code_of(error) not in LOST or isinstance(job.database, Connection):
-                raise failure(error, _origin(error)) from None
-            if attempt == ATTEMPTS or not _can_be_read_again(job.export):
-                raise failure(error, _origin(error)) from None
+            error = unanswered.error
+        except DBAPIError as raised:
+            error = raised
+        again = code_of(error) in LOST and not isinstance(job.database, Connection) and _can_be_read_again(job.export)
+        if not again or attempt == ATTEMPTS:
+            raise failure(error, _origin(error)) from None
         attempt += 1
         time.sleep(_PAUSE_SECONDS * attempt)
 
@@ -118,12 +123,12 @@ def _reconcile(job: Job, connection: Connection) -> Report:
     with _timed(report, "total"):
         target = introspect(connection)
         reconciliation = Reconciliation(runner, target)
-        reconciliation.create()
-        reader = _stage(job, report, connection, target, reconciliation)
         own = not isinstance(job.database, Connection)
-        if own:
-            connection.commit()  # the staged rows stay when the transaction starts anew
         try:
+            reconciliation.create()
+            reader = _stage(job, report, connection, target, reconciliation)
+            if own:
+                connection.commit()  # the staged rows stay when the transaction starts anew
             if job.write:
                 with run_lock(connection, settings.lock_timeout):
                     _apply(job, report, reconciliation, target, runner, reader, started, own)
@@ -132,7 +137,7 @@ def _reconcile(job: Job, connection: Connection) -> Report:
                 if own:
                     connection.rollback()
         finally:
-            if not own and not connection.invalidated:
+            if isinstance(job.database, Connection | Engine) and not connection.invalidated:
                 reconciliation.drop()
     return report
 
@@ -201,11 +206,12 @@ def _apply(
             return
         except (DBAPIError, Overtaken) as error:
             again = isinstance(error, Overtaken) or code_of(error) in (DEADLOCK, LOCK_WAIT, DUPLICATE)
-            if not own or not again:
+            if not again or (isinstance(error, DBAPIError) and not own):
                 raise
-            connection.rollback()
-            if attempt == ATTEMPTS:
-                raise _gave_up(error) from None
+            if own:
+                connection.rollback()
+            if attempt == ATTEMPTS or not own:
+                raise _gave_up(error, attempt) from None
             time.sleep(_PAUSE_SECONDS * attempt)
 
 
@@ -213,11 +219,11 @@ class _RolledBack(Exception):
     """--strict, and something was refused."""
 
 
-def _gave_up(error: DBAPIError | Overtaken) -> DatabaseError:
+def _gave_up(error: DBAPIError | Overtaken, attempts: int) -> DatabaseError:
     if isinstance(error, DBAPIError):
         return failure(error, _origin(error))
     return DatabaseError(
-        f"other writers changed {error} in between, {ATTEMPTS} times", hint="ISPyB is unchanged. Try again."
+        f"other writers changed {error} in between, in {attempts} attempts", hint="ISPyB is unchanged. Try again."
     )
 
 
@@ -233,9 +239,15 @@ def _savepoint(connection: Connection, own: bool) -> Iterator[None]:
     """In a caller's transaction, what a run wrote can be taken back without the caller's own work."""
     if own:
         yield
-    else:
-        with connection.begin_nested():
-            yield
+        return
+    savepoint = connection.begin_nested()
+    try:
+        yield
+    except BaseException:
+        with suppress(DBAPIError):  # after a deadlock there is none: the server has ended the transaction
+            savepoint.rollback()
+        raise
+    savepoint.commit()
 
 
 def _commit(connection: Connection, report: Report, started: datetime) -> None:
@@ -243,7 +255,7 @@ def _commit(connection: Connection, report: Report, started: datetime) -> None:
         connection.commit()
     except DBAPIError as error:
         if code_of(error) in LOST:
-            raise CommitUnanswered(report, started) from None
+            raise CommitUnanswered(report, started, error) from None
         raise
 
 
@@ -255,15 +267,17 @@ def _was_committed(job: Job, unanswered: CommitUnanswered) -> bool:
         with connect(job.database) as connection, run_lock(connection, job.settings.lock_timeout):
             params = {"run": unanswered.report.run, "started": unanswered.started}
             return connection.exec_driver_sql(sql, params).first() is not None
-    except DBAPIError as error:
-        raise failure(error) from None
+    except (DBAPIError, DatabaseError):
+        raise DatabaseError(
+            f"the connection was lost during the commit: whether run {unanswered.report.run} is written is not known",
+            hint="Apply the export again once the server answers: what is there already is not written twice.",
+        ) from None
 
 
 def _record(job: Job, report: Report, runner: Runner, reader: Reader, started: datetime) -> int:
     """Writes the run into the tool's own schema; returns its number."""
     (record,) = [s for s in load("history") if s.name == "record_run"]
-    stored = report.to_dict()
-    del stored["changes"]
+    stored = _storable(report)
     settings = job.settings.model_dump(mode="json", exclude={"database"})
     result = runner.connection.exec_driver_sql(
         record.render((), runner.staging_schema) or "",
@@ -280,6 +294,17 @@ def _record(job: Job, report: Report, runner: Runner, reader: Reader, started: d
         },
     )
     return int(result.lastrowid)
+
+
+def _storable(report: Report) -> dict[str, Any]:
+    """The report as history keeps it: without changes, and of many refusals the first, as a packet has an end."""
+    stored = report.to_dict()
+    del stored["changes"]
+    more = len(report.refusals) - STORED_REFUSALS
+    if more > 0:
+        stored["refusals"] = stored["refusals"][:STORED_REFUSALS]
+        stored["warnings"].append(Notice("refusals_not_kept", "refusals that history does not keep", more).to_dict())
+    return stored
 
 
 def _read(job: Job, report: Report) -> tuple[Reader, Validator]:
@@ -317,5 +342,5 @@ def _origin(error: BaseException) -> str | None:
 
 
 def _can_be_read_again(export: Export) -> bool:
-    """Whether a second reading gives the same: a file or a dict, not a stream."""
-    return isinstance(export, dict) or (isinstance(export, str | os.PathLike) and export != "-")
+    """Whether a second reading gives the same: a file or a dict, not a stream or a pipe."""
+    return isinstance(export, dict) or (isinstance(export, str | os.PathLike) and os.path.isfile(export))

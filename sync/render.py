@@ -42,7 +42,7 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
             console.print(_totals(report))
     _list_refusals(report, console, LISTED if not verbose else len(report.refusals))
     for warning in report.warnings:
-        console.print(Text(f"warning: {warning.message} ({warning.count:,})", style="yellow"))
+        console.print(Text(f"warning: {warning.message} ({warning.count:,})", style="yellow"), soft_wrap=True)
     _list_changes(report, console, LISTED if not verbose else len(report.changes))
 
 

@@ -121,7 +121,7 @@ def _notices(entity: Entity, reconciliation: Reconciliation, target: Target) -> 
 def _refusals(entity: Entity, rows: Iterable[tuple[Any, ...]]) -> Iterator[Refusal]:
     for code, name, value, held, document, proposal, path in rows:
         if name == "externalId" and value is not None:
-            value = readable_external_id(value)
+            value = str(readable_external_id(value))
         yield Refusal(
             entity=entity.name,
             code=code,
@@ -154,7 +154,7 @@ def _message(code: str, entity: Entity, name: str, value: str | None, held: str 
                 " typed in twice, merge them in ISPyB; else correct the key in the User Portal."
             )
         case "duplicate_key" if held.startswith("documents"):
-            return f"different things of this export claim one key ({name}; {held}). Correct them in the User Portal."
+            return f"different things of this export claim one key ({given}; {_plural(held)}). Correct them in the User Portal."
         case "duplicate_key":
             return (
                 f"several things of this export are {held} of ISPyB, and their keys contradict each other."
@@ -166,6 +166,10 @@ def _message(code: str, entity: Entity, name: str, value: str | None, held: str 
             return "a new proposal needs a person that was not refused. Give at least one in proposal.persons."
         case _:
             return f"its {name} was refused; see there."
+
+
+def _plural(documents: str) -> str:
+    return documents if "," in documents else documents.replace("documents", "document")
 
 
 def read_changes(entity: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[Change]:

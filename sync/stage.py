@@ -124,12 +124,9 @@ class Stager:
     def _person(self, person: Person, path: str) -> int:
         if person is REFUSED:
             return self._row(entities.PERSON, REFUSED, path, None)
-        laboratory = person.laboratory
         laboratory_row = None
-        if laboratory is REFUSED:
-            laboratory_row = self._row(entities.LABORATORY, REFUSED, f"{path}.laboratory")
-        elif laboratory is not None:
-            laboratory_row = self._shared(entities.LABORATORY, laboratory, f"{path}.laboratory")
+        if person.laboratory is not None:
+            laboratory_row = self._shared(entities.LABORATORY, person.laboratory, f"{path}.laboratory")
         return self._shared(entities.PERSON, person, path, laboratory_row)
 
     def _shared(self, entity: Entity, model: BaseModel, path: str, *references: int | None) -> int:
