@@ -154,7 +154,8 @@ def _message(code: str, entity: Entity, name: str, value: str | None, held: str 
                 " typed in twice, merge them in ISPyB; else correct the key in the User Portal."
             )
         case "duplicate_key" if held.startswith("documents"):
-            return f"different things of this export claim one key ({given}; {_plural(held)}). Correct them in the User Portal."
+            where = held if "," in held else held.replace("documents", "document")
+            return f"different things of this export claim one key ({given}; {where}). Correct them in the User Portal."
         case "duplicate_key":
             return (
                 f"several things of this export are {held} of ISPyB, and their keys contradict each other."
@@ -166,10 +167,6 @@ def _message(code: str, entity: Entity, name: str, value: str | None, held: str 
             return "a new proposal needs a person that was not refused. Give at least one in proposal.persons."
         case _:
             return f"its {name} was refused; see there."
-
-
-def _plural(documents: str) -> str:
-    return documents if "," in documents else documents.replace("documents", "document")
 
 
 def read_changes(entity: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[Change]:

@@ -1,13 +1,27 @@
-"""Fixtures: one MariaDB for the whole run (one per worker under pytest-xdist), and ISPyB databases on it."""
+"""Fixtures: one MariaDB for the whole run, and ISPyB databases on it.
 
+Under pytest-xdist the process that hands out the tests starts the server, and tells the workers by environment.
+"""
+
+import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from databases import Ispyb, create, drop
 from sqlalchemy import URL
 from variants import VARIANTS
 
-from sync.server import server
+from sync.server import RUNNING, server
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server that the workers share."""
+    if config.getoption("numprocesses", None):
+        stack = ExitStack()
+        url = stack.enter_context(server())
+        os.environ[RUNNING] = url.render_as_string(hide_password=False)
+        config.add_cleanup(stack.close)
 
 
 @pytest.fixture(scope="session")
