@@ -42,7 +42,8 @@ LOST = {0, 2006, 2013, 2014, 2055, 1927}
 DUPLICATE = 1062
 _CHECK = "`ispyb-sync check` looks at the server, the migrations and the privileges."
 _GRANT = "`ispyb-sync check` names each right that the account lacks; the role of sql/grants.sql has them all."
-_REMEDIES = dict.fromkeys((1044, 1142, 1143, 1227, 1370), _GRANT) | {
+_NO_SCHEMA_RIGHT = 1044
+_REMEDIES = dict.fromkeys((_NO_SCHEMA_RIGHT, 1142, 1143, 1227, 1370), _GRANT) | {
     1045: "Correct the account or the password in the URL.",
     1049: "Correct the schema at the end of the URL.",
 }
@@ -110,6 +111,8 @@ def failure(error: BaseException, origin: str | None = None) -> DatabaseError:
     if origin is None and (found := _ORIGIN.match(getattr(error, "statement", None) or "")):
         origin = found[1]
     place = f"{origin}: " if origin else "database: "
+    if code_of(error) == _NO_SCHEMA_RIGHT and origin:
+        words += ", where it needs CREATE TEMPORARY TABLES"
     remedy = _REMEDIES.get(code_of(error) or 0, _CHECK)
     return DatabaseError(
         f"{place}{words.splitlines()[0] if words else 'the connection was lost'}", hint=f"ISPyB is unchanged. {remedy}"
