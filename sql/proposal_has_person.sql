@@ -68,7 +68,7 @@ STRAIGHT_JOIN (
     HAVING COUNT(*) > 1
 ) AS g ON g.proposal = m.proposal AND g.person = m.person
 SET m.thing = g.first
-WHERE m.refused IS NULL;
+WHERE m.thing > g.first AND m.refused IS NULL;
 
 -- pass: compare
 

@@ -74,7 +74,7 @@ STRAIGHT_JOIN (
     HAVING COUNT(*) > 1
 ) AS g ON g.session = m.session AND g.person = m.person
 SET m.thing = g.first
-WHERE m.refused IS NULL;
+WHERE m.thing > g.first AND m.refused IS NULL;
 
 -- pass: settle
 

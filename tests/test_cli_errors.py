@@ -1,0 +1,192 @@
+"""What a user gets to see when something is wrong: what, where, what to do next; no traceback, no password."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from databases import Ispyb
+from small import CommandLine, Done, export, holds, in_folder, password, role, run, trigger, write
+from sqlalchemy import make_url
+from variants import TABLES
+
+
+@pytest.fixture
+def dls(databases: Callable[[str], Ispyb]) -> Ispyb:
+    ispyb = databases("dls")
+    ispyb.reset()
+    return ispyb
+
+
+@pytest.fixture
+def command(
+    dls: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> CommandLine:
+    in_folder(tmp_path, dls, monkeypatch)
+    return CommandLine(monkeypatch, capsys)
+
+
+def assert_explained(done: Done, code: int, *words: str) -> None:
+    """One error and nothing else: what and where, and on the next line what to do."""
+    assert done.code == code, done
+    assert done.out == ""
+    what, remedy = done.err.splitlines()
+    assert what.startswith("error: ")
+    assert remedy.startswith("  ")
+    for word in words:
+        assert word in done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('timezone = "Mars/Olympus"', "timezone"),
+        ('timezne = "UTC"', "timezne"),
+        ("strict = 'perhaps'", "strict"),
+        ("max_document_mb = 0", "max_document_mb"),
+        ("database = 's3cret", "ispyb-sync.toml"),
+        ("database = ['s3cret']", "database"),
+    ],
+)
+def test_a_wrong_settings_file(command: CommandLine, monkeypatch: pytest.MonkeyPatch, text: str, word: str) -> None:
+    monkeypatch.delenv("ISPYB_SYNC_DATABASE")
+    Path("ispyb-sync.toml").write_text(text + "\n")
+    done = command("apply", "good.ndjson")
+    assert_explained(done, 2, word)
+    assert "s3cret" not in done.err
+
+
+def test_all_wrong_settings_are_named_at_once(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ISPYB_SYNC_STRICT", "s3cret")
+    done = command("apply", "good.ndjson", "--timezone", "Mars/Olympus", "--lock-timeout", "-1")
+    assert_explained(done, 2, "strict", "timezone", "lock_timeout")
+    assert "s3cret" not in done.err
+
+
+def test_no_database_is_set(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ISPYB_SYNC_DATABASE")
+    assert_explained(command("apply", "good.ndjson"), 2, "--database URL", "ISPYB_SYNC_DATABASE", "ispyb-sync.toml")
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "word"),
+    [
+        ("s3cret", 2, "not a SQLAlchemy URL"),
+        ("mysql://u@h:s3cret/ispyb", 2, "not a SQLAlchemy URL"),
+        ("postgresql://u:s3cret@h/ispyb", 2, "postgresql"),
+        ("mysql://u:s3cret@{server}/", 3, "Correct the account or the password"),
+        ("mysql://u:s3cret@{server}/ispyb", 3, "Correct the account or the password"),
+        ("mysql://ü:s3cret€@{server}/ispyb", 3, "Correct the account or the password"),
+        ("mysql://u:s3cret@{server}/ispyb?ssl=true", 2, "behind the question mark"),
+        ("mysql://u:s3cret@{server}/ispyb?read_timeout=0", 2, "read_timeout"),
+        ("mysql://u:s3cret@{server}/ispyb?nosuch=1", 2, "nosuch"),
+        ("mysql://u:s3cret@{server}/ispyb?plugin=nosuch", 2, "nosuch"),
+        ("mysql://{account}@{server}/nosuch", 3, "sql/grants.sql"),
+        ("mysql://{account}@{server}/", 2, "names no schema"),
+        ("mysql://u:s3cret@127.0.0.1:1/ispyb", 3, "127.0.0.1"),
+        ("mysql://u:s3cret@no.such.host.invalid/ispyb", 3, "no.such.host.invalid"),
+        ("mysql://u:s3cret@" + "a" * 70 + ".example/ispyb", 2, "host name"),
+    ],
+)
+def test_a_database_that_cannot_be_used(command: CommandLine, dls: Ispyb, url: str, code: int, word: str) -> None:
+    known = make_url(dls.role_url)
+    account = f"{known.username}:{known.password}"
+    os.environ["ISPYB_SYNC_DATABASE"] = url.format(server=f"{known.host}:{known.port}", account=account)
+    for arguments in (["apply", "good.ndjson"], ["check"], ["migrate"], ["history"]):
+        done = command(*arguments)
+        assert_explained(done, code, word)
+        assert "s3cret" not in done.err
+        assert password(dls) not in done.err
+
+
+def test_a_password_from_anywhere_is_never_shown(
+    command: CommandLine, dls: Ispyb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def outputs(*flags: str) -> str:
+        commands = ["apply good.ndjson", "plan good.ndjson -v", "plan good.ndjson --json", "check", "history --json"]
+        return "".join(f"{done.out}{done.err}" for done in (command(*c.split(), *flags) for c in commands))
+
+    secret, right = password(dls), dls.role_url
+    wrong = right.replace(secret, f"{secret}x")
+    for url in (right, wrong):
+        assert secret not in outputs("--database", url)
+        monkeypatch.setenv("ISPYB_SYNC_DATABASE", url)
+        assert secret not in outputs()
+        monkeypatch.delenv("ISPYB_SYNC_DATABASE")
+        Path("ispyb-sync.toml").write_text(f'database = "{url}"\n')
+        assert secret not in outputs()
+        Path("ispyb-sync.toml").unlink()
+    with dls.engine.connect() as connection:
+        stored = connection.exec_driver_sql(f"SELECT * FROM `{dls.staging_schema}`.run").all()
+    assert len(stored) == 3
+    assert secret not in str(stored)
+
+
+def test_a_database_that_is_not_migrated(command: CommandLine, dls: Ispyb) -> None:
+    done = command("apply", "good.ndjson", "--staging-schema", "not_there", "--database", dls.url)
+    assert_explained(done, 3, "not migrated", "ispyb-sync migrate")
+    done = command("apply", "good.ndjson", "--staging-schema", "not_there")
+    assert_explained(done, 3, "not_there", "ispyb-sync migrate", "sql/grants.sql")
+
+
+RIGHTS = [
+    (table, right)
+    for table in TABLES.values()
+    for right in ("SELECT", "INSERT", "UPDATE")
+    if (table, right) != ("ProposalHasPerson", "UPDATE")  # its rows are only added
+]
+
+
+@pytest.mark.parametrize(("table", "right"), RIGHTS, ids=lambda word: word)
+def test_a_right_that_is_missing_on_a_table(command: CommandLine, dls: Ispyb, table: str, right: str) -> None:
+    schema = make_url(dls.url).database
+    run(dls, f"REVOKE {right} ON `{schema}`.`{table}` FROM `{role(dls)}`")
+    try:
+        done = command("apply", "good.ndjson")
+    finally:
+        run(dls, f"GRANT {right} ON `{schema}`.`{table}` TO `{role(dls)}`")
+    assert_explained(done, 3, f"{right} command denied", f"`{table}`", "sql/grants.sql", "ispyb-sync check")
+    assert holds(dls, 0)
+
+
+@pytest.mark.parametrize(
+    ("right", "words"),
+    [
+        ("SELECT", ["no right to read schema"]),
+        ("INSERT", ["INSERT command denied", "history.sql", "`run`"]),
+        ("CREATE TEMPORARY TABLES", ["CREATE TEMPORARY TABLES", "create_stage"]),
+    ],
+)
+def test_a_right_that_is_missing_on_the_tools_schema(
+    command: CommandLine, dls: Ispyb, right: str, words: list[str]
+) -> None:
+    run(dls, f"REVOKE {right} ON `{dls.staging_schema}`.* FROM `{role(dls)}`")
+    try:
+        done = command("apply", "good.ndjson")
+    finally:
+        run(dls, f"GRANT {right} ON `{dls.staging_schema}`.* TO `{role(dls)}`")
+    assert_explained(done, 3, *words, dls.staging_schema, "sql/grants.sql")
+    assert holds(dls, 0)
+
+
+def test_a_failing_statement_is_named(command: CommandLine, dls: Ispyb) -> None:
+    with trigger(dls, "BEFORE INSERT ON Protein", "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no proteins today'"):
+        done = command("apply", "good.ndjson")
+    assert_explained(done, 3, "protein.sql:", " insert: no proteins today", "ISPyB is unchanged")
+
+
+def test_an_export_is_named_with_its_place(command: CommandLine) -> None:
+    Path("empty.json").write_text(" ")
+    Path("folder").mkdir()
+    for name in ("empty.json", "folder", "not there"):
+        for verb in ("validate", "plan", "apply"):
+            assert_explained(command(verb, name), 2, name)
+    write("broken.ndjson", export(2))
+    with Path("broken.ndjson").open("a") as file:
+        file.write('\n{"proposal": ')
+    done = command("apply", "broken.ndjson", "--json")
+    assert done.code == 1
+    (refusal,) = json.loads(done.out)["refusals"]
+    assert (refusal["code"], refusal["document"]) == ("invalid_json", 3)
+    assert "line 3" in refusal["message"]
