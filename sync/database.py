@@ -9,7 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,7 +163,8 @@ def _settings(connection: Connection) -> Iterator[None]:
         yield
     finally:
         if not (connection.closed or connection.invalidated):
-            _set(connection, dict(zip(_SETTINGS, before, strict=True)))
+            with suppress(DBAPIError):  # lost after all was done: the settings went with it
+                _set(connection, dict(zip(_SETTINGS, before, strict=True)))
 
 
 def _set(connection: Connection, values: Mapping[str, object]) -> None:
@@ -211,4 +212,5 @@ def run_lock(connection: Connection, timeout: int) -> Iterator[None]:
         yield
     finally:
         if not (connection.closed or connection.invalidated):
-            connection.exec_driver_sql("DO RELEASE_LOCK(%s)", (name,))
+            with suppress(DBAPIError):  # a lost connection gives up its lock
+                connection.exec_driver_sql("DO RELEASE_LOCK(%s)", (name,))

@@ -138,7 +138,8 @@ def _reconcile(job: Job, connection: Connection) -> Report:
                     connection.rollback()
         finally:
             if isinstance(job.database, Connection | Engine) and not connection.invalidated:
-                reconciliation.drop()
+                with suppress(DBAPIError):
+                    reconciliation.drop()
     return report
 
 

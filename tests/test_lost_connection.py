@@ -1,23 +1,25 @@
 """A connection that is lost in the middle of a run: the run starts anew, or ends with nothing written."""
 
+import io
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from databases import Ispyb
-from small import export, holds, run, trigger
+from small import document, export, holds, run, trigger
 from sqlalchemy import make_url
 
 import sync
 from sync import pipeline
 from sync.errors import DatabaseError
 
-MANY = 200
+LOADED = 200
 """Documents whose people are loaded by LOAD DATA."""
 
 
@@ -32,7 +34,7 @@ def dls(databases: Callable[[str], Ispyb], monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "export.ndjson"
-    path.write_text("\n".join(map(json.dumps, export(MANY))))
+    path.write_text("\n".join(map(json.dumps, export(LOADED))))
     return path
 
 
@@ -48,7 +50,6 @@ class Wire:
     words: Sequence[str]
     delivered: bool = False
     for_good: bool = False
-    lengths: list[int] = field(default_factory=list)
 
     @contextmanager
     def laid(self) -> Iterator[str]:
@@ -68,19 +69,18 @@ class Wire:
                     client.close()
                     continue
                 server = socket.create_connection((host, port))
-                for way in ((client, server, True), (server, client, False)):
+                broken = threading.Event()
+                for way in ((client, server, True, broken), (server, client, False, broken)):
                     threading.Thread(target=self._carry, args=way, daemon=True).start()
 
-    def _carry(self, source: socket.socket, target: socket.socket, outward: bool) -> None:
+    def _carry(self, source: socket.socket, target: socket.socket, outward: bool, broken: threading.Event) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 16):
                 breaks = outward and self._breaks(data)
-                if breaks and self.delivered:
-                    target.sendall(data)
-                    target.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\5\0\0\0")
-                    threading.Event().wait(0.3)
-                if breaks:
+                if (breaks and not self.delivered) or (broken.is_set() and not outward):
                     break
+                if breaks:
+                    broken.set()
                 target.sendall(data)
         for end in (source, target):
             with suppress(OSError):
@@ -99,7 +99,6 @@ class Wire:
     "words",
     [
         ["@@SESSION.sql_mode"],
-        ["alembic_version"],
         ["CREATE TEMPORARY TABLE"],
         ["LOAD DATA LOCAL"],
         ["GET_LOCK"],
@@ -116,13 +115,67 @@ def test_a_file_is_read_again_and_written_once(dls: Ispyb, path: Path, words: li
     wire = Wire(dls.role_url, words, delivered=delivered)
     with wire.laid() as url:
         report = sync.apply(path, database=url, staging_schema=dls.staging_schema)
-    assert (report.status, report.documents_read) == ("applied", MANY)
-    assert report.entities["person"].inserted == 3 * MANY
+    assert (report.status, report.documents_read) == ("applied", LOADED)
+    assert report.entities["person"].inserted == 3 * LOADED
     assert wire._left == []
-    assert holds(dls, MANY)
+    assert holds(dls, LOADED)
     assert runs(dls) == [report.run]
 
 
 def runs(dls: Ispyb) -> list[int]:
     with dls.engine.connect() as connection:
         return list(connection.exec_driver_sql(f"SELECT run FROM `{dls.staging_schema}`.run").scalars())
+
+
+@pytest.mark.parametrize("words", [["INSERT INTO LabContact"], ["record_run", "COMMIT"]], ids=lambda words: words[-1])
+def test_what_can_be_read_only_once_is_not_tried_again(dls: Ispyb, tmp_path: Path, words: list[str]) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    lines = "\n".join(map(json.dumps, export(2)))
+    threading.Thread(target=pipe.write_text, args=(lines,), daemon=True).start()
+    for once in ((one for one in export(2)), io.BytesIO(lines.encode()), pipe):
+        with (
+            Wire(dls.role_url, words).laid() as url,
+            pytest.raises(DatabaseError, match=r"Lost connection|gone away") as caught,
+        ):
+            sync.apply(once, database=url, staging_schema=dls.staging_schema)
+        assert caught.value.exit_code == 3
+        assert holds(dls, 0)
+
+
+def test_what_was_committed_is_done_though_nobody_said_so(dls: Ispyb) -> None:
+    with Wire(dls.role_url, ["record_run", "COMMIT"], delivered=True).laid() as url:
+        report = sync.apply((one for one in export(2)), database=url, staging_schema=dls.staging_schema)
+    assert (report.status, report.entities["person"].inserted) == ("applied", 6)
+    assert holds(dls, 2)
+    assert runs(dls) == [report.run]
+
+
+@pytest.mark.parametrize("delivered", [False, True])
+def test_whether_it_was_committed_may_stay_unknown(dls: Ispyb, delivered: bool) -> None:
+    wire = Wire(dls.role_url, ["record_run", "COMMIT"], delivered=delivered, for_good=True)
+    with wire.laid() as url, pytest.raises(DatabaseError, match="is written is not known") as caught:
+        sync.apply(document(1), database=url, staging_schema=dls.staging_schema)
+    assert "Apply the export again" in str(caught.value)
+    assert "unchanged" not in str(caught.value)
+    assert holds(dls, 1 if delivered else 0)
+
+
+def test_a_connection_that_is_killed_each_time_ends_the_run(dls: Ispyb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "ATTEMPTS", 2)
+    with (
+        trigger(dls, "BEFORE INSERT ON LabContact", "KILL CONNECTION_ID()"),
+        pytest.raises(DatabaseError, match=r"lab_contact\.sql:.*insert: Connection was killed"),
+    ):
+        sync.apply(document(1), database=dls.role_url, staging_schema=dls.staging_schema)
+    assert holds(dls, 0)
+
+
+def test_a_connection_that_is_killed_once_is_replaced(dls: Ispyb) -> None:
+    run(dls, "CREATE SEQUENCE attempts NOCACHE")
+    once = "IF NEXTVAL(attempts) = 1 THEN KILL CONNECTION_ID(); END IF"
+    with trigger(dls, "BEFORE INSERT ON LabContact", once):
+        report = sync.apply(document(1), database=dls.role_url, staging_schema=dls.staging_schema)
+    run(dls, "DROP SEQUENCE attempts")
+    assert (report.status, report.documents_read) == ("applied", 1)
+    assert holds(dls, 1)

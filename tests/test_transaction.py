@@ -1,0 +1,237 @@
+"""All or nothing: failures, other runs, other writers and lost connections in the middle of a run."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from databases import Ispyb
+from small import ROWS, Json, export, holds, trigger
+from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy.pool import NullPool
+
+import sync
+from sync import pipeline
+from sync.database import connect, run_lock
+from sync.errors import DatabaseError
+from sync.reconcile import Reconciliation
+
+
+@pytest.fixture
+def dls(databases: Callable[[str], Ispyb]) -> Ispyb:
+    ispyb = databases("dls")
+    ispyb.reset()
+    return ispyb
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor() as pool:
+        yield pool
+
+
+def apply(dls: Ispyb, documents: Any, **settings: Any) -> sync.Report:
+    """Applies as the role, waiting one second for a row that others have locked."""
+    url = make_url(dls.role_url).update_query_dict({"init_command": "SET SESSION innodb_lock_wait_timeout = 1"})
+    return sync.apply(documents, database=url, staging_schema=dls.staging_schema, **settings)
+
+
+@contextmanager
+def other_writer(dls: Ispyb) -> Iterator[Connection]:
+    """Another program's connection, in a transaction."""
+    with create_engine(dls.url, poolclass=NullPool).connect() as connection:
+        connection.exec_driver_sql("SET SESSION innodb_lock_wait_timeout = 20")
+        yield connection
+
+
+def wait_for(dls: Ispyb, query: str) -> None:
+    """Waits until a query as root gives something else than 0."""
+    deadline = time.monotonic() + 20
+    with other_writer(dls) as connection:
+        while not connection.exec_driver_sql(query).scalar():
+            assert time.monotonic() < deadline
+            time.sleep(0.15)  # the server's own picture of its locks is up to 0.1 s old
+
+
+LOCK_WAIT = """
+    SELECT COUNT(*) FROM information_schema.INNODB_TRX AS t INNER JOIN information_schema.PROCESSLIST AS p
+    ON p.ID = t.trx_mysql_thread_id WHERE t.trx_state = 'LOCK WAIT' AND p.DB = DATABASE()
+"""
+USER_LOCK = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User lock' AND DB = DATABASE()"
+
+
+# Failures in the middle
+
+
+@pytest.mark.parametrize("event", [*(f"INSERT ON {table}" for table in ROWS), "UPDATE ON Person", "UPDATE ON Proposal"])
+def test_a_failure_anywhere_leaves_nothing(dls: Ispyb, event: str) -> None:
+    apply(dls, export(1))
+    before = {table: rows for table, (_, rows) in dls.snapshot().items()}
+    changed = export(2, family="New", title="New")
+    with (
+        trigger(dls, f"AFTER {event}", "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not today'"),
+        pytest.raises(DatabaseError, match="not today"),
+    ):
+        apply(dls, changed)
+    assert {table: rows for table, (_, rows) in dls.snapshot().items()} == before
+    assert len(runs(dls)) == 1
+    assert apply(dls, changed).status == "applied"
+    assert holds(dls, 2)
+
+
+def runs(dls: Ispyb) -> list[Any]:
+    with dls.engine.connect() as connection:
+        return list(connection.exec_driver_sql(f"SELECT run FROM `{dls.staging_schema}`.run").scalars())
+
+
+# Other runs
+
+
+def test_a_run_waits_for_the_one_before(dls: Ispyb, pool: ThreadPoolExecutor) -> None:
+    with connect(dls.role_url) as first:
+        with run_lock(first, 0):
+            second = pool.submit(apply, dls, export(1))
+            wait_for(dls, USER_LOCK)
+            assert holds(dls, 0)
+        assert second.result(20).status == "applied"
+
+
+def test_a_run_gives_up_when_the_one_before_takes_too_long(dls: Ispyb) -> None:
+    with connect(dls.role_url) as first, run_lock(first, 0):
+        number = first.exec_driver_sql("SELECT CONNECTION_ID()").scalar()
+        with pytest.raises(DatabaseError, match=f"connection {number}.*within 1 s") as caught:
+            apply(dls, export(1), lock_timeout=1)
+        assert caught.value.exit_code == 3
+        assert "--lock-timeout" in str(caught.value.hint)
+        assert sync.plan(export(1), database=dls.role_url, staging_schema=dls.staging_schema).status == "planned"
+    assert holds(dls, 0)
+
+
+def test_two_runs_of_one_export_at_the_same_time_write_it_once(dls: Ispyb, pool: ThreadPoolExecutor) -> None:
+    together = threading.Barrier(2)
+
+    def documents() -> Iterator[Json]:
+        yield from export(5)
+        together.wait(20)
+
+    reports = [future.result(60) for future in [pool.submit(apply, dls, documents()) for _ in range(2)]]
+    assert holds(dls, 5)
+    first, second = sorted(reports, key=lambda report: report.run or 0)
+    assert second.nothing_to_do
+    assert [entity.inserted for entity in first.entities.values()] == [e.unchanged for e in second.entities.values()]
+
+
+# Other writers
+
+
+def test_matching_waits_for_nobody(dls: Ispyb) -> None:
+    apply(dls, export(2))
+    with other_writer(dls) as other:
+        for table in ROWS:
+            other.exec_driver_sql(f"SELECT COUNT(*) FROM `{table}` FOR UPDATE")
+        report = sync.plan(export(3, title="New"), database=dls.role_url, staging_schema=dls.staging_schema)
+    assert (report.entities["proposal"].updated, report.entities["proposal"].inserted) == (2, 1)
+
+
+@pytest.mark.parametrize("verb", ["plan", "apply"])
+def test_nobody_waits_for_matching(dls: Ispyb, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    apply(dls, export(2))
+    compare = Reconciliation.compare
+    touched: list[str] = []
+
+    def then_lock_everything(self: Reconciliation) -> None:
+        compare(self)
+        with other_writer(dls) as other:
+            other.exec_driver_sql("SET SESSION innodb_lock_wait_timeout = 1")
+            for table in ROWS:
+                other.exec_driver_sql(f"SELECT COUNT(*) FROM `{table}` FOR UPDATE")
+                touched.append(table)
+
+    monkeypatch.setattr(Reconciliation, "compare", then_lock_everything)
+    changed = export(3, title="New")
+    getattr(sync, verb)(changed, database=dls.role_url, staging_schema=dls.staging_schema)
+    assert touched == [*ROWS]
+
+
+def test_a_row_lock_that_ends_is_waited_for(dls: Ispyb, pool: ThreadPoolExecutor) -> None:
+    apply(dls, export(1))
+    with other_writer(dls) as other:
+        other.exec_driver_sql("UPDATE Proposal SET title = 'theirs'")
+        ours = pool.submit(apply, dls, export(2, title="ours"))
+        wait_for(dls, LOCK_WAIT)
+        time.sleep(1.2)
+        other.commit()
+        report = ours.result(20)
+    assert (report.entities["proposal"].updated, report.entities["proposal"].inserted) == (1, 1)
+    assert holds(dls, 2)
+    assert {row["title"] for row in dls.rows("Proposal")} == {"ours"}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "ATTEMPTS", 2)
+    monkeypatch.setattr(pipeline, "_PAUSE_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_row_lock_that_never_ends_ends_the_run(dls: Ispyb) -> None:
+    apply(dls, export(1))
+    with other_writer(dls) as other:
+        other.exec_driver_sql("UPDATE Proposal SET title = 'theirs'")
+        with pytest.raises(DatabaseError, match=r"proposal\.sql:.* Lock wait timeout exceeded") as caught:
+            apply(dls, export(2, title="ours"))
+    assert caught.value.exit_code == 3
+    assert holds(dls, 1)
+
+
+def deadlock(dls: Ispyb, run: Callable[[], sync.Report], pool: ThreadPoolExecutor) -> "Future[sync.Report]":
+    """Lets a run that updates people, then proposals, meet a writer that goes the other way and has changed more."""
+    with other_writer(dls) as other:
+        other.exec_driver_sql("INSERT INTO Laboratory (city) SELECT 'x' FROM seq_1_to_3000")
+        other.exec_driver_sql("UPDATE Proposal SET title = 'theirs'")
+        ours = pool.submit(run)
+        wait_for(dls, LOCK_WAIT)
+        other.exec_driver_sql("UPDATE Person SET familyName = 'Theirs'")
+        other.rollback()
+    return ours
+
+
+def test_a_deadlock_is_tried_again(dls: Ispyb, pool: ThreadPoolExecutor) -> None:
+    apply(dls, export(1))
+    report = deadlock(dls, lambda: apply(dls, export(2, family="Ours", title="ours")), pool).result(20)
+    assert report.entities["proposal"].updated == 1
+    assert holds(dls, 2)
+    assert {row["title"] for row in dls.rows("Proposal")} == {"ours"}
+
+
+def test_a_deadlock_in_a_callers_transaction_is_told(dls: Ispyb, pool: ThreadPoolExecutor) -> None:
+    apply(dls, export(1))
+    changed = export(2, family="Ours", title="ours")
+    with create_engine(dls.role_url).connect() as connection:
+        run = deadlock(dls, lambda: sync.apply(changed, database=connection, staging_schema=dls.staging_schema), pool)
+        with pytest.raises(DatabaseError, match="Deadlock found"):
+            run.result(20)
+        connection.rollback()
+        assert holds(dls, 1)
+
+
+@pytest.mark.parametrize("theirs", [{"login": "u2_0"}, {"externalId": (200).to_bytes(16, "big")}])
+def test_a_row_that_another_writer_adds_in_between_is_found(
+    dls: Ispyb, monkeypatch: pytest.MonkeyPatch, theirs: dict[str, Any]
+) -> None:
+    write = Reconciliation.apply
+    once = iter([theirs])
+
+    def after_the_other(self: Reconciliation) -> None:
+        for row in once:
+            with dls.engine.begin() as connection:
+                dls.insert(connection, "Person", row)
+        write(self)
+
+    monkeypatch.setattr(Reconciliation, "apply", after_the_other)
+    report = apply(dls, export(2))
+    assert (report.entities["person"].inserted, report.entities["person"].updated) == (5, 1)
+    assert holds(dls, 2)
