@@ -66,7 +66,13 @@ USER_LOCK = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = '
 # Failures in the middle
 
 
-@pytest.mark.parametrize("event", [*(f"INSERT ON {table}" for table in ROWS), "UPDATE ON Person", "UPDATE ON Proposal"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        *(f"INSERT ON {table}" for table in ("Laboratory", "BLSession", "Session_has_Person", "LabContact")),
+        "UPDATE ON Proposal",
+    ],
+)
 def test_a_failure_anywhere_leaves_nothing(dls: Ispyb, event: str) -> None:
     apply(dls, export(1))
     before = {table: rows for table, (_, rows) in dls.snapshot().items()}

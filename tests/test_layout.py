@@ -1,0 +1,115 @@
+"""The repository: what lies on its top level, and that the SQL files are what their loader takes them for."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from databases import Ispyb
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from variants import TABLES, known_columns
+
+from sync.database import Runner, connect
+from sync.entities import ENTITIES, Entity
+from sync.reconcile import Reconciliation
+from sync.sqlfiles import Statement, folder, load
+from sync.target import introspect
+
+ROOT = Path(__file__).parent.parent
+TOP = {"pyproject.toml", "README.md", "sync", "sql", "migrations", "tests", "scripts", ".ci", ".gitignore"}
+FILES = sorted(path.stem for path in folder().glob("*.sql"))
+PASSES = ["create", "match", "settle", "compare", "apply", "history", "report"]
+HEADER = ["target", "stage", "after", "matches", "refuses", "never"]
+
+
+def text(name: str) -> str:
+    return (folder() / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def conditions(name: str) -> set[str]:
+    """The words of all conditions of a file."""
+    found = re.findall(r"-- if: (.+)$", text(name), flags=re.MULTILINE)
+    return {word.strip().removeprefix("not ") for condition in found for word in re.split(r"[,|]", condition)}
+
+
+def test_the_top_level_holds_nothing_else() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git repository")
+    assert {path.split("/")[0] for path in listed.stdout.rstrip("\0").split("\0")} - TOP == set()
+
+
+def test_an_entity_has_one_name_everywhere() -> None:
+    names = [entity.name for entity in ENTITIES]
+    assert names == list(TABLES)
+    assert [entity.table for entity in ENTITIES] == list(TABLES.values())
+    for name in names:
+        assert f"stage_{name}" in text(name)
+        assert (ROOT / "tests" / "cases" / name).is_dir()
+        assert text(name).startswith(f"-- {name}: ")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_each_statement_has_a_name_of_its_own(name: str) -> None:
+    written = re.findall(r"^-- name: (\w+)", text(name), flags=re.MULTILINE)
+    assert [statement.name for statement in load(name)] == written
+    assert len(set(written)) == len(written)
+    loose = [line for line in _outside_statements(name) if line.strip() and not line.startswith("--")]
+    assert loose == []
+
+
+def _outside_statements(name: str) -> list[str]:
+    """The lines that belong to no statement."""
+    outside, inside = [], False
+    for line in text(name).splitlines():
+        inside = inside or line.startswith("-- name: ")
+        if not inside:
+            outside.append(line)
+        if re.search(r";( *-- if: .+)?$", line) and not line.startswith("--"):
+            inside = False
+    return outside
+
+
+@pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.name)
+def test_the_header_and_the_passes_are_in_order(entity: Entity) -> None:
+    head = text(entity.name).split("\n\n", 1)[0]
+    keys = re.findall(r"^-- (\w+)  +\S", head, flags=re.MULTILINE)
+    assert keys == [key for key in HEADER if key in keys]
+    assert {"target", "stage", "never"} <= set(keys)
+    passes = list(dict.fromkeys(statement.pass_ for statement in load(entity.name)))
+    assert passes == [pass_ for pass_ in PASSES if pass_ in passes]
+    assert {"create", "match", "compare", "apply", "report"} <= set(passes)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_each_condition_names_something_real(name: str) -> None:
+    tables = [TABLES[name]] if name in TABLES else TABLES.values()
+    facts = {column for table in tables for column in known_columns(table)}
+    if name in ("session", "check"):
+        facts.add("unique(visit_number)")
+    assert conditions(name) - facts == set()
+
+
+def test_the_server_understands_each_statement(ispyb: Ispyb) -> None:
+    """In each variant, with the lines that hold there."""
+    with connect(ispyb.role_url) as connection:
+        target = introspect(connection)
+        Reconciliation(Runner(connection, ispyb.staging_schema), target).create()
+        prepared = 0
+        for name in ("history", *TABLES):
+            facts = target.tables[name].facts if name in TABLES else ()
+            for statement in load(name):
+                sql = statement.render(facts, ispyb.staging_schema)
+                if sql is not None and statement.pass_ != "create":
+                    _prepare(connection, statement, re.sub(r"%\(\w+\)s", "?", sql))
+                    prepared += 1
+        assert prepared > 150
+
+
+def _prepare(connection: Connection, statement: Statement, sql: str) -> None:
+    try:
+        connection.exec_driver_sql("PREPARE statement FROM %s", (sql,))
+        connection.exec_driver_sql("DEALLOCATE PREPARE statement")
+    except DBAPIError as error:
+        pytest.fail(f"{statement.origin}: {error.orig}", pytrace=False)
