@@ -108,8 +108,9 @@ def _start_local(stack: ExitStack, extra: Sequence[str]) -> URL | None:
     folder = tempfile.mkdtemp(prefix="ispyb-sync-")
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     log = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (closed by the stack)
-    port = _free_port()
-    common = ["--no-defaults", f"--datadir={folder}/data"]
+    port = stack.enter_context(_reserved_port())
+    # Every mariadbd that starts, the one of the installation too, deletes what others have in its tmpdir.
+    common = ["--no-defaults", f"--datadir={folder}/data", f"--tmpdir={folder}"]
     common += ["--user=root"] if os.geteuid() == 0 else []
     script = _KEEPER.format(
         install=shlex.join([install, *common, "--auth-root-authentication-method=normal", "--skip-test-db"]),
@@ -122,7 +123,7 @@ def _start_local(stack: ExitStack, extra: Sequence[str]) -> URL | None:
     stack.callback(_stop, keeper)
     url = URL.create("mysql+pymysql", "root", host="127.0.0.1", port=port)
     if not _answers(url, alive=lambda: keeper.poll() is None):
-        raise DatabaseError("the private MariaDB did not start", hint=_last_lines(log))
+        raise DatabaseError("the private MariaDB did not start", hint=_complaint(log))
     return url
 
 
@@ -133,7 +134,6 @@ def _local_flags(folder: str, port: int) -> list[str]:
         f"--port={port}",
         f"--socket={folder}/socket",
         f"--pid-file={folder}/pid",
-        f"--tmpdir={folder}",
         f"--secure-file-priv={folder}/data",  # its root has no password: keep other users off the files
         "--skip-name-resolve",
     ]
@@ -151,10 +151,13 @@ def _find(program: str) -> str | None:
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin:/usr/local/bin")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextmanager
+def _reserved_port() -> Iterator[int]:
+    """Give a port that only a server may take: programs that ask for any free port do not get it."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # after bind: that one was exclusive
+        yield int(holder.getsockname()[1])
 
 
 def _answers(url: URL, *, patience: float = PATIENCE, alive: Callable[[], bool] = lambda: True) -> bool:
@@ -173,6 +176,8 @@ def _answers(url: URL, *, patience: float = PATIENCE, alive: Callable[[], bool] 
     return False
 
 
-def _last_lines(log: IO[bytes], count: int = 5) -> str:
+def _complaint(log: IO[bytes], count: int = 5) -> str:
+    """Give the lines of a log that say what is wrong, or its last ones; advice follows them and is left out."""
     log.seek(0)
-    return "\n  ".join(log.read().decode(errors="replace").splitlines()[-count:])
+    lines = log.read().decode(errors="replace").splitlines()
+    return "\n  ".join([line for line in lines if "ERROR" in line][:count] or lines[-count:])

@@ -2,10 +2,13 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar, Self
@@ -15,7 +18,7 @@ from docker.errors import ImageNotFound  # type: ignore[import-untyped]
 from sqlalchemy import URL, create_engine
 
 from sync.errors import DatabaseError, SyncError, UsageError
-from sync.server import FLAGS, IMAGE, RUNNING, _find, server
+from sync.server import FLAGS, IMAGE, RUNNING, _find, _reserved_port, server
 
 needs_mariadbd = pytest.mark.skipif(_find("mariadbd") is None, reason="no mariadbd on this machine")
 
@@ -73,6 +76,31 @@ def test_flags_reach_the_server(temporary_folders: Path) -> None:
         assert connection.exec_driver_sql("SELECT @@GLOBAL.sql_mode").scalar() == "NO_ZERO_DATE"
         assert connection.exec_driver_sql("SELECT @@local_infile").scalar() == 1
     assert not any(temporary_folders.iterdir())
+
+
+@needs_mariadbd
+def test_servers_start_side_by_side(temporary_folders: Path) -> None:
+    with ExitStack() as servers, ThreadPoolExecutor(6) as pool:
+        urls = list(pool.map(lambda _: servers.enter_context(server(extra=["--sql-mode="])), range(6)))
+        assert len({url.port for url in urls}) == 6
+    assert not any(temporary_folders.iterdir())
+
+
+@needs_mariadbd
+def test_a_server_that_starts_leaves_the_temporary_tables_of_others(temporary_folders: Path) -> None:
+    theirs = temporary_folders / "#sql-temptable-1-1-1.MAI"
+    theirs.touch()
+    with server(extra=["--sql-mode="]):
+        assert theirs.exists()
+
+
+def test_a_reserved_port_goes_to_nobody_else() -> None:
+    with _reserved_port() as port, socket.socket() as other, socket.socket() as mariadbd:
+        with pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
+        mariadbd.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as mariadbd does
+        mariadbd.bind(("127.0.0.1", port))
+        mariadbd.listen()
 
 
 @needs_mariadbd
