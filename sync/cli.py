@@ -24,7 +24,7 @@ from sync import documents, history, migrate, pipeline
 from sync.database import open_engine
 from sync.errors import SyncError, UsageError
 from sync.read import Reader
-from sync.render import render, render_row, render_runs
+from sync.render import is_idle, render, render_row, render_runs, render_warnings
 from sync.report import Mode, Report
 from sync.settings import Settings, load_settings
 
@@ -324,6 +324,8 @@ def _reconcile(
         _print_json(report.to_dict())
     else:
         _print(lambda console: render(report, console, verbose=verbose > 0))
+        if is_idle(report):  # standard output has its one line
+            render_warnings(report, Console(stderr=True, highlight=False, markup=False, emoji=False))
     raise typer.Exit(_exit_code(report))
 
 

@@ -10,12 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sync.entities import ENTITIES
 from sync.history import Run
 from sync.refusals import Refusal, refused_value
-from sync.report import Change, Report
+from sync.report import Change, Report, in_order, natural
 
 LISTED = 10
 """Changes and refusals shown per entity; `--json` has all."""
+
+NOTHING = "nothing to do"
 
 _STATUS = {
     "applied": "applied",
@@ -27,7 +30,10 @@ _STATUS = {
 
 
 def render(report: Report, console: Console, *, verbose: bool = False) -> None:
-    """Prints one report."""
+    """Prints one report; a plan of nothing is one line, and its warnings are left to the caller."""
+    if is_idle(report):
+        console.print(Text(NOTHING))
+        return
     head = f"{report.mode}: {_STATUS[report.status]}"
     if report.run is not None:
         head += f" (run {report.run})"
@@ -37,13 +43,23 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
     console.print(Text(head))
     if report.mode != "validate":
         if report.nothing_to_do and not report.refusals:
-            console.print(Text("nothing to do: ISPyB holds what the export says"))
+            console.print(Text(f"{NOTHING}: ISPyB holds what the export says"))
         else:
             console.print(_totals(report))
     _list_refusals(report, console, LISTED if not verbose else len(report.refusals))
+    render_warnings(report, console)
+    _list_changes(report, console, LISTED if not verbose else len(report.changes))
+
+
+def is_idle(report: Report) -> bool:
+    """Whether this is a plan of nothing: no change, and no refusal."""
+    return report.mode == "plan" and report.status == "planned" and report.nothing_to_do and not report.refusals
+
+
+def render_warnings(report: Report, console: Console) -> None:
+    """Prints what does not stop a run, one a line."""
     for warning in report.warnings:
         console.print(Text(f"warning: {warning.message} ({warning.count:,})", style="yellow"), soft_wrap=True)
-    _list_changes(report, console, LISTED if not verbose else len(report.changes))
 
 
 def render_runs(runs: list[Run], console: Console) -> None:
@@ -96,30 +112,48 @@ def _totals(report: Report) -> Table:
 
 
 def _list_refusals(report: Report, console: Console, limit: int) -> None:
-    by_code: dict[tuple[str, str], list[Refusal]] = defaultdict(list)
+    by_entity: dict[str, dict[str, list[Refusal]]] = defaultdict(lambda: defaultdict(list))
     for refusal in report.refusals:
-        by_code[refusal.entity, refusal.code].append(refusal)
-    for (entity, code), refusals in by_code.items():
-        console.print(Text(f"refused: {entity} {code} ({len(refusals):,})", style="bold red"))
-        for refusal in refusals[:limit]:
-            value = "" if refusal.value is None else f" = {refused_value(refusal.value)}"
-            where = f"document {refusal.document}"
-            if refusal.proposal:
-                where += f" ({refused_value(refusal.proposal)})"
-            if refusal.path:
-                where += f" {refusal.path}"
-            console.print(Text(f"  {where}{value}: {refusal.message}"), soft_wrap=True)
-        _rest(console, len(refusals) - limit)
+        by_entity[refusal.entity][refusal.code].append(refusal)
+    for entity, by_code in by_entity.items():
+        shares = _shares([len(refusals) for refusals in by_code.values()], limit)
+        for (code, refusals), share in zip(by_code.items(), shares, strict=True):
+            console.print(Text(f"refused: {entity} {code} ({len(refusals):,})", style="bold red"))
+            for refusal in sorted(refusals, key=lambda r: (natural(r.proposal), r.document or 0))[:share]:
+                console.print(Text(f"  {_refusal_line(refusal)}"), soft_wrap=True)
+            _rest(console, len(refusals) - share)
+
+
+def _shares(counts: list[int], limit: int) -> list[int]:
+    """How many of each code are shown when `limit` are shown of them all: as evenly as can be."""
+    shares = [0] * len(counts)
+    left = min(limit, sum(counts))
+    while left > 0:
+        for place, count in enumerate(counts):
+            if shares[place] < count and left > 0:
+                shares[place] += 1
+                left -= 1
+    return shares
+
+
+def _refusal_line(refusal: Refusal) -> str:
+    value = "" if refusal.value is None else f" = {refused_value(refusal.value)}"
+    where = f"document {refusal.document}"
+    if refusal.proposal:
+        where += f" ({refused_value(refusal.proposal)})"
+    if refusal.path:
+        where += f" {refusal.path}"
+    return f"{where}{value}: {refusal.message}"
 
 
 def _list_changes(report: Report, console: Console, limit: int) -> None:
     by_entity: dict[str, list[Change]] = defaultdict(list)
     for change in report.changes:
         by_entity[change.entity].append(change)
-    for entity, changes in by_entity.items():
+    for entity in (entity.name for entity in ENTITIES if entity.name in by_entity):
+        changes = by_entity[entity]
         console.print(Text(f"{entity} ({len(changes):,})", style="bold"))
-        ordered = sorted(changes, key=lambda c: (c.proposal or "", c.action, c.id or 0))
-        for change in ordered[:limit]:
+        for change in in_order(changes)[:limit]:
             console.print(Text(f"  {_line(change)}"), soft_wrap=True)
         _rest(console, len(changes) - limit)
 
@@ -128,16 +162,21 @@ def _line(change: Change) -> str:
     number = "" if change.id is None else f" {change.id}"
     key = "" if change.key is None else f" {refused_value(change.key)}"
     proposal = f" [{refused_value(change.proposal)}]" if change.proposal else ""
-    if change.action == "insert":
-        values = ", ".join(
-            f"{name} {refused_value(value['new'])}" for name, value in change.fields.items() if value["new"] is not None
-        )
-    else:
-        values = ", ".join(
-            f"{name} {refused_value(value['old'])} -> {refused_value(value['new'])}"
-            for name, value in change.fields.items()
-        )
-    return f"{change.action}{number}{key}{proposal}: {values}" if values else f"{change.action}{number}{key}{proposal}"
+    head = f"{change.kind}{number}{key}{proposal}"
+    values = [_field(change.action, name, **value) for name, value in change.fields.items()]
+    values = [value for value in values if value]
+    return f"{head}: {', '.join(values)}" if values else head
+
+
+def _field(action: str, name: str, old: object, new: object) -> str:
+    """One column: what a new row gets, what a deleted one had, or both values."""
+    match action:
+        case "insert":
+            return "" if new is None else f"{name} {refused_value(new)}"
+        case "delete":
+            return "" if old is None else f"{name} {refused_value(old)}"
+        case _:
+            return f"{name} {refused_value(old)} -> {refused_value(new)}"
 
 
 def _rest(console: Console, more: int) -> None:

@@ -4,6 +4,7 @@ The JSON form is the public one (`Report.to_dict`). Rendering for people is in `
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -32,7 +33,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class Change:
-    """One row that is inserted or updated; `id` is None for a row that a plan would insert."""
+    """One row that is inserted, updated or deleted; `id` is None for a row that a plan would insert.
+
+    adopted   an update of a row that was found by a later key and gains an earlier one that it lacked
+    """
 
     entity: str
     id: int | None
@@ -40,6 +44,12 @@ class Change:
     key: str | None
     proposal: str | None
     fields: dict[str, dict[str, Any]]
+    adopted: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What people are told: insert, update, adopt or delete."""
+        return "adopt" if self.adopted else self.action
 
     def to_dict(self) -> dict[str, Any]:
         """As in the report's JSON."""
@@ -171,7 +181,7 @@ def _message(code: str, entity: Entity, name: str, value: str | None, held: str 
 
 def read_changes(entity: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[Change]:
     """Changes from rows of id, action, matched_by, key, proposal, changes; the id of a planned insert is None."""
-    for target_id, action, _matched_by, key, proposal, changes in rows:
+    for target_id, action, matched_by, key, proposal, changes in rows:
         fields = {}
         for change in json.loads(f"[{changes or ''}]"):
             for name, (old, new) in change.items():
@@ -179,7 +189,39 @@ def read_changes(entity: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[Chang
                     old, new = (value and readable_external_id(value) for value in (old, new))
                 fields[name] = {"old": old, "new": new}
         key = None if key is None else _label(str(key))
-        yield Change(entity, target_id, action, key, _label(proposal), fields)
+        adopted = action == "update" and _gains_earlier_key(_KEYS[entity], matched_by, fields)
+        yield Change(entity, target_id, action, key, _label(proposal), fields, adopted)
+
+
+_KEYS = {entity.name: entity.keys for entity in ENTITIES}
+
+
+def _gains_earlier_key(keys: tuple[str, ...], matched_by: str | None, fields: dict[str, dict[str, Any]]) -> bool:
+    """Whether a row receives a key that comes before the one that found it; a person of a card comes after all."""
+    if matched_by is None:
+        return False
+    earlier = keys[: keys.index(matched_by)] if matched_by in keys else keys
+    return any(name in fields and fields[name]["old"] is None for name in earlier)
+
+
+def in_order(changes: Iterable[Change]) -> list[Change]:
+    """Changes of one entity as people read them: by proposal, what is new last."""
+    return sorted(changes, key=lambda c: (natural(c.proposal), c.id is None, c.id or 0, natural(c.key)))
+
+
+_DIGITS = re.compile(r"(\d+)")
+
+
+def natural(label: str | None) -> tuple[object, ...]:
+    """A sort key by which MX-9 comes before MX-10, and what has no label first."""
+    parts = _DIGITS.split(label or "")  # text and digits in turn
+    return tuple(_number(part) if place % 2 else part for place, part in enumerate(parts))
+
+
+def _number(digits: str) -> tuple[int, str]:
+    """Compares as the number does, however many digits there are."""
+    digits = digits.lstrip("0")
+    return len(digits), digits
 
 
 def _label(text: str | None) -> str | None:
