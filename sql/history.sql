@@ -19,6 +19,24 @@ VALUES (
 -- Whether a run whose commit was not answered is there.
 SELECT r.run FROM ispyb_sync.run AS r WHERE r.run = %(run)s AND r.started = %(started)s;
 
+-- pass: plan
+
+-- name: shadow_change
+-- A plan records its changes as an apply does, but into a temporary table: it hides the table of the same name from
+-- this connection, until the run drops it.
+CREATE TEMPORARY TABLE ispyb_sync.change (
+    run INT UNSIGNED NOT NULL,
+    entity VARCHAR(32) NOT NULL,
+    number INT UNSIGNED NOT NULL,
+    target_id BIGINT UNSIGNED NULL,
+    second_id BIGINT UNSIGNED NULL,
+    action ENUM('insert', 'update', 'delete') NOT NULL,
+    matched_by VARCHAR(32) NULL,
+    row_key TEXT NULL,
+    proposal TEXT NULL,
+    fields LONGTEXT NULL
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
 -- pass: show
 
 -- name: list_runs
@@ -33,14 +51,18 @@ FROM ispyb_sync.run AS r
 WHERE r.run = %(run)s;
 
 -- name: show_changes
-SELECT c.entity, c.target_id, c.action, NULL AS matched_by, c.row_key, c.proposal, c.fields
+SELECT c.entity, c.target_id, c.action, c.matched_by, c.row_key, c.proposal, c.fields
 FROM ispyb_sync.change AS c
 WHERE c.run = %(run)s
-ORDER BY c.entity, c.number;
+ORDER BY
+    FIELD(
+        c.entity, 'laboratory', 'person', 'proposal', 'proposal_has_person', 'session', 'session_has_person', 'protein', 'lab_contact'
+    ),
+    c.number;
 
 -- name: show_row
 -- What the tool ever did to one row.
-SELECT c.run, c.entity, c.target_id, c.action, NULL AS matched_by, c.row_key, c.proposal, c.fields, r.started
+SELECT c.run, c.entity, c.target_id, c.action, c.matched_by, c.row_key, c.proposal, c.fields, r.started
 FROM ispyb_sync.change AS c
 INNER JOIN ispyb_sync.run AS r ON r.run = c.run
 WHERE c.entity = %(entity)s AND c.target_id = %(id)s

@@ -321,31 +321,26 @@ INSERT INTO ispyb_sync.map_lab_contact (row_id, thing, action, changes)
 SELECT
     m.row_id,
     m.thing,
-    IF(m.target_id IS NULL, 'insert', 'update'),
-    CONCAT_WS(
-        ',',
-        IF(t.cardName IS NOT NULL, NULL, JSON_OBJECT('cardName', JSON_ARRAY(NULL, s.cardName))),
-        IF(m.target_id IS NOT NULL OR s.defaultCourrierCompany IS NULL, NULL, JSON_OBJECT('defaultCourrierCompany', JSON_ARRAY(NULL, s.defaultCourrierCompany))),
-        IF(m.target_id IS NOT NULL OR s.courierAccount IS NULL, NULL, JSON_OBJECT('courierAccount', JSON_ARRAY(NULL, s.courierAccount))),
-        IF(m.target_id IS NOT NULL OR s.billingReference IS NULL, NULL, JSON_OBJECT('billingReference', JSON_ARRAY(NULL, s.billingReference))),
-        IF(m.target_id IS NOT NULL OR s.dewarAvgCustomsValue IS NULL, NULL, JSON_OBJECT('dewarAvgCustomsValue', JSON_ARRAY(NULL, s.dewarAvgCustomsValue))),
-        IF(m.target_id IS NOT NULL OR s.dewarAvgTransportValue IS NULL, NULL, JSON_OBJECT('dewarAvgTransportValue', JSON_ARRAY(NULL, s.dewarAvgTransportValue))),
+    'update',
+    CONCAT('{', NULLIF(CONCAT_WS(
+        ', ',
+        IF(t.cardName IS NOT NULL, NULL, CONCAT('"cardName": ', JSON_ARRAY(NULL, s.cardName))),
         IF(
             person.row_id IS NULL OR person.refused IS NOT NULL OR t.personId <=> NVL(person.target_id, 0),
             NULL,
-            JSON_OBJECT('personId', IF(
+            CONCAT('"personId": ', IF(
                 person.target_id IS NULL,
                 JSON_ARRAY(t.personId, 'new'),
                 JSON_ARRAY(t.personId, person.target_id)
             ))
         )
-    ) AS changes
+    ), ''), '}') AS changes
 FROM ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
-LEFT JOIN LabContact AS t ON t.labContactId = m.target_id
+STRAIGHT_JOIN LabContact AS t ON t.labContactId = m.target_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 WHERE m.thing = m.row_id AND m.refused IS NULL
-HAVING changes <> ''
+HAVING changes IS NOT NULL
 ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
@@ -400,8 +395,9 @@ ORDER BY m.row_id;
 -- pass: history
 
 -- name: record_changes
--- Where the plan said "new", the person has its id by now.
-INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+-- Of an insert all values, of an update the old and the new ones. Where compare said "new", the person has its id by
+-- now; in a plan it has none.
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
     @run,
     'lab_contact',
@@ -409,16 +405,27 @@ SELECT
     m.target_id,
     NULL,
     m.action,
+    IF(m.action = 'update', m.matched_by, NULL),
     s.cardName,
     COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
-    IF(
-        person.action = 'insert',
-        REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id)),
-        m.changes
-    )
+    CASE
+        WHEN m.action = 'insert' THEN JSON_OBJECT(
+            'proposalId', NVL(proposal.target_id, 'new'),
+            'personId', NVL(person.target_id, 'new'),
+            'cardName', s.cardName,
+            'defaultCourrierCompany', s.defaultCourrierCompany,
+            'courierAccount', s.courierAccount,
+            'billingReference', s.billingReference,
+            'dewarAvgCustomsValue', NVL(s.dewarAvgCustomsValue, DEFAULT(s.dewarAvgCustomsValue)),
+            'dewarAvgTransportValue', NVL(s.dewarAvgTransportValue, DEFAULT(s.dewarAvgTransportValue))
+        )
+        WHEN person.action = 'insert' AND person.target_id IS NOT NULL THEN REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id))
+        ELSE m.changes
+    END
 FROM ispyb_sync.map_lab_contact AS m
 INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+INNER JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
@@ -460,17 +467,3 @@ INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
-
--- name: changes
-SELECT
-    m.target_id,
-    m.action,
-    m.matched_by,
-    s.cardName AS row_key,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
-    m.changes
-FROM ispyb_sync.map_lab_contact AS m
-INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.action IS NOT NULL AND m.thing = m.row_id
-ORDER BY s.document, m.row_id;

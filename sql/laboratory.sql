@@ -459,24 +459,24 @@ INSERT INTO ispyb_sync.map_laboratory (row_id, thing, action, changes)
 SELECT
     m.row_id,
     m.thing,
-    IF(m.target_id IS NULL, 'insert', 'update'),
-    CONCAT_WS(
-        ',',
-        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, JSON_OBJECT('externalId', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
-        IF(t.laboratoryExtPk <=> NVL(s.laboratoryExtPk, t.laboratoryExtPk), NULL, JSON_OBJECT('laboratoryExtPk', JSON_ARRAY(t.laboratoryExtPk, s.laboratoryExtPk))), -- if: laboratoryExtPk
-        IF(t.laboratoryPk <=> NVL(s.laboratoryExtPk, t.laboratoryPk), NULL, JSON_OBJECT('laboratoryExtPk', JSON_ARRAY(t.laboratoryPk, s.laboratoryExtPk))), -- if: laboratoryPk
-        IF(BINARY t.name <=> BINARY NVL(s.name, t.name), NULL, JSON_OBJECT('name', JSON_ARRAY(t.name, s.name))),
-        IF(BINARY t.city <=> BINARY NVL(s.city, t.city), NULL, JSON_OBJECT('city', JSON_ARRAY(t.city, s.city))),
-        IF(BINARY t.country <=> BINARY NVL(s.country, t.country), NULL, JSON_OBJECT('country', JSON_ARRAY(t.country, s.country))),
-        IF(BINARY t.address <=> BINARY NVL(s.address, IF(FIND_IN_SET('address', s.clears), NULL, t.address)), NULL, JSON_OBJECT('address', JSON_ARRAY(t.address, s.address))),
-        IF(BINARY t.organization <=> BINARY NVL(s.organization, IF(FIND_IN_SET('organization', s.clears), NULL, t.organization)), NULL, JSON_OBJECT('organization', JSON_ARRAY(t.organization, s.organization))), -- if: organization
-        IF(BINARY t.url <=> BINARY NVL(s.url, IF(FIND_IN_SET('url', s.clears), NULL, t.url)), NULL, JSON_OBJECT('url', JSON_ARRAY(t.url, s.url)))
-    ) AS changes
+    'update',
+    CONCAT('{', NULLIF(CONCAT_WS(
+        ', ',
+        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, CONCAT('"externalId": ', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
+        IF(t.laboratoryExtPk <=> NVL(s.laboratoryExtPk, t.laboratoryExtPk), NULL, CONCAT('"laboratoryExtPk": ', JSON_ARRAY(t.laboratoryExtPk, s.laboratoryExtPk))), -- if: laboratoryExtPk
+        IF(t.laboratoryPk <=> NVL(s.laboratoryExtPk, t.laboratoryPk), NULL, CONCAT('"laboratoryExtPk": ', JSON_ARRAY(t.laboratoryPk, s.laboratoryExtPk))), -- if: laboratoryPk
+        IF(BINARY t.name <=> BINARY NVL(s.name, t.name), NULL, CONCAT('"name": ', JSON_ARRAY(t.name, s.name))),
+        IF(BINARY t.city <=> BINARY NVL(s.city, t.city), NULL, CONCAT('"city": ', JSON_ARRAY(t.city, s.city))),
+        IF(BINARY t.country <=> BINARY NVL(s.country, t.country), NULL, CONCAT('"country": ', JSON_ARRAY(t.country, s.country))),
+        IF(BINARY t.address <=> BINARY NVL(s.address, IF(FIND_IN_SET('address', s.clears), NULL, t.address)), NULL, CONCAT('"address": ', JSON_ARRAY(t.address, s.address))),
+        IF(BINARY t.organization <=> BINARY NVL(s.organization, IF(FIND_IN_SET('organization', s.clears), NULL, t.organization)), NULL, CONCAT('"organization": ', JSON_ARRAY(t.organization, s.organization))), -- if: organization
+        IF(BINARY t.url <=> BINARY NVL(s.url, IF(FIND_IN_SET('url', s.clears), NULL, t.url)), NULL, CONCAT('"url": ', JSON_ARRAY(t.url, s.url)))
+    ), ''), '}') AS changes
 FROM ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-LEFT JOIN Laboratory AS t ON t.laboratoryId = m.target_id
+STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = m.target_id
 WHERE m.thing = m.row_id AND m.refused IS NULL
-HAVING changes <> ''
+HAVING changes IS NOT NULL
 ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
@@ -527,7 +527,8 @@ ORDER BY m.row_id;
 -- pass: history
 
 -- name: record_changes
-INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+-- Of an insert all values, of an update the old and the new ones.
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
     @run,
     'laboratory',
@@ -535,9 +536,24 @@ SELECT
     m.target_id,
     NULL,
     m.action,
+    IF(m.action = 'update', m.matched_by, NULL),
     s.name,
     COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
-    m.changes
+    IF(
+        m.action = 'insert',
+        JSON_OBJECT(
+            'externalId', HEX(s.externalId),
+            'laboratoryExtPk', s.laboratoryExtPk, -- if: laboratoryExtPk
+            'laboratoryExtPk', s.laboratoryExtPk, -- if: laboratoryPk
+            'name', s.name,
+            'city', s.city,
+            'country', s.country,
+            'address', s.address,
+            'organization', s.organization, -- if: organization
+            'url', s.url
+        ),
+        m.changes
+    )
 FROM ispyb_sync.map_laboratory AS m
 INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
@@ -585,17 +601,3 @@ INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
-
--- name: changes
-SELECT
-    m.target_id,
-    m.action,
-    m.matched_by,
-    s.name AS row_key,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
-    m.changes
-FROM ispyb_sync.map_laboratory AS m
-INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.action IS NOT NULL AND m.thing = m.row_id
-ORDER BY s.document, m.row_id;

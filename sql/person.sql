@@ -454,18 +454,18 @@ INSERT INTO ispyb_sync.map_person (row_id, thing, action, changes)
 SELECT
     m.row_id,
     m.thing,
-    IF(m.target_id IS NULL, 'insert', 'update'),
-    CONCAT_WS(
-        ',',
-        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, JSON_OBJECT('externalId', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
-        IF(BINARY t.login <=> BINARY NVL(s.login, t.login), NULL, JSON_OBJECT('login', JSON_ARRAY(t.login, s.login))),
-        IF(t.siteId <=> NVL(s.siteId, t.siteId), NULL, JSON_OBJECT('siteId', JSON_ARRAY(t.siteId, s.siteId))), -- if: siteId
-        IF(BINARY t.familyName <=> BINARY NVL(s.familyName, IF(FIND_IN_SET('familyName', s.clears), NULL, t.familyName)), NULL, JSON_OBJECT('familyName', JSON_ARRAY(t.familyName, s.familyName))),
-        IF(BINARY t.givenName <=> BINARY NVL(s.givenName, IF(FIND_IN_SET('givenName', s.clears), NULL, t.givenName)), NULL, JSON_OBJECT('givenName', JSON_ARRAY(t.givenName, s.givenName))),
-        IF(BINARY t.title <=> BINARY NVL(s.title, IF(FIND_IN_SET('title', s.clears), NULL, t.title)), NULL, JSON_OBJECT('title', JSON_ARRAY(t.title, s.title))),
-        IF(BINARY t.emailAddress <=> BINARY NVL(s.emailAddress, IF(FIND_IN_SET('emailAddress', s.clears), NULL, t.emailAddress)), NULL, JSON_OBJECT('emailAddress', JSON_ARRAY(t.emailAddress, s.emailAddress))),
-        IF(BINARY t.phoneNumber <=> BINARY NVL(s.phoneNumber, IF(FIND_IN_SET('phoneNumber', s.clears), NULL, t.phoneNumber)), NULL, JSON_OBJECT('phoneNumber', JSON_ARRAY(t.phoneNumber, s.phoneNumber))),
-        IF(BINARY t.faxNumber <=> BINARY NVL(s.faxNumber, IF(FIND_IN_SET('faxNumber', s.clears), NULL, t.faxNumber)), NULL, JSON_OBJECT('faxNumber', JSON_ARRAY(t.faxNumber, s.faxNumber))),
+    'update',
+    CONCAT('{', NULLIF(CONCAT_WS(
+        ', ',
+        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, CONCAT('"externalId": ', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
+        IF(BINARY t.login <=> BINARY NVL(s.login, t.login), NULL, CONCAT('"login": ', JSON_ARRAY(t.login, s.login))),
+        IF(t.siteId <=> NVL(s.siteId, t.siteId), NULL, CONCAT('"siteId": ', JSON_ARRAY(t.siteId, s.siteId))), -- if: siteId
+        IF(BINARY t.familyName <=> BINARY NVL(s.familyName, IF(FIND_IN_SET('familyName', s.clears), NULL, t.familyName)), NULL, CONCAT('"familyName": ', JSON_ARRAY(t.familyName, s.familyName))),
+        IF(BINARY t.givenName <=> BINARY NVL(s.givenName, IF(FIND_IN_SET('givenName', s.clears), NULL, t.givenName)), NULL, CONCAT('"givenName": ', JSON_ARRAY(t.givenName, s.givenName))),
+        IF(BINARY t.title <=> BINARY NVL(s.title, IF(FIND_IN_SET('title', s.clears), NULL, t.title)), NULL, CONCAT('"title": ', JSON_ARRAY(t.title, s.title))),
+        IF(BINARY t.emailAddress <=> BINARY NVL(s.emailAddress, IF(FIND_IN_SET('emailAddress', s.clears), NULL, t.emailAddress)), NULL, CONCAT('"emailAddress": ', JSON_ARRAY(t.emailAddress, s.emailAddress))),
+        IF(BINARY t.phoneNumber <=> BINARY NVL(s.phoneNumber, IF(FIND_IN_SET('phoneNumber', s.clears), NULL, t.phoneNumber)), NULL, CONCAT('"phoneNumber": ', JSON_ARRAY(t.phoneNumber, s.phoneNumber))),
+        IF(BINARY t.faxNumber <=> BINARY NVL(s.faxNumber, IF(FIND_IN_SET('faxNumber', s.clears), NULL, t.faxNumber)), NULL, CONCAT('"faxNumber": ', JSON_ARRAY(t.faxNumber, s.faxNumber))),
         IF(
             t.laboratoryId <=> CASE
                 WHEN own.laboratoryId IS NOT NULL OR laboratory.refused IS NOT NULL THEN t.laboratoryId
@@ -474,21 +474,21 @@ SELECT
                 ELSE t.laboratoryId
             END,
             NULL,
-            JSON_OBJECT('laboratoryId', IF(
+            CONCAT('"laboratoryId": ', IF(
                 laboratory.row_id IS NOT NULL AND laboratory.target_id IS NULL,
                 JSON_ARRAY(t.laboratoryId, 'new'),
                 JSON_ARRAY(t.laboratoryId, laboratory.target_id)
             ))
         )
-    ) AS changes
+    ), ''), '}') AS changes
 FROM ispyb_sync.map_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-LEFT JOIN Person AS t ON t.personId = m.target_id
+STRAIGHT_JOIN Person AS t ON t.personId = m.target_id
 LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
 LEFT JOIN ispyb_sync.candidate_laboratory AS own
     ON own.row_id = laboratory.thing AND own.laboratoryId = t.laboratoryId
 WHERE m.thing = m.row_id AND m.refused IS NULL
-HAVING changes <> ''
+HAVING changes IS NOT NULL
 ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
@@ -559,8 +559,9 @@ ORDER BY m.row_id;
 -- pass: history
 
 -- name: record_changes
--- Where the plan said "new", the laboratory has its id by now.
-INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+-- Of an insert all values, of an update the old and the new ones. Where compare said "new", the laboratory has its id by
+-- now; in a plan it has none.
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
     @run,
     'person',
@@ -568,13 +569,25 @@ SELECT
     m.target_id,
     NULL,
     m.action,
+    IF(m.action = 'update', m.matched_by, NULL),
     COALESCE(s.login, s.siteId, HEX(s.externalId)),
     COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
-    IF(
-        laboratory.action = 'insert',
-        REGEXP_REPLACE(m.changes, '("laboratoryId": \\[[^,]*, )"new"', CONCAT('\\1', laboratory.target_id)),
-        m.changes
-    )
+    CASE
+        WHEN m.action = 'insert' THEN JSON_OBJECT(
+            'laboratoryId', IF(laboratory.refused IS NULL, NVL(laboratory.target_id, IF(laboratory.row_id IS NULL, NULL, 'new')), NULL),
+            'externalId', HEX(s.externalId),
+            'login', s.login,
+            'siteId', s.siteId, -- if: siteId
+            'familyName', s.familyName,
+            'givenName', s.givenName,
+            'title', s.title,
+            'emailAddress', s.emailAddress,
+            'phoneNumber', s.phoneNumber,
+            'faxNumber', s.faxNumber
+        )
+        WHEN laboratory.action = 'insert' AND laboratory.target_id IS NOT NULL THEN REGEXP_REPLACE(m.changes, '("laboratoryId": \\[[^,]*, )"new"', CONCAT('\\1', laboratory.target_id))
+        ELSE m.changes
+    END
 FROM ispyb_sync.map_person AS m
 INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
@@ -631,17 +644,3 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 INNER JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
 WHERE m.thing = m.row_id AND m.refused IS NULL AND laboratory.refused IS NOT NULL
 ORDER BY m.row_id;
-
--- name: changes
-SELECT
-    m.target_id,
-    m.action,
-    m.matched_by,
-    COALESCE(s.login, HEX(s.externalId)) AS row_key,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
-    m.changes
-FROM ispyb_sync.map_person AS m
-INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.action IS NOT NULL AND m.thing = m.row_id
-ORDER BY s.document, m.row_id;

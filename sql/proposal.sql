@@ -409,31 +409,31 @@ INSERT INTO ispyb_sync.map_proposal (row_id, thing, action, changes)
 SELECT
     m.row_id,
     m.thing,
-    IF(m.target_id IS NULL, 'insert', 'update'),
-    CONCAT_WS(
-        ',',
-        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, JSON_OBJECT('externalId', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
-        IF(BINARY t.proposalCode <=> BINARY NVL(s.proposalCode, t.proposalCode), NULL, JSON_OBJECT('proposalCode', JSON_ARRAY(t.proposalCode, s.proposalCode))),
-        IF(BINARY t.proposalNumber <=> BINARY NVL(s.proposalNumber, t.proposalNumber), NULL, JSON_OBJECT('proposalNumber', JSON_ARRAY(t.proposalNumber, s.proposalNumber))),
-        IF(BINARY t.title <=> BINARY NVL(s.title, IF(FIND_IN_SET('title', s.clears), NULL, t.title)), NULL, JSON_OBJECT('title', JSON_ARRAY(t.title, s.title))),
-        IF(BINARY t.state <=> BINARY NVL(s.state, IF(FIND_IN_SET('state', s.clears), NULL, t.state)), NULL, JSON_OBJECT('state', JSON_ARRAY(t.state, s.state))), -- if: state
-        IF(BINARY t.proposalType <=> BINARY NVL(s.proposalType, IF(FIND_IN_SET('proposalType', s.clears), NULL, t.proposalType)), NULL, JSON_OBJECT('proposalType', JSON_ARRAY(t.proposalType, s.proposalType))),
+    'update',
+    CONCAT('{', NULLIF(CONCAT_WS(
+        ', ',
+        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, CONCAT('"externalId": ', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
+        IF(BINARY t.proposalCode <=> BINARY NVL(s.proposalCode, t.proposalCode), NULL, CONCAT('"proposalCode": ', JSON_ARRAY(t.proposalCode, s.proposalCode))),
+        IF(BINARY t.proposalNumber <=> BINARY NVL(s.proposalNumber, t.proposalNumber), NULL, CONCAT('"proposalNumber": ', JSON_ARRAY(t.proposalNumber, s.proposalNumber))),
+        IF(BINARY t.title <=> BINARY NVL(s.title, IF(FIND_IN_SET('title', s.clears), NULL, t.title)), NULL, CONCAT('"title": ', JSON_ARRAY(t.title, s.title))),
+        IF(BINARY t.state <=> BINARY NVL(s.state, IF(FIND_IN_SET('state', s.clears), NULL, t.state)), NULL, CONCAT('"state": ', JSON_ARRAY(t.state, s.state))), -- if: state
+        IF(BINARY t.proposalType <=> BINARY NVL(s.proposalType, IF(FIND_IN_SET('proposalType', s.clears), NULL, t.proposalType)), NULL, CONCAT('"proposalType": ', JSON_ARRAY(t.proposalType, s.proposalType))),
         IF(
             person.row_id IS NULL OR person.refused IS NOT NULL OR t.personId <=> NVL(person.target_id, 0),
             NULL,
-            JSON_OBJECT('personId', IF(
+            CONCAT('"personId": ', IF(
                 person.target_id IS NULL,
                 JSON_ARRAY(t.personId, 'new'),
                 JSON_ARRAY(t.personId, person.target_id)
             ))
         )
-    ) AS changes
+    ), ''), '}') AS changes
 FROM ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-LEFT JOIN Proposal AS t ON t.proposalId = m.target_id
+STRAIGHT_JOIN Proposal AS t ON t.proposalId = m.target_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 WHERE m.thing = m.row_id AND m.refused IS NULL
-HAVING changes <> ''
+HAVING changes IS NOT NULL
 ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
@@ -488,8 +488,9 @@ ORDER BY m.row_id;
 -- pass: history
 
 -- name: record_changes
--- Where the plan said "new", the person has its id by now.
-INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+-- Of an insert all values, of an update the old and the new ones. Where compare said "new", the person has its id by
+-- now; in a plan it has none.
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
     @run,
     'proposal',
@@ -497,13 +498,22 @@ SELECT
     m.target_id,
     NULL,
     m.action,
+    IF(m.action = 'update', m.matched_by, NULL),
     CONCAT_WS('-', s.proposalCode, s.proposalNumber),
     COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
-    IF(
-        person.action = 'insert',
-        REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id)),
-        m.changes
-    )
+    CASE
+        WHEN m.action = 'insert' THEN JSON_OBJECT(
+            'personId', NVL(person.target_id, 'new'),
+            'externalId', HEX(s.externalId),
+            'proposalCode', s.proposalCode,
+            'proposalNumber', s.proposalNumber,
+            'title', s.title,
+            'state', NVL(s.state, DEFAULT(s.state)), -- if: state
+            'proposalType', s.proposalType
+        )
+        WHEN person.action = 'insert' AND person.target_id IS NOT NULL THEN REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id))
+        ELSE m.changes
+    END
 FROM ispyb_sync.map_proposal AS m
 INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
@@ -543,17 +553,3 @@ INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
-
--- name: changes
-SELECT
-    m.target_id,
-    m.action,
-    m.matched_by,
-    CONCAT_WS('-', s.proposalCode, s.proposalNumber) AS row_key,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
-    m.changes
-FROM ispyb_sync.map_proposal AS m
-INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.action IS NOT NULL AND m.thing = m.row_id
-ORDER BY s.document, m.row_id;

@@ -106,7 +106,7 @@ GROUP BY m.row_id
 ON DUPLICATE KEY UPDATE target_id = VALUES(target_id);
 
 -- name: record_changes
-INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
     @run,
     'proposal_has_person',
@@ -114,13 +114,16 @@ SELECT
     m.target_id,
     NULL,
     m.action,
+    NULL,
     COALESCE(who.login, who.siteId, HEX(who.externalId)),
     COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
-    m.changes
+    JSON_OBJECT('proposalId', NVL(proposal.target_id, 'new'), 'personId', NVL(person.target_id, 'new'))
 FROM ispyb_sync.map_proposal_has_person AS m
 INNER JOIN ispyb_sync.stage_proposal_has_person AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 INNER JOIN ispyb_sync.stage_person AS who ON who.row_id = m.person
+INNER JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
+INNER JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
 -- pass: report
@@ -153,18 +156,3 @@ INNER JOIN ispyb_sync.stage_proposal_has_person AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
-
--- name: changes
-SELECT
-    m.target_id,
-    m.action,
-    m.matched_by,
-    COALESCE(who.login, who.siteId, HEX(who.externalId)) AS row_key,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
-    m.changes
-FROM ispyb_sync.map_proposal_has_person AS m
-INNER JOIN ispyb_sync.stage_proposal_has_person AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_person AS who ON who.row_id = m.person
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.action IS NOT NULL AND m.thing = m.row_id
-ORDER BY s.document, m.row_id;

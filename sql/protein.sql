@@ -307,20 +307,19 @@ INSERT INTO ispyb_sync.map_protein (row_id, thing, action, changes)
 SELECT
     m.row_id,
     m.thing,
-    IF(m.target_id IS NULL, 'insert', 'update'),
-    CONCAT_WS(
-        ',',
-        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, JSON_OBJECT('externalId', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
-        IF(BINARY t.acronym <=> BINARY NVL(s.acronym, t.acronym), NULL, JSON_OBJECT('acronym', JSON_ARRAY(t.acronym, s.acronym))),
-        IF(BINARY t.name <=> BINARY NVL(s.name, IF(FIND_IN_SET('name', s.clears), NULL, t.name)), NULL, JSON_OBJECT('name', JSON_ARRAY(t.name, s.name))),
-        IF(BINARY t.description <=> BINARY NVL(s.description, IF(FIND_IN_SET('description', s.clears), NULL, t.description)), NULL, JSON_OBJECT('description', JSON_ARRAY(t.description, s.description))), -- if: description
-        IF(t.hazardGroup <=> NVL(s.hazardGroup, IF(FIND_IN_SET('hazardGroup', s.clears), NULL, t.hazardGroup)), NULL, JSON_OBJECT('hazardGroup', JSON_ARRAY(t.hazardGroup, s.hazardGroup))), -- if: hazardGroup
-        IF(t.containmentLevel <=> NVL(s.containmentLevel, IF(FIND_IN_SET('containmentLevel', s.clears), NULL, t.containmentLevel)), NULL, JSON_OBJECT('containmentLevel', JSON_ARRAY(t.containmentLevel, s.containmentLevel))), -- if: containmentLevel
-        IF(BINARY t.safetyLevel <=> BINARY NVL(s.safetyLevel, IF(FIND_IN_SET('safetyLevel', s.clears), NULL, t.safetyLevel)), NULL, JSON_OBJECT('safetyLevel', JSON_ARRAY(t.safetyLevel, s.safetyLevel))),
-        IF(t.molecularMass <=> NVL(s.molecularMass, IF(FIND_IN_SET('molecularMass', s.clears), NULL, t.molecularMass)), NULL, JSON_OBJECT('molecularMass', JSON_ARRAY(t.molecularMass, s.molecularMass))),
-        IF(BINARY t.sequence <=> BINARY NVL(s.sequence, IF(FIND_IN_SET('sequence', s.clears), NULL, t.sequence)), NULL, JSON_OBJECT('sequence', JSON_ARRAY(t.sequence, s.sequence))), -- if: sequence
-        IF(m.target_id IS NOT NULL OR s.isCreatedBySampleSheet IS NULL, NULL, JSON_OBJECT('isCreatedBySampleSheet', JSON_ARRAY(NULL, s.isCreatedBySampleSheet))), -- if: isCreatedBySampleSheet
-        IF(BINARY t.proteinType <=> BINARY NVL(s.proteinType, IF(FIND_IN_SET('proteinType', s.clears), NULL, t.proteinType)), NULL, JSON_OBJECT('proteinType', JSON_ARRAY(t.proteinType, s.proteinType))),
+    'update',
+    CONCAT('{', NULLIF(CONCAT_WS(
+        ', ',
+        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, CONCAT('"externalId": ', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
+        IF(BINARY t.acronym <=> BINARY NVL(s.acronym, t.acronym), NULL, CONCAT('"acronym": ', JSON_ARRAY(t.acronym, s.acronym))),
+        IF(BINARY t.name <=> BINARY NVL(s.name, IF(FIND_IN_SET('name', s.clears), NULL, t.name)), NULL, CONCAT('"name": ', JSON_ARRAY(t.name, s.name))),
+        IF(BINARY t.description <=> BINARY NVL(s.description, IF(FIND_IN_SET('description', s.clears), NULL, t.description)), NULL, CONCAT('"description": ', JSON_ARRAY(t.description, s.description))), -- if: description
+        IF(t.hazardGroup <=> NVL(s.hazardGroup, IF(FIND_IN_SET('hazardGroup', s.clears), NULL, t.hazardGroup)), NULL, CONCAT('"hazardGroup": ', JSON_ARRAY(t.hazardGroup, s.hazardGroup))), -- if: hazardGroup
+        IF(t.containmentLevel <=> NVL(s.containmentLevel, IF(FIND_IN_SET('containmentLevel', s.clears), NULL, t.containmentLevel)), NULL, CONCAT('"containmentLevel": ', JSON_ARRAY(t.containmentLevel, s.containmentLevel))), -- if: containmentLevel
+        IF(BINARY t.safetyLevel <=> BINARY NVL(s.safetyLevel, IF(FIND_IN_SET('safetyLevel', s.clears), NULL, t.safetyLevel)), NULL, CONCAT('"safetyLevel": ', JSON_ARRAY(t.safetyLevel, s.safetyLevel))),
+        IF(t.molecularMass <=> NVL(s.molecularMass, IF(FIND_IN_SET('molecularMass', s.clears), NULL, t.molecularMass)), NULL, CONCAT('"molecularMass": ', JSON_ARRAY(t.molecularMass + 0e0, s.molecularMass + 0e0))),
+        IF(BINARY t.sequence <=> BINARY NVL(s.sequence, IF(FIND_IN_SET('sequence', s.clears), NULL, t.sequence)), NULL, CONCAT('"sequence": ', JSON_ARRAY(t.sequence, s.sequence))), -- if: sequence
+        IF(BINARY t.proteinType <=> BINARY NVL(s.proteinType, IF(FIND_IN_SET('proteinType', s.clears), NULL, t.proteinType)), NULL, CONCAT('"proteinType": ', JSON_ARRAY(t.proteinType, s.proteinType))),
         IF(
             t.personId <=> CASE
                 WHEN person.refused IS NOT NULL THEN t.personId
@@ -329,19 +328,19 @@ SELECT
                 ELSE t.personId
             END,
             NULL,
-            JSON_OBJECT('personId', IF(
+            CONCAT('"personId": ', IF(
                 person.row_id IS NOT NULL AND person.target_id IS NULL,
                 JSON_ARRAY(t.personId, 'new'),
                 JSON_ARRAY(t.personId, person.target_id)
             ))
         )
-    ) AS changes
+    ), ''), '}') AS changes
 FROM ispyb_sync.map_protein AS m
 STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-LEFT JOIN Protein AS t ON t.proteinId = m.target_id
+STRAIGHT_JOIN Protein AS t ON t.proteinId = m.target_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 WHERE m.thing = m.row_id AND m.refused IS NULL
-HAVING changes <> ''
+HAVING changes IS NOT NULL
 ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
@@ -410,8 +409,9 @@ ORDER BY m.row_id;
 -- pass: history
 
 -- name: record_changes
--- Where the plan said "new", the person has its id by now.
-INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+-- Of an insert all values, of an update the old and the new ones. Where compare said "new", the person has its id by
+-- now; in a plan it has none.
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
     @run,
     'protein',
@@ -419,16 +419,32 @@ SELECT
     m.target_id,
     NULL,
     m.action,
+    IF(m.action = 'update', m.matched_by, NULL),
     NVL(s.acronym, HEX(s.externalId)),
     COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
-    IF(
-        person.action = 'insert',
-        REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id)),
-        m.changes
-    )
+    CASE
+        WHEN m.action = 'insert' THEN JSON_OBJECT(
+            'proposalId', NVL(proposal.target_id, 'new'),
+            'personId', IF(person.refused IS NULL, NVL(person.target_id, IF(person.row_id IS NULL, NULL, 'new')), NULL),
+            'externalId', HEX(s.externalId),
+            'acronym', s.acronym,
+            'name', s.name,
+            'description', s.description, -- if: description
+            'hazardGroup', NVL(s.hazardGroup, DEFAULT(s.hazardGroup)), -- if: hazardGroup
+            'containmentLevel', NVL(s.containmentLevel, DEFAULT(s.containmentLevel)), -- if: containmentLevel
+            'safetyLevel', s.safetyLevel,
+            'molecularMass', s.molecularMass + 0e0,
+            'sequence', s.sequence, -- if: sequence
+            'isCreatedBySampleSheet', NVL(s.isCreatedBySampleSheet, DEFAULT(s.isCreatedBySampleSheet)), -- if: isCreatedBySampleSheet
+            'proteinType', s.proteinType
+        )
+        WHEN person.action = 'insert' AND person.target_id IS NOT NULL THEN REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id))
+        ELSE m.changes
+    END
 FROM ispyb_sync.map_protein AS m
 INNER JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+INNER JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
@@ -482,17 +498,3 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 INNER JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 WHERE m.thing = m.row_id AND m.refused IS NULL AND person.refused IS NOT NULL
 ORDER BY m.row_id;
-
--- name: changes
-SELECT
-    m.target_id,
-    m.action,
-    m.matched_by,
-    NVL(s.acronym, HEX(s.externalId)) AS row_key,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
-    m.changes
-FROM ispyb_sync.map_protein AS m
-INNER JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.action IS NOT NULL AND m.thing = m.row_id
-ORDER BY s.document, m.row_id;

@@ -528,36 +528,33 @@ INSERT INTO ispyb_sync.map_session (row_id, thing, action, changes)
 SELECT
     m.row_id,
     m.thing,
-    IF(m.target_id IS NULL, 'insert', 'update'),
-    CONCAT_WS(
-        ',',
-        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, JSON_OBJECT('externalId', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
-        IF(t.expSessionPk <=> NVL(s.expSessionPk, t.expSessionPk), NULL, JSON_OBJECT('expSessionPk', JSON_ARRAY(t.expSessionPk, s.expSessionPk))), -- if: expSessionPk
-        IF(t.visit_number <=> NVL(s.visit_number, IF(FIND_IN_SET('visit_number', s.clears), NULL, t.visit_number)), NULL, JSON_OBJECT('visit_number', JSON_ARRAY(t.visit_number, s.visit_number))), -- if: visit_number
-        IF(t.startDate <=> NVL(s.startDate, IF(FIND_IN_SET('startDate', s.clears), NULL, t.startDate)), NULL, JSON_OBJECT('startDate', JSON_ARRAY(t.startDate, s.startDate))),
-        IF(t.endDate <=> NVL(s.endDate, IF(FIND_IN_SET('endDate', s.clears), NULL, t.endDate)), NULL, JSON_OBJECT('endDate', JSON_ARRAY(t.endDate, s.endDate))),
-        IF(BINARY t.beamLineName <=> BINARY NVL(s.beamLineName, IF(FIND_IN_SET('beamLineName', s.clears), NULL, t.beamLineName)), NULL, JSON_OBJECT('beamLineName', JSON_ARRAY(t.beamLineName, s.beamLineName))),
-        IF(t.scheduled <=> NVL(s.scheduled, IF(FIND_IN_SET('scheduled', s.clears), NULL, t.scheduled)), NULL, JSON_OBJECT('scheduled', JSON_ARRAY(t.scheduled, s.scheduled))),
-        IF(t.nbShifts <=> NVL(s.nbShifts, IF(FIND_IN_SET('nbShifts', s.clears), NULL, t.nbShifts)), NULL, JSON_OBJECT('nbShifts', JSON_ARRAY(t.nbShifts, s.nbShifts))),
-        IF(BINARY t.beamLineOperator <=> BINARY NVL(s.beamLineOperator, IF(FIND_IN_SET('beamLineOperator', s.clears), NULL, t.beamLineOperator)), NULL, JSON_OBJECT('beamLineOperator', JSON_ARRAY(t.beamLineOperator, s.beamLineOperator))),
-        IF(BINARY t.sessionTitle <=> BINARY NVL(s.sessionTitle, IF(FIND_IN_SET('sessionTitle', s.clears), NULL, t.sessionTitle)), NULL, JSON_OBJECT('sessionTitle', JSON_ARRAY(t.sessionTitle, s.sessionTitle))), -- if: sessionTitle
-        IF(t.structureDeterminations <=> NVL(s.structureDeterminations, IF(FIND_IN_SET('structureDeterminations', s.clears), NULL, t.structureDeterminations)), NULL, JSON_OBJECT('structureDeterminations', JSON_ARRAY(t.structureDeterminations, s.structureDeterminations))), -- if: structureDeterminations
-        IF(t.dewarTransport <=> NVL(s.dewarTransport, IF(FIND_IN_SET('dewarTransport', s.clears), NULL, t.dewarTransport)), NULL, JSON_OBJECT('dewarTransport', JSON_ARRAY(t.dewarTransport, s.dewarTransport))), -- if: dewarTransport
-        IF(t.databackupFrance <=> NVL(s.databackupFrance, IF(FIND_IN_SET('databackupFrance', s.clears), NULL, t.databackupFrance)), NULL, JSON_OBJECT('databackupFrance', JSON_ARRAY(t.databackupFrance, s.databackupFrance))), -- if: databackupFrance
-        IF(t.databackupEurope <=> NVL(s.databackupEurope, IF(FIND_IN_SET('databackupEurope', s.clears), NULL, t.databackupEurope)), NULL, JSON_OBJECT('databackupEurope', JSON_ARRAY(t.databackupEurope, s.databackupEurope))), -- if: databackupEurope
-        IF(BINARY t.operatorSiteNumber <=> BINARY NVL(s.operatorSiteNumber, IF(FIND_IN_SET('operatorSiteNumber', s.clears), NULL, t.operatorSiteNumber)), NULL, JSON_OBJECT('operatorSiteNumber', JSON_ARRAY(t.operatorSiteNumber, s.operatorSiteNumber))), -- if: operatorSiteNumber
-        IF(t.nbReimbDewars <=> NVL(s.nbReimbDewars, IF(FIND_IN_SET('nbReimbDewars', s.clears), NULL, t.nbReimbDewars)), NULL, JSON_OBJECT('nbReimbDewars', JSON_ARRAY(t.nbReimbDewars, s.nbReimbDewars))), -- if: nbReimbDewars
-        IF(BINARY t.projectCode <=> BINARY NVL(s.projectCode, IF(FIND_IN_SET('projectCode', s.clears), NULL, t.projectCode)), NULL, JSON_OBJECT('projectCode', JSON_ARRAY(t.projectCode, s.projectCode))), -- if: projectCode
-        IF(BINARY t.protectedData <=> BINARY NVL(s.protectedData, IF(FIND_IN_SET('protectedData', s.clears), NULL, t.protectedData)), NULL, JSON_OBJECT('protectedData', JSON_ARRAY(t.protectedData, s.protectedData))), -- if: protectedData
-        IF(m.target_id IS NOT NULL OR s.usedFlag IS NULL, NULL, JSON_OBJECT('usedFlag', JSON_ARRAY(NULL, s.usedFlag))), -- if: usedFlag
-        IF(m.target_id IS NOT NULL OR s.lastUpdate IS NULL, NULL, JSON_OBJECT('lastUpdate', JSON_ARRAY(NULL, s.lastUpdate))), -- if: lastUpdate
-        IF(m.target_id IS NOT NULL OR s.comments IS NULL, NULL, JSON_OBJECT('comments', JSON_ARRAY(NULL, s.comments)))
-    ) AS changes
+    'update',
+    CONCAT('{', NULLIF(CONCAT_WS(
+        ', ',
+        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, CONCAT('"externalId": ', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
+        IF(t.expSessionPk <=> NVL(s.expSessionPk, t.expSessionPk), NULL, CONCAT('"expSessionPk": ', JSON_ARRAY(t.expSessionPk, s.expSessionPk))), -- if: expSessionPk
+        IF(t.visit_number <=> NVL(s.visit_number, IF(FIND_IN_SET('visit_number', s.clears), NULL, t.visit_number)), NULL, CONCAT('"visit_number": ', JSON_ARRAY(t.visit_number, s.visit_number))), -- if: visit_number
+        IF(t.startDate <=> NVL(s.startDate, IF(FIND_IN_SET('startDate', s.clears), NULL, t.startDate)), NULL, CONCAT('"startDate": ', JSON_ARRAY(t.startDate, s.startDate))),
+        IF(t.endDate <=> NVL(s.endDate, IF(FIND_IN_SET('endDate', s.clears), NULL, t.endDate)), NULL, CONCAT('"endDate": ', JSON_ARRAY(t.endDate, s.endDate))),
+        IF(BINARY t.beamLineName <=> BINARY NVL(s.beamLineName, IF(FIND_IN_SET('beamLineName', s.clears), NULL, t.beamLineName)), NULL, CONCAT('"beamLineName": ', JSON_ARRAY(t.beamLineName, s.beamLineName))),
+        IF(t.scheduled <=> NVL(s.scheduled, IF(FIND_IN_SET('scheduled', s.clears), NULL, t.scheduled)), NULL, CONCAT('"scheduled": ', JSON_ARRAY(t.scheduled, s.scheduled))),
+        IF(t.nbShifts <=> NVL(s.nbShifts, IF(FIND_IN_SET('nbShifts', s.clears), NULL, t.nbShifts)), NULL, CONCAT('"nbShifts": ', JSON_ARRAY(t.nbShifts, s.nbShifts))),
+        IF(BINARY t.sessionTitle <=> BINARY NVL(s.sessionTitle, IF(FIND_IN_SET('sessionTitle', s.clears), NULL, t.sessionTitle)), NULL, CONCAT('"sessionTitle": ', JSON_ARRAY(t.sessionTitle, s.sessionTitle))), -- if: sessionTitle
+        IF(t.structureDeterminations <=> NVL(s.structureDeterminations, IF(FIND_IN_SET('structureDeterminations', s.clears), NULL, t.structureDeterminations)), NULL, CONCAT('"structureDeterminations": ', JSON_ARRAY(t.structureDeterminations + 0e0, s.structureDeterminations + 0e0))), -- if: structureDeterminations
+        IF(t.dewarTransport <=> NVL(s.dewarTransport, IF(FIND_IN_SET('dewarTransport', s.clears), NULL, t.dewarTransport)), NULL, CONCAT('"dewarTransport": ', JSON_ARRAY(t.dewarTransport + 0e0, s.dewarTransport + 0e0))), -- if: dewarTransport
+        IF(t.databackupFrance <=> NVL(s.databackupFrance, IF(FIND_IN_SET('databackupFrance', s.clears), NULL, t.databackupFrance)), NULL, CONCAT('"databackupFrance": ', JSON_ARRAY(t.databackupFrance + 0e0, s.databackupFrance + 0e0))), -- if: databackupFrance
+        IF(t.databackupEurope <=> NVL(s.databackupEurope, IF(FIND_IN_SET('databackupEurope', s.clears), NULL, t.databackupEurope)), NULL, CONCAT('"databackupEurope": ', JSON_ARRAY(t.databackupEurope + 0e0, s.databackupEurope + 0e0))), -- if: databackupEurope
+        IF(BINARY t.operatorSiteNumber <=> BINARY NVL(s.operatorSiteNumber, IF(FIND_IN_SET('operatorSiteNumber', s.clears), NULL, t.operatorSiteNumber)), NULL, CONCAT('"operatorSiteNumber": ', JSON_ARRAY(t.operatorSiteNumber, s.operatorSiteNumber))), -- if: operatorSiteNumber
+        IF(t.nbReimbDewars <=> NVL(s.nbReimbDewars, IF(FIND_IN_SET('nbReimbDewars', s.clears), NULL, t.nbReimbDewars)), NULL, CONCAT('"nbReimbDewars": ', JSON_ARRAY(t.nbReimbDewars, s.nbReimbDewars))), -- if: nbReimbDewars
+        IF(BINARY t.projectCode <=> BINARY NVL(s.projectCode, IF(FIND_IN_SET('projectCode', s.clears), NULL, t.projectCode)), NULL, CONCAT('"projectCode": ', JSON_ARRAY(t.projectCode, s.projectCode))), -- if: projectCode
+        IF(BINARY t.protectedData <=> BINARY NVL(s.protectedData, IF(FIND_IN_SET('protectedData', s.clears), NULL, t.protectedData)), NULL, CONCAT('"protectedData": ', JSON_ARRAY(t.protectedData, s.protectedData))), -- if: protectedData
+        IF(BINARY t.beamLineOperator <=> BINARY NVL(s.beamLineOperator, IF(FIND_IN_SET('beamLineOperator', s.clears), NULL, t.beamLineOperator)), NULL, CONCAT('"beamLineOperator": ', JSON_ARRAY(t.beamLineOperator, s.beamLineOperator)))
+    ), ''), '}') AS changes
 FROM ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
-LEFT JOIN BLSession AS t ON t.sessionId = m.target_id
+STRAIGHT_JOIN BLSession AS t ON t.sessionId = m.target_id
 WHERE m.thing = m.row_id AND m.refused IS NULL
-HAVING changes <> ''
+HAVING changes IS NOT NULL
 ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
@@ -644,7 +641,7 @@ SELECT
     s.projectCode, -- if: projectCode
     s.protectedData, -- if: protectedData
     s.usedFlag, -- if: usedFlag
-    COALESCE(FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), NOW()), -- if: lastUpdate
+    COALESCE(FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), @now), -- if: lastUpdate
     s.comments
 FROM ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
@@ -655,7 +652,8 @@ ORDER BY m.row_id;
 -- pass: history
 
 -- name: record_changes
-INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+-- Of an insert all values, of an update the old and the new ones.
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
     @run,
     'session',
@@ -663,16 +661,46 @@ SELECT
     m.target_id,
     NULL,
     m.action,
+    IF(m.action = 'update', m.matched_by, NULL),
     COALESCE(
         HEX(s.externalId),
         s.expSessionPk, -- if: expSessionPk
         s.visit_number
     ),
     COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
-    m.changes
+    IF(
+        m.action = 'insert',
+        JSON_OBJECT(
+            'proposalId', NVL(proposal.target_id, 'new'),
+            'externalId', HEX(s.externalId),
+            'expSessionPk', s.expSessionPk, -- if: expSessionPk
+            'visit_number', NVL(s.visit_number, DEFAULT(s.visit_number)), -- if: visit_number, not unique(visit_number)
+            'visit_number', s.visit_number, -- if: unique(visit_number)
+            'startDate', s.startDate,
+            'endDate', s.endDate,
+            'beamLineName', s.beamLineName,
+            'scheduled', s.scheduled,
+            'nbShifts', s.nbShifts,
+            'beamLineOperator', s.beamLineOperator,
+            'sessionTitle', s.sessionTitle, -- if: sessionTitle
+            'structureDeterminations', s.structureDeterminations + 0e0, -- if: structureDeterminations
+            'dewarTransport', s.dewarTransport + 0e0, -- if: dewarTransport
+            'databackupFrance', s.databackupFrance + 0e0, -- if: databackupFrance
+            'databackupEurope', s.databackupEurope + 0e0, -- if: databackupEurope
+            'operatorSiteNumber', s.operatorSiteNumber, -- if: operatorSiteNumber
+            'nbReimbDewars', s.nbReimbDewars, -- if: nbReimbDewars
+            'projectCode', s.projectCode, -- if: projectCode
+            'protectedData', s.protectedData, -- if: protectedData
+            'usedFlag', s.usedFlag, -- if: usedFlag
+            'lastUpdate', COALESCE(FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), @now), -- if: lastUpdate
+            'comments', s.comments
+        ),
+        m.changes
+    )
 FROM ispyb_sync.map_session AS m
 INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+INNER JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
 -- pass: report
@@ -708,21 +736,3 @@ INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
-
--- name: changes
-SELECT
-    m.target_id,
-    m.action,
-    m.matched_by,
-    COALESCE(
-        HEX(s.externalId),
-        s.expSessionPk, -- if: expSessionPk
-        s.visit_number
-    ) AS row_key,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
-    m.changes
-FROM ispyb_sync.map_session AS m
-INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.action IS NOT NULL AND m.thing = m.row_id
-ORDER BY s.document, m.row_id;

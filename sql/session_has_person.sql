@@ -114,19 +114,19 @@ INSERT INTO ispyb_sync.map_session_has_person (row_id, thing, action, changes)
 SELECT
     m.row_id,
     m.thing,
-    IF(m.target_id IS NULL, 'insert', 'update'),
-    CONCAT_WS(
-        ',',
-        IF(BINARY t.role <=> BINARY NVL(s.role, IF(FIND_IN_SET('role', s.clears), NULL, t.role)), NULL, JSON_OBJECT('role', JSON_ARRAY(t.role, s.role))),
-        IF(t.remote <=> NVL(s.remote, IF(FIND_IN_SET('remote', s.clears), NULL, t.remote)), NULL, JSON_OBJECT('remote', JSON_ARRAY(t.remote, s.remote)))
-    ) AS changes
+    'update',
+    CONCAT('{', NULLIF(CONCAT_WS(
+        ', ',
+        IF(BINARY t.role <=> BINARY NVL(s.role, IF(FIND_IN_SET('role', s.clears), NULL, t.role)), NULL, CONCAT('"role": ', JSON_ARRAY(t.role, s.role))),
+        IF(t.remote <=> NVL(s.remote, IF(FIND_IN_SET('remote', s.clears), NULL, t.remote)), NULL, CONCAT('"remote": ', JSON_ARRAY(t.remote, s.remote)))
+    ), ''), '}') AS changes
 FROM ispyb_sync.map_session_has_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
-LEFT JOIN Session_has_Person AS t ON t.sessionId = session.target_id AND t.personId = person.target_id
+STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = session.target_id AND t.personId = person.target_id
 WHERE m.thing = m.row_id AND m.refused IS NULL
-HAVING changes <> ''
+HAVING changes IS NOT NULL
 ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
@@ -161,7 +161,7 @@ ON DUPLICATE KEY UPDATE role = VALUES(role), remote = VALUES(remote);
 -- pass: history
 
 -- name: record_changes
-INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
     @run,
     'session_has_person',
@@ -169,9 +169,10 @@ SELECT
     session.target_id,
     person.target_id,
     m.action,
-    COALESCE(who.login, who.siteId, HEX(who.externalId)),
+    NULL,
+    CONCAT(COALESCE(who.login, who.siteId, HEX(who.externalId)), ' on session ', NVL(session.target_id, 'new')),
     COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
-    m.changes
+    IF(m.action = 'insert', JSON_OBJECT('role', s.role, 'remote', NVL(s.remote, DEFAULT(s.remote))), m.changes)
 FROM ispyb_sync.map_session_has_person AS m
 INNER JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
@@ -213,19 +214,3 @@ INNER JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
-
--- name: changes
-SELECT
-    m.target_id,
-    m.action,
-    m.matched_by,
-    CONCAT(COALESCE(who.login, who.siteId, HEX(who.externalId)), ' on session ', NVL(session.target_id, 'new')) AS row_key,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
-    m.changes
-FROM ispyb_sync.map_session_has_person AS m
-INNER JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
-INNER JOIN ispyb_sync.stage_person AS who ON who.row_id = m.person
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.action IS NOT NULL AND m.thing = m.row_id
-ORDER BY s.document, m.row_id;

@@ -12,6 +12,7 @@ Up to compare only the staging tables are written: an apply and a plan are the s
 import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import Any
 
 from sync.database import Runner
 from sync.entities import ENTITIES, LAB_CONTACT, LABORATORY, PERSON, PROPOSAL, Entity
@@ -27,6 +28,9 @@ _MATCHING = (
     *((entity, pass_) for entity in ENTITIES[ENTITIES.index(PROPOSAL) :] for pass_ in ("match", "settle")),
 )
 _FEWEST_ROUNDS = 1
+PLANNED = 0
+"""Stands for the number of the run where there is none yet."""
+
 _TABLE = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
 
 
@@ -46,6 +50,7 @@ class Reconciliation:
         """Makes the staging tables: temporary, so private to the connection and gone with it."""
         statements = [(entity, statement) for entity in ENTITIES for statement in _pass(entity, "create")]
         self.drop()
+        self._runner.connection.exec_driver_sql("SET @now = NOW()")
         for entity, statement in statements:
             self._run(entity, statement)
 
@@ -56,7 +61,7 @@ class Reconciliation:
             for entity in ENTITIES
             for statement in _pass(entity, "create")
         ]
-        names = ", ".join(table[1] for table in found if table)
+        names = ", ".join([f"`{self._runner.staging_schema}`.`change`", *(table[1] for table in found if table)])
         self._runner.connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {names}")
 
     def match(self) -> None:
@@ -89,6 +94,18 @@ class Reconciliation:
 
     def record(self, run: int) -> None:
         """Writes what was changed into the tool's own history, in the same transaction."""
+        self._record(run)
+
+    def planned(self) -> Iterator[tuple[Any, ...]]:
+        """What would be changed: rows of entity and what `sync.report.read_changes` takes."""
+        (shadow,) = (statement for statement in load("history") if statement.pass_ == "plan")
+        self._runner.run(shadow)
+        self._record(PLANNED)
+        (show,) = (statement for statement in load("history") if statement.name == "show_changes")
+        sql = show.render((), self._runner.staging_schema) or ""
+        yield from map(tuple, self._runner.connection.exec_driver_sql(sql, {"run": PLANNED}))
+
+    def _record(self, run: int) -> None:
         self._runner.connection.exec_driver_sql("SET @run = %s", (run,))
         for entity in self._staged():
             self._all(entity, _pass(entity, "history"))

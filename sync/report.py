@@ -91,6 +91,9 @@ class Report:
         }
 
 
+_PARENT_IDS = frozenset({"laboratoryId", "personId", "proposalId"})
+
+
 def fill(report: Report, reconciliation: Reconciliation, target: Target, *, changes: bool) -> None:
     """Adds what the database knows of the run to the report."""
     for entity in ENTITIES:
@@ -103,9 +106,9 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
         if counts.refused:
             report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "refusals")))
         report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "field_refusals")))
-        if changes:
-            report.changes.extend(read_changes(entity.name, reconciliation.rows(entity, "changes")))
         report.warnings.extend(_notices(entity, reconciliation, target))
+    if changes:
+        report.changes = [change for row in reconciliation.planned() for change in read_changes(row[0], [row[1:]])]
     refused_proposals = report.entities["proposal"].refused
     report.documents_refused += refused_proposals
 
@@ -180,14 +183,17 @@ def _message(code: str, entity: Entity, name: str, value: str | None, held: str 
 
 
 def read_changes(entity: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[Change]:
-    """Changes from rows of id, action, matched_by, key, proposal, changes; the id of a planned insert is None."""
-    for target_id, action, matched_by, key, proposal, changes in rows:
+    """Changes from rows of id, action, matched_by, key, proposal, fields; the id of a planned insert is None.
+
+    `fields` is a JSON object: of an update {column: [old, new]}, of an insert {column: new}, of a delete
+    {column: old}. The id of a parent that a plan would insert is "new".
+    """
+    for target_id, action, matched_by, key, proposal, stored in rows:
         fields = {}
-        for change in json.loads(f"[{changes or ''}]"):
-            for name, (old, new) in change.items():
-                if name == "externalId":
-                    old, new = (value and readable_external_id(value) for value in (old, new))
-                fields[name] = {"old": old, "new": new}
+        for name, value in json.loads(stored or "{}").items():
+            old, new = value if action == "update" else (None, value) if action == "insert" else (value, None)
+            if old != new:
+                fields[name] = {"old": _readable(name, old), "new": _readable(name, new)}
         key = None if key is None else _label(str(key))
         adopted = action == "update" and _gains_earlier_key(_KEYS[entity], matched_by, fields)
         yield Change(entity, target_id, action, key, _label(proposal), fields, adopted)
@@ -222,6 +228,15 @@ def _number(digits: str) -> tuple[int, str]:
     """Compares as the number does, however many digits there are."""
     digits = digits.lstrip("0")
     return len(digits), digits
+
+
+def _readable(name: str, value: Any) -> Any:
+    """A stored value as people know it: an externalId as an integer or a UUID, the id of a parent as a number."""
+    if value is None:
+        return None
+    if name == "externalId":
+        return readable_external_id(value)
+    return int(value) if name in _PARENT_IDS and value != "new" else value
 
 
 def _label(text: str | None) -> str | None:

@@ -10,7 +10,7 @@ that holds data is dropped only by force.
 from sync.ddl.change import Change, Guard, execute, in_schema, run_down, run_up
 from sync.ddl.column import MARK, ExternalId, Relaxed
 from sync.ddl.index import Index
-from sync.ddl.table import Table
+from sync.ddl.table import OwnColumn, Table
 
 __all__ = [
     "MARK",
@@ -18,6 +18,7 @@ __all__ = [
     "ExternalId",
     "Guard",
     "Index",
+    "OwnColumn",
     "Relaxed",
     "Table",
     "execute",

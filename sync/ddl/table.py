@@ -1,4 +1,4 @@
-"""Tables of the tool's own schema.
+"""Tables of the tool's own schema, and columns that they gain later.
 
 Refuses to drop one that holds rows, unless forced.
 """
@@ -63,3 +63,34 @@ class Table:
                 when=(IS_THERE.format(name=self.name),),
             )
         ]
+
+
+@dataclass(frozen=True)
+class OwnColumn:
+    """A column that a later release adds to a table of the tool's schema; `definition` follows its name."""
+
+    table: str
+    column: str
+    definition: str
+
+    @property
+    def title(self) -> str:
+        return f"column ispyb_sync.{self.table}.{self.column}"
+
+    def up_sql(self) -> str:
+        return (
+            f"ALTER TABLE ispyb_sync.{self.table} ADD COLUMN IF NOT EXISTS {self.column} {self.definition},"
+            " ALGORITHM=INPLACE, LOCK=NONE"
+        )
+
+    def down_sql(self, *, force: bool) -> str:
+        return (
+            f"ALTER TABLE IF EXISTS ispyb_sync.{self.table} DROP COLUMN IF EXISTS {self.column},"
+            " ALGORITHM=INPLACE, LOCK=NONE"
+        )
+
+    def up_guards(self) -> list[Guard]:
+        return []
+
+    def down_guards(self, *, force: bool) -> list[Guard]:
+        return []
