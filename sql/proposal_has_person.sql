@@ -1,11 +1,11 @@
 -- proposal_has_person: who is on a proposal.
 --
 -- target    ProposalHasPerson
--- stage     stage_proposal_has_person, map_proposal_has_person
+-- stage     stage_proposal_has_person, map_proposal_has_person, list_proposal_has_person, stale_proposal_has_person
 -- after     proposal, person
 -- matches   proposal + person
 -- refuses   parent_refused
--- never     touches the role, or deletes a link unless pruning is asked for
+-- never     touches the role, deletes a link unless pruning is asked for, or ever the proposer's
 
 -- pass: create
 
@@ -36,6 +36,28 @@ CREATE TEMPORARY TABLE ispyb_sync.map_proposal_has_person (
     held TEXT NULL,
     changes LONGTEXT NULL,
     KEY (thing)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- name: create_list
+-- Lists of persons that documents give, where ISPyB may link more people than they name.
+CREATE TEMPORARY TABLE ispyb_sync.list_proposal_has_person (
+    proposal INT UNSIGNED NOT NULL PRIMARY KEY,
+    target_id INT UNSIGNED NOT NULL,
+    refused BOOLEAN NOT NULL DEFAULT FALSE
+) ENGINE = InnoDB;
+
+-- name: create_stale
+-- Links that no document names any more; those that are doomed will be deleted.
+CREATE TEMPORARY TABLE ispyb_sync.stale_proposal_has_person (
+    number INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    target_id INT UNSIGNED NOT NULL,
+    proposal INT UNSIGNED NOT NULL,
+    person_id INT UNSIGNED NOT NULL,
+    owned BOOLEAN NOT NULL DEFAULT FALSE,
+    doomed BOOLEAN NOT NULL DEFAULT FALSE,
+    row_key TEXT NULL,
+    fields LONGTEXT NULL,
+    UNIQUE KEY (target_id)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
 -- pass: match
@@ -77,6 +99,99 @@ UPDATE ispyb_sync.map_proposal_has_person AS m
 SET m.action = 'insert'
 WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL;
 
+-- pass: prune
+
+-- name: list_empty
+-- A list that is given and empty is staged as a link to nobody.
+INSERT INTO ispyb_sync.list_proposal_has_person (proposal, target_id)
+SELECT DISTINCT
+    whole.row_id,
+    whole.target_id
+FROM ispyb_sync.stage_proposal_has_person AS s
+STRAIGHT_JOIN ispyb_sync.map_proposal AS part ON part.row_id = s.document
+STRAIGHT_JOIN ispyb_sync.map_proposal AS whole ON whole.row_id = part.thing
+WHERE s.person_row IS NULL AND part.refused IS NULL AND whole.refused IS NULL AND whole.target_id IS NOT NULL;
+
+-- name: list_named
+-- Somebody who was refused may be anybody, so such a list says nothing of the others. A list that found as many
+-- links as ISPyB has is complete, and needs no second look. Several documents give one list together.
+INSERT INTO ispyb_sync.list_proposal_has_person (proposal, target_id, refused)
+SELECT
+    g.proposal,
+    whole.target_id,
+    g.refused
+FROM (
+    SELECT
+        m.proposal,
+        MAX(m.refused IS NOT NULL) AS refused,
+        SUM(m.thing = m.row_id AND m.target_id IS NOT NULL) AS found
+    FROM ispyb_sync.map_proposal_has_person AS m
+    GROUP BY m.proposal
+) AS g
+STRAIGHT_JOIN ispyb_sync.map_proposal AS whole ON whole.row_id = g.proposal
+WHERE
+    whole.refused IS NULL
+    AND whole.target_id IS NOT NULL
+    AND (g.refused OR g.found < (SELECT COUNT(*) FROM ProposalHasPerson AS t WHERE t.proposalId = whole.target_id))
+ON DUPLICATE KEY UPDATE refused = VALUES(refused);
+
+-- name: find_stale
+-- The proposer stays, as the proposal names that person itself: the one after this run, who may be new.
+INSERT INTO ispyb_sync.stale_proposal_has_person (target_id, proposal, person_id, row_key, fields)
+SELECT
+    t.proposalHasPersonId,
+    l.proposal,
+    t.personId,
+    COALESCE(who.login, HEX(who.externalId), CONCAT('personId ', t.personId)),
+    JSON_OBJECT(
+        'proposalId', t.proposalId,
+        'role', t.role, -- if: role
+        'personId', t.personId
+    )
+FROM ispyb_sync.list_proposal_has_person AS l
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = l.proposal
+STRAIGHT_JOIN Proposal AS p ON p.proposalId = l.target_id
+STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = l.target_id
+LEFT JOIN ispyb_sync.map_person AS proposer ON proposer.row_id = s.person_row
+LEFT JOIN Person AS who ON who.personId = t.personId
+LEFT JOIN (
+    SELECT DISTINCT
+        l.proposal,
+        person.target_id
+    FROM ispyb_sync.map_proposal_has_person AS m
+    STRAIGHT_JOIN ispyb_sync.list_proposal_has_person AS l ON l.proposal = m.proposal
+    STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
+    WHERE person.target_id IS NOT NULL
+) AS named ON named.proposal = l.proposal AND named.target_id = t.personId
+WHERE
+    NOT l.refused
+    AND named.target_id IS NULL
+    AND NOT t.personId <=> IF(proposer.row_id IS NULL OR proposer.refused IS NOT NULL, p.personId, proposer.target_id)
+ORDER BY s.document, t.proposalHasPersonId;
+
+-- name: own
+-- The tool's own links: a run inserted them, and no later one deleted them. What somebody else made anew has
+-- another id.
+INSERT INTO ispyb_sync.stale_proposal_has_person (number, target_id, proposal, person_id, owned)
+SELECT
+    x.number,
+    x.target_id,
+    x.proposal,
+    x.person_id,
+    TRUE
+FROM ispyb_sync.stale_proposal_has_person AS x
+STRAIGHT_JOIN ispyb_sync.change AS c ON c.entity = 'proposal_has_person' AND c.target_id = x.target_id
+STRAIGHT_JOIN ispyb_sync.run AS r ON r.run = c.run
+WHERE c.action <> 'update'
+GROUP BY x.number
+HAVING MAX(c.action = 'insert' AND r.mode = 'apply') AND MAX(IF(c.action = 'insert', c.run, 0)) = MAX(c.run)
+ON DUPLICATE KEY UPDATE owned = VALUES(owned);
+
+-- name: doom
+UPDATE ispyb_sync.stale_proposal_has_person AS x
+SET x.doomed = TRUE
+WHERE @prune = 'all' OR (@prune = 'owned' AND x.owned);
+
 -- pass: apply
 
 -- name: insert
@@ -90,6 +205,12 @@ STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposa
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 WHERE m.action = 'insert'
 ORDER BY m.row_id;
+
+-- name: prune
+DELETE t
+FROM ispyb_sync.stale_proposal_has_person AS x
+STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalHasPersonId = x.target_id AND t.personId = x.person_id
+WHERE x.doomed;
 
 -- pass: history
 
@@ -126,6 +247,23 @@ INNER JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
 INNER JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
+-- name: record_pruned
+-- The whole row, so that undo can bring it back. Its numbers follow those of the staged rows.
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+SELECT
+    @run,
+    'proposal_has_person',
+    last.row_id + x.number,
+    x.target_id,
+    NULL,
+    'delete',
+    x.row_key,
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    x.fields
+FROM (SELECT NVL(MAX(s.row_id), 0) AS row_id FROM ispyb_sync.stage_proposal_has_person AS s) AS last
+INNER JOIN ispyb_sync.stale_proposal_has_person AS x ON x.doomed
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal;
+
 -- pass: report
 
 -- name: unplaced
@@ -156,3 +294,34 @@ INNER JOIN ispyb_sync.stage_proposal_has_person AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
+
+-- name: deleted
+SELECT COUNT(*) FROM ispyb_sync.stale_proposal_has_person AS x WHERE x.doomed;
+
+-- name: stale_links
+-- What pruning would delete, and does not.
+SELECT
+    COUNT(*) AS stale,
+    NVL(SUM(x.owned), 0) AS owned
+FROM ispyb_sync.stale_proposal_has_person AS x
+WHERE NOT x.doomed;
+
+-- name: kept_lists
+SELECT COUNT(*) FROM ispyb_sync.list_proposal_has_person AS l WHERE l.refused;
+
+-- name: all_links
+-- What the limit of a run is a share of.
+SELECT COUNT(*)
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = m.target_id
+WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL;
+
+-- name: losers
+SELECT
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    COUNT(*) AS links
+FROM ispyb_sync.stale_proposal_has_person AS x
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal
+WHERE x.doomed
+GROUP BY x.proposal
+ORDER BY links DESC, x.proposal;

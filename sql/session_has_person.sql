@@ -1,7 +1,7 @@
 -- session_has_person: who is on a session, and as what.
 --
 -- target    Session_has_Person
--- stage     stage_session_has_person, map_session_has_person
+-- stage     stage_session_has_person, map_session_has_person, list_session_has_person, stale_session_has_person
 -- after     session, person
 -- matches   session + person
 -- refuses   parent_refused
@@ -43,6 +43,28 @@ CREATE TEMPORARY TABLE ispyb_sync.map_session_has_person (
     held TEXT NULL,
     changes LONGTEXT NULL,
     KEY (thing)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- name: create_list
+-- Lists of persons that documents give, where ISPyB may link more people than they name.
+CREATE TEMPORARY TABLE ispyb_sync.list_session_has_person (
+    session INT UNSIGNED NOT NULL PRIMARY KEY,
+    target_id INT UNSIGNED NOT NULL,
+    refused BOOLEAN NOT NULL DEFAULT FALSE
+) ENGINE = InnoDB;
+
+-- name: create_stale
+-- Links that no document names any more; those that are doomed will be deleted.
+CREATE TEMPORARY TABLE ispyb_sync.stale_session_has_person (
+    number INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    target_id INT UNSIGNED NOT NULL,
+    session INT UNSIGNED NOT NULL,
+    person_id INT UNSIGNED NOT NULL,
+    owned BOOLEAN NOT NULL DEFAULT FALSE,
+    doomed BOOLEAN NOT NULL DEFAULT FALSE,
+    row_key TEXT NULL,
+    fields LONGTEXT NULL,
+    UNIQUE KEY (target_id, person_id)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
 -- pass: match
@@ -129,6 +151,88 @@ WHERE m.thing = m.row_id AND m.refused IS NULL
 HAVING changes IS NOT NULL
 ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
+-- pass: prune
+
+-- name: list_empty
+-- A list that is given and empty is staged as a link to nobody.
+INSERT INTO ispyb_sync.list_session_has_person (session, target_id)
+SELECT DISTINCT
+    whole.row_id,
+    whole.target_id
+FROM ispyb_sync.stage_session_has_person AS s
+STRAIGHT_JOIN ispyb_sync.map_session AS part ON part.row_id = s.session_row
+STRAIGHT_JOIN ispyb_sync.map_session AS whole ON whole.row_id = part.thing
+WHERE s.person_row IS NULL AND part.refused IS NULL AND whole.refused IS NULL AND whole.target_id IS NOT NULL;
+
+-- name: list_named
+-- Somebody who was refused may be anybody, so such a list says nothing of the others. A list that found as many
+-- links as ISPyB has is complete, and needs no second look. Several documents give one list together.
+INSERT INTO ispyb_sync.list_session_has_person (session, target_id, refused)
+SELECT
+    g.session,
+    whole.target_id,
+    g.refused
+FROM (
+    SELECT
+        m.session,
+        MAX(m.refused IS NOT NULL) AS refused,
+        SUM(m.thing = m.row_id AND m.target_id IS NOT NULL) AS found
+    FROM ispyb_sync.map_session_has_person AS m
+    GROUP BY m.session
+) AS g
+STRAIGHT_JOIN ispyb_sync.map_session AS whole ON whole.row_id = g.session
+WHERE
+    whole.refused IS NULL
+    AND whole.target_id IS NOT NULL
+    AND (g.refused OR g.found < (SELECT COUNT(*) FROM Session_has_Person AS t WHERE t.sessionId = whole.target_id))
+ON DUPLICATE KEY UPDATE refused = VALUES(refused);
+
+-- name: find_stale
+INSERT INTO ispyb_sync.stale_session_has_person (target_id, session, person_id, row_key, fields)
+SELECT
+    t.sessionId,
+    l.session,
+    t.personId,
+    CONCAT(COALESCE(who.login, HEX(who.externalId), CONCAT('personId ', t.personId)), ' on session ', t.sessionId),
+    JSON_OBJECT('role', t.role, 'remote', t.remote)
+FROM ispyb_sync.list_session_has_person AS l
+STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = l.target_id
+LEFT JOIN Person AS who ON who.personId = t.personId
+LEFT JOIN (
+    SELECT DISTINCT
+        l.session,
+        person.target_id
+    FROM ispyb_sync.map_session_has_person AS m
+    STRAIGHT_JOIN ispyb_sync.list_session_has_person AS l ON l.session = m.session
+    STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
+    WHERE person.target_id IS NOT NULL
+) AS named ON named.session = l.session AND named.target_id = t.personId
+WHERE NOT l.refused AND named.target_id IS NULL
+ORDER BY l.session, t.personId;
+
+-- name: own
+-- The tool's own links: a run inserted them, and no later one deleted them.
+INSERT INTO ispyb_sync.stale_session_has_person (number, target_id, session, person_id, owned)
+SELECT
+    x.number,
+    x.target_id,
+    x.session,
+    x.person_id,
+    TRUE
+FROM ispyb_sync.stale_session_has_person AS x
+STRAIGHT_JOIN ispyb_sync.change AS c
+    ON c.entity = 'session_has_person' AND c.target_id = x.target_id AND c.second_id = x.person_id
+STRAIGHT_JOIN ispyb_sync.run AS r ON r.run = c.run
+WHERE c.action <> 'update'
+GROUP BY x.number
+HAVING MAX(c.action = 'insert' AND r.mode = 'apply') AND MAX(IF(c.action = 'insert', c.run, 0)) = MAX(c.run)
+ON DUPLICATE KEY UPDATE owned = VALUES(owned);
+
+-- name: doom
+UPDATE ispyb_sync.stale_session_has_person AS x
+SET x.doomed = TRUE
+WHERE @prune = 'all' OR (@prune = 'owned' AND x.owned);
+
 -- pass: apply
 
 -- name: update
@@ -158,6 +262,12 @@ WHERE m.action = 'insert'
 ORDER BY m.row_id
 ON DUPLICATE KEY UPDATE role = VALUES(role), remote = VALUES(remote);
 
+-- name: prune
+DELETE t
+FROM ispyb_sync.stale_session_has_person AS x
+STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = x.target_id AND t.personId = x.person_id
+WHERE x.doomed;
+
 -- pass: history
 
 -- name: record_changes
@@ -180,6 +290,24 @@ INNER JOIN ispyb_sync.stage_person AS who ON who.row_id = m.person
 INNER JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
 INNER JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
+
+-- name: record_pruned
+-- The whole row, so that undo can bring it back. Its numbers follow those of the staged rows.
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+SELECT
+    @run,
+    'session_has_person',
+    last.row_id + x.number,
+    x.target_id,
+    x.person_id,
+    'delete',
+    x.row_key,
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    x.fields
+FROM (SELECT NVL(MAX(s.row_id), 0) AS row_id FROM ispyb_sync.stage_session_has_person AS s) AS last
+INNER JOIN ispyb_sync.stale_session_has_person AS x ON x.doomed
+INNER JOIN ispyb_sync.stage_session AS session ON session.row_id = x.session
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = session.document;
 
 -- pass: report
 
@@ -214,3 +342,36 @@ INNER JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
+
+-- name: deleted
+SELECT COUNT(*) FROM ispyb_sync.stale_session_has_person AS x WHERE x.doomed;
+
+-- name: stale_links
+-- What pruning would delete, and does not.
+SELECT
+    COUNT(*) AS stale,
+    NVL(SUM(x.owned), 0) AS owned
+FROM ispyb_sync.stale_session_has_person AS x
+WHERE NOT x.doomed;
+
+-- name: kept_lists
+SELECT COUNT(*) FROM ispyb_sync.list_session_has_person AS l WHERE l.refused;
+
+-- name: all_links
+-- What the limit of a run is a share of: all sessions of the proposals, also those that the export leaves out.
+SELECT COUNT(*)
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN BLSession AS b ON b.proposalId = m.target_id
+STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = b.sessionId
+WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL;
+
+-- name: losers
+SELECT
+    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    COUNT(*) AS links
+FROM ispyb_sync.stale_session_has_person AS x
+INNER JOIN ispyb_sync.stage_session AS session ON session.row_id = x.session
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = session.document
+WHERE x.doomed
+GROUP BY d.row_id
+ORDER BY links DESC, d.row_id;

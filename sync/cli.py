@@ -52,6 +52,14 @@ class Nulls(StrEnum):
     clear = "clear"
 
 
+class Prune(StrEnum):
+    """Which links go that an export no longer names."""
+
+    none = "none"
+    owned = "owned"
+    all = "all"
+
+
 ExportArgument = Annotated[
     str,
     typer.Argument(
@@ -87,6 +95,24 @@ NullsOption = Annotated[
 ]
 TimezoneOption = Annotated[
     str | None, typer.Option("--timezone", metavar="IANA", help="Zone of dates that carry an offset. Default: UTC.")
+]
+PruneOption = Annotated[
+    Prune | None,
+    typer.Option(
+        "--prune",
+        help="Delete links to people whom a list of the export no longer names: those that this tool made, as far as "
+        "history knows (`history purge` forgets it), or all. A list that is absent, null, or has somebody refused "
+        "deletes nothing; nor is the proposer ever deleted. Default: none.",
+    ),
+]
+PruneLimitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--prune-limit",
+        metavar="LIMIT",
+        help="Stop (exit 4) rather than delete more links: a share of the links of the export's proposals, but never "
+        "less than 20, or a number. Default: 5%.",
+    ),
 ]
 LockTimeoutOption = Annotated[
     int | None, typer.Option("--lock-timeout", metavar="SECONDS", help="How long to wait for another run. Default: 60.")
@@ -127,6 +153,8 @@ def plan(
     strict: StrictOption = False,
     nulls: NullsOption = None,
     timezone: TimezoneOption = None,
+    prune: PruneOption = None,
+    prune_limit: PruneLimitOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> None:
@@ -135,7 +163,13 @@ def plan(
     Example: ispyb-sync plan export.ndjson --proposal MX-2112
     """
     settings = load_settings(
-        database=database, staging_schema=staging_schema, strict=strict or None, nulls=nulls, timezone=timezone
+        database=database,
+        staging_schema=staging_schema,
+        strict=strict or None,
+        nulls=nulls,
+        timezone=timezone,
+        prune=prune,
+        prune_limit=prune_limit,
     )
     _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=False)
 
@@ -149,6 +183,8 @@ def apply(
     strict: StrictOption = False,
     nulls: NullsOption = None,
     timezone: TimezoneOption = None,
+    prune: PruneOption = None,
+    prune_limit: PruneLimitOption = None,
     lock_timeout: LockTimeoutOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
@@ -156,6 +192,8 @@ def apply(
     """Brings ISPyB in step with an export, in one transaction.
 
     Examples: ispyb-sync apply export.ndjson.gz
+
+    ispyb-sync apply export.ndjson.gz --prune owned --prune-limit 2%
 
     curl -s https://portal.example.org/export | ispyb-sync apply - --json
     """
@@ -165,6 +203,8 @@ def apply(
         strict=strict or None,
         nulls=nulls,
         timezone=timezone,
+        prune=prune,
+        prune_limit=prune_limit,
         lock_timeout=lock_timeout,
     )
     _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=True)

@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from sync import migrate
+from sync import migrate, prune
 from sync.database import (
     DEADLOCK,
     DUPLICATE,
@@ -36,7 +36,7 @@ from sync.database import (
     run_lock,
 )
 from sync.entities import ENTITIES, Entity
-from sync.errors import DatabaseError
+from sync.errors import DatabaseError, LimitError
 from sync.load import Loader
 from sync.read import Export, RawDocument, Reader, Unreadable
 from sync.reconcile import Overtaken, Reconciliation
@@ -133,7 +133,9 @@ def _reconcile(job: Job, connection: Connection) -> Report:
                 with run_lock(connection, settings.lock_timeout):
                     _apply(job, report, reconciliation, target, runner, reader, started, own)
             else:
-                _decide(report, reconciliation, target, changes=True)
+                _decide(report, reconciliation, target, settings, changes=True)
+                if (excess := prune.excess(report, reconciliation, settings.prune_limit)) is not None:
+                    report.warnings.append(Notice("prune_limit", f"apply would stop: {excess}", 1))
                 if own:
                     connection.rollback()
         finally:
@@ -189,7 +191,9 @@ def _apply(
         report.status = "applied"
         try:
             with _savepoint(connection, own):
-                _decide(report, reconciliation, target, changes=False)
+                _decide(report, reconciliation, target, job.settings, changes=False)
+                if (excess := prune.excess(report, reconciliation, job.settings.prune_limit)) is not None:
+                    raise LimitError(excess, hint=prune.HINT)
                 if job.settings.strict and report.refusals:
                     raise _RolledBack
                 if not report.nothing_to_do:
@@ -228,10 +232,13 @@ def _gave_up(error: DBAPIError | Overtaken, attempts: int) -> DatabaseError:
     )
 
 
-def _decide(report: Report, reconciliation: Reconciliation, target: Target, *, changes: bool) -> None:
+def _decide(
+    report: Report, reconciliation: Reconciliation, target: Target, settings: Settings, *, changes: bool
+) -> None:
     with _timed(report, "match"):
         reconciliation.match()
         reconciliation.compare()
+        reconciliation.prune(settings.prune)
         fill(report, reconciliation, target, changes=changes)
 
 

@@ -1,12 +1,13 @@
-"""Runs the SQL of `sql/*.sql` in its passes: create, match, settle, compare, apply, history.
+"""Runs the SQL of `sql/*.sql` in its passes: create, match, settle, compare, prune, apply, history.
 
     match     staged rows become things, and things find their row of ISPyB
     settle    things that are one row become one; claims on keys are decided
     compare   what would be inserted and updated: this is the plan
+    prune     which links would be deleted: this too
     apply     does it; afterwards match runs again, to learn the ids of what was inserted
     history   keeps what was done, with old and new values
 
-Up to compare only the staging tables are written: an apply and a plan are the same to that point.
+Up to prune only the staging tables are written: an apply and a plan are the same to that point.
 """
 
 import re
@@ -45,6 +46,7 @@ class Reconciliation:
         self._runner = runner
         self._target = target
         self.staged: set[str] = set()
+        self._doomed: dict[str, object] = {}
 
     def create(self) -> None:
         """Makes the staging tables: temporary, so private to the connection and gone with it."""
@@ -79,10 +81,21 @@ class Reconciliation:
         for entity in self._staged():
             self._all(entity, _pass(entity, "compare"))
 
+    def prune(self, which: str) -> None:
+        """Finds the links that the export no longer names, and dooms none of them, the tool's own, or all."""
+        self._runner.connection.exec_driver_sql("SET @prune = %s", (which,))
+        for entity in self._staged():
+            self._all(entity, _pass(entity, "prune"))
+            for (doomed,) in self.rows(entity, "deleted"):
+                self._doomed[entity.name] = doomed
+
     def apply(self) -> None:
-        """Writes to ISPyB. Raises Overtaken where a row that was inserted is not found again."""
+        """Writes to ISPyB. Raises Overtaken where a row that was inserted or is to be deleted is not found again."""
         for entity in self._staged():
             for statement in _pass(entity, "apply"):
+                if statement.name == "prune":
+                    self._delete_doomed(entity, statement)
+                    continue
                 with_parked_people = entity is LAB_CONTACT and statement.name == "release_person"
                 if with_parked_people:
                     self._runner.connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
@@ -117,6 +130,12 @@ class Reconciliation:
                 result = self._runner.run(statement, self._target[entity].facts)
                 if result is not None:
                     yield from map(tuple, result)
+
+    def _delete_doomed(self, entity: Entity, statement: Statement) -> None:
+        """Deletes links; where there is nothing to delete, an account without that right will do."""
+        doomed = self._doomed[entity.name]
+        if doomed and self._run(entity, statement) != doomed:
+            raise Overtaken(f"rows of {entity.table}")
 
     def _find_inserted(self, entity: Entity) -> None:
         """Learns the ids of inserted rows by the keys they were inserted with."""

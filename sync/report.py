@@ -102,6 +102,7 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
         ((staged, inserted, updated, refused),) = reconciliation.rows(entity, "counts")
         counts = Counts(int(staged), int(inserted), int(updated), refused=int(refused))  # type: ignore[call-overload]
         counts.unchanged = counts.staged - counts.inserted - counts.updated - counts.refused
+        counts.deleted = sum(int(deleted) for (deleted,) in reconciliation.rows(entity, "deleted"))  # type: ignore[call-overload]
         report.entities[entity.name] = counts
         if counts.refused:
             report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "refusals")))
@@ -117,6 +118,7 @@ _NOTICES = {
     "conflicting_copies": "copies of one {entity} differ; the last in file order was taken",
     "several_of_one_name": "laboratories of this export have several rows of the same name in ISPyB; "
     "a person keeps the one it has, others get the lowest id",
+    "kept_lists": "lists of {entity} with somebody who was refused: nothing is pruned from these",
     "kept_card_name": "lab contacts were found by their person; the card keeps the name it has in ISPyB",
 }
 
@@ -126,6 +128,13 @@ def _notices(entity: Entity, reconciliation: Reconciliation, target: Target) -> 
         for (count,) in reconciliation.rows(entity, code):
             if count:
                 yield Notice(code, words.format(entity=entity.name), int(count))  # type: ignore[call-overload]
+    for stale, owned in reconciliation.rows(entity, "stale_links"):
+        if stale:
+            words = (
+                f"links in {entity.table} that the export no longer names were left; "
+                f"{owned} of them were made by this tool: --prune owned takes those away, --prune all all of them"
+            )
+            yield Notice("stale_links", words, int(stale))  # type: ignore[call-overload]
     if missing := target[entity].missing:
         words = f"{entity.table} has no column {', '.join(missing)}: left out"
         yield Notice("missing_column", words, len(missing))
@@ -139,7 +148,7 @@ def _refusals(entity: Entity, rows: Iterable[tuple[Any, ...]]) -> Iterator[Refus
             entity=entity.name,
             code=code,
             document=document,
-            proposal=_label(proposal),
+            proposal=label(proposal),
             path=path,
             field=name,
             value=value,
@@ -194,9 +203,9 @@ def read_changes(entity: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[Chang
             old, new = value if action == "update" else (None, value) if action == "insert" else (value, None)
             if old != new:
                 fields[name] = {"old": _readable(name, old), "new": _readable(name, new)}
-        key = None if key is None else _label(str(key))
+        key = None if key is None else label(str(key))
         adopted = action == "update" and _gains_earlier_key(_KEYS[entity], matched_by, fields)
-        yield Change(entity, target_id, action, key, _label(proposal), fields, adopted)
+        yield Change(entity, target_id, action, key, label(proposal), fields, adopted)
 
 
 _KEYS = {entity.name: entity.keys for entity in ENTITIES}
@@ -239,7 +248,7 @@ def _readable(name: str, value: Any) -> Any:
     return int(value) if name in _PARENT_IDS and value != "new" else value
 
 
-def _label(text: str | None) -> str | None:
+def label(text: str | None) -> str | None:
     """A proposal's or row's name; one that is an externalId in hexadecimal is made readable."""
     if text is not None and len(text) == 32 and all(c in "0123456789ABCDEF" for c in text):
         return str(readable_external_id(text))

@@ -37,6 +37,14 @@ class Settings(BaseSettings):
         default="keep", description="What a null in a document means: leave the column, or empty it"
     )
     strict: bool = Field(default=False, description="Roll back if anything was refused")
+    prune: Literal["none", "owned", "all"] = Field(
+        default="none", description="Which links are deleted that a document's list of persons no longer names"
+    )
+    prune_limit: Annotated[str, Field(pattern=r"^\d{1,9}$|^\d{1,2}(\.\d+)?%$|^100%$")] = Field(
+        default="5%",
+        description="Most links that a run deletes: a share of those of the export's proposals, but never less than "
+        "20; or a number",
+    )
     lock_timeout: Annotated[int, Field(ge=0, le=86_400)] = Field(
         default=60, description="Seconds to wait for another run to end"
     )
@@ -52,6 +60,11 @@ class Settings(BaseSettings):
                 hint="Give --database URL, or set ISPYB_SYNC_DATABASE, or `database` in " + SETTINGS_FILE + ".",
             )
         return self.database.get_secret_value()
+
+    @field_validator("prune_limit", mode="before")
+    @classmethod
+    def _limit_as_text(cls, limit: object) -> object:
+        return str(limit) if type(limit) is int else limit
 
     @field_validator("timezone")
     @classmethod

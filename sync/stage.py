@@ -1,7 +1,8 @@
 """Turns documents into staged rows, and loads them in batches.
 
 Each distinct content is staged once: people and laboratories repeat on every session. Rows of a document keep
-the order of the file; `position` is the place of a row's last copy, by which the last one wins.
+the order of the file; `position` is the place of a row's last copy, by which the last one wins. A list of
+persons that is given and empty is staged as a link to nobody: pruning tells it from one that is not given.
 Refuses what does not fit the live column (see `sync.fit`); a key that does not fit refuses the row, which is
 then staged without it, so that what hangs on the row is refused too. Never decides who is who.
 """
@@ -96,6 +97,8 @@ class Stager:
         self._row(entities.PROPOSAL, document.proposal, "proposal", proposer)
         for number, person_row in _first_of_each(rows):
             self._row(entities.PROPOSAL_HAS_PERSON, None, f"proposal.persons[{number}]", person_row)
+        if document.proposal.persons == []:
+            self._row(entities.PROPOSAL_HAS_PERSON, None, "proposal.persons", None)
 
     def _session(self, session: Session, path: str) -> None:
         session_row = self._row(entities.SESSION, session, path)
@@ -110,6 +113,8 @@ class Stager:
             if link not in seen:
                 seen.add(link)
                 self._row(entities.SESSION_HAS_PERSON, options, person_path, session_row, person_row)
+        if session.persons == []:
+            self._row(entities.SESSION_HAS_PERSON, None, f"{path}.persons", session_row, None)
 
     def _protein(self, protein: Protein, path: str) -> None:
         person_row = None

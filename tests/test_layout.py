@@ -19,7 +19,7 @@ from sync.target import introspect
 ROOT = Path(__file__).parent.parent
 TOP = {"pyproject.toml", "README.md", "sync", "sql", "migrations", "tests", "scripts", ".ci", ".gitignore"}
 FILES = sorted(path.stem for path in folder().glob("*.sql"))
-PASSES = ["create", "match", "settle", "compare", "apply", "history", "report"]
+PASSES = ["create", "match", "settle", "compare", "prune", "apply", "history", "report"]
 HEADER = ["target", "stage", "after", "matches", "refuses", "never"]
 
 
