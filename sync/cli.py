@@ -17,11 +17,12 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from sqlalchemy.exc import DBAPIError
 
 from sync import check as checks
 from sync import demo as demonstration
 from sync import documents, history, migrate, pipeline
-from sync.database import open_engine
+from sync.database import failure, open_engine
 from sync.errors import SyncError, UsageError
 from sync.read import Reader
 from sync.render import is_idle, render, render_row, render_runs, render_warnings
@@ -440,7 +441,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks stops nothing
     try:
         app()
-    except SyncError as error:
+    except (SyncError, DBAPIError) as raised:
+        error = failure(raised) if isinstance(raised, DBAPIError) else raised
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pymysql
-from pymysql.constants import CLIENT
-from sqlalchemy import URL, Connection, CursorResult, Engine, create_engine, make_url
+from sqlalchemy import URL, Connection, CursorResult, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
+from sync.driver import opener, sending_no_files
 from sync.errors import DatabaseError, UsageError
 from sync.sqlfiles import Statement
 
@@ -74,24 +74,23 @@ def open_engine(url: str | URL) -> Engine:
             f"--database names {parsed.get_backend_name()}, and ISPyB lives in MariaDB",
             hint="Use mysql+pymysql://account:password@host:3306/ispyb",
         )
+    if "@" in f"{parsed.host}{parsed.database}":
+        raise UsageError("--database has an @ too many", hint="In a password, write @ as %40, / as %2F, and : as %3A.")
     return _usable(parsed.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"}))
 
 
 def _usable(url: URL) -> Engine:
     """An engine whose URL the driver takes; raises UsageError for a host name or an option that it does not."""
-    flags: dict[str, Any] = {"client_flag": CLIENT.LOCAL_FILES}
-    if url.password is not None:
-        flags["password"] = url.password.encode()  # the driver would send it in latin1
     try:
-        engine = create_engine(url, poolclass=NullPool, connect_args=flags, hide_parameters=True)
-        _, options = engine.dialect.create_connect_args(url)
-        pymysql.Connection(**{**options, **flags}, defer_connect=True).cursor()
+        engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+        open_connection = opener(url, engine.dialect)
         (url.host or "").encode("idna")
     except (ArgumentError, AttributeError, OSError, TypeError, ValueError) as error:
         raise UsageError(
             f"--database: the driver does not take this URL: {error}",
             hint="Correct the host name, or what stands behind the question mark.",
         ) from None
+    event.listen(engine, "do_connect", lambda *_: open_connection())
     return engine
 
 
@@ -125,7 +124,7 @@ def connect(database: Database) -> Iterator[Connection]:
     if isinstance(database, Engine | Connection) and database.dialect.driver != "pymysql":
         raise UsageError(f"a connection by {database.dialect.driver}", hint="Open it as mysql+pymysql://…")
     if isinstance(database, Connection):
-        with _settings(database):
+        with sending_no_files(database), _settings(database):
             yield database
         return
     engine = database if isinstance(database, Engine) else open_engine(database)
@@ -134,12 +133,26 @@ def connect(database: Database) -> Iterator[Connection]:
     except (DBAPIError, pymysql.MySQLError, OSError, RuntimeError) as error:
         raise failure(error) from None
     try:
-        connection = connection.execution_options(isolation_level="READ COMMITTED")
-        with _settings(connection):
+        connection = _reading_committed(connection)
+        with sending_no_files(connection), _settings(connection):
             connection.commit()
             yield connection
     finally:
+        if not connection.invalidated and not _is_open(connection):
+            connection.invalidate()  # the driver has ended it: there is nothing to give back
         connection.close()
+
+
+def _reading_committed(connection: Connection) -> Connection:
+    try:
+        return connection.execution_options(isolation_level="READ COMMITTED")
+    except pymysql.MySQLError as error:  # SQLAlchemy lets these through as they are
+        raise failure(error) from None
+
+
+def _is_open(connection: Connection) -> bool:
+    driver: Any = connection.connection.driver_connection
+    return bool(driver.open)
 
 
 @contextmanager

@@ -96,8 +96,10 @@ def _send(driver: "pymysql.Connection[Any]", sql: str, data: bytes) -> int:
     for start in range(0, len(data), _PACKET):
         driver.write_packet(data[start : start + _PACKET])
     driver.write_packet(b"")
-    answer = OKPacketWrapper(driver._read_packet())  # type: ignore[no-untyped-call]
-    warnings: int = answer.warning_count
+    answer = driver._read_packet()  # type: ignore[no-untyped-call]
+    if not answer.is_ok_packet():
+        raise DatabaseError("the server did not confirm the rows of a LOAD DATA LOCAL", hint="Set local_infile=0.")
+    warnings: int = OKPacketWrapper(answer).warning_count
     return warnings
 
 
