@@ -553,3 +553,20 @@ INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
+
+-- name: vanished
+-- What ISPyB knows by its externalId and the export names neither by that nor by another key. Refused rows are named.
+SELECT
+    t.proposalId,
+    CONCAT_WS('-', t.proposalCode, t.proposalNumber) AS row_key,
+    COALESCE(NULLIF(CONCAT_WS('-', t.proposalCode, t.proposalNumber), ''), HEX(t.externalId)) AS proposal,
+    HEX(t.externalId) AS external_id
+FROM Proposal AS t
+LEFT JOIN (
+    SELECT DISTINCT m.target_id FROM ispyb_sync.map_proposal AS m WHERE m.target_id IS NOT NULL
+) AS found ON found.target_id = t.proposalId
+LEFT JOIN (
+    SELECT DISTINCT s.externalId FROM ispyb_sync.stage_proposal AS s WHERE s.externalId IS NOT NULL
+) AS named ON named.externalId = t.externalId
+WHERE t.externalId IS NOT NULL AND found.target_id IS NULL AND named.externalId IS NULL
+ORDER BY t.proposalId;

@@ -736,3 +736,21 @@ INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
+
+-- name: vanished
+-- What ISPyB knows by its externalId and the export names neither by that nor by another key. Refused rows are named.
+SELECT
+    t.sessionId,
+    CONCAT_WS(' ', t.beamLineName, t.startDate) AS row_key,
+    COALESCE(NULLIF(CONCAT_WS('-', proposal.proposalCode, proposal.proposalNumber), ''), HEX(proposal.externalId)) AS proposal,
+    HEX(t.externalId) AS external_id
+FROM BLSession AS t
+INNER JOIN Proposal AS proposal ON proposal.proposalId = t.proposalId
+LEFT JOIN (
+    SELECT DISTINCT m.target_id FROM ispyb_sync.map_session AS m WHERE m.target_id IS NOT NULL
+) AS found ON found.target_id = t.sessionId
+LEFT JOIN (
+    SELECT DISTINCT s.externalId FROM ispyb_sync.stage_session AS s WHERE s.externalId IS NOT NULL
+) AS named ON named.externalId = t.externalId
+WHERE t.externalId IS NOT NULL AND found.target_id IS NULL AND named.externalId IS NULL
+ORDER BY t.proposalId, t.sessionId;

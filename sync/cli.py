@@ -115,6 +115,14 @@ PruneLimitOption = Annotated[
         "less than 20, or a number. Default: 5%.",
     ),
 ]
+FullOption = Annotated[
+    bool,
+    typer.Option(
+        "--full",
+        help="The export is the whole facility: list the proposals and sessions that ISPyB knows by an externalId and "
+        "the export no longer has. They are left as they are.",
+    ),
+]
 LockTimeoutOption = Annotated[
     int | None, typer.Option("--lock-timeout", metavar="SECONDS", help="How long to wait for another run. Default: 60.")
 ]
@@ -156,6 +164,7 @@ def plan(
     timezone: TimezoneOption = None,
     prune: PruneOption = None,
     prune_limit: PruneLimitOption = None,
+    full: FullOption = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> None:
@@ -171,6 +180,7 @@ def plan(
         timezone=timezone,
         prune=prune,
         prune_limit=prune_limit,
+        full=full or None,
     )
     _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=False)
 
@@ -186,6 +196,7 @@ def apply(
     timezone: TimezoneOption = None,
     prune: PruneOption = None,
     prune_limit: PruneLimitOption = None,
+    full: FullOption = False,
     lock_timeout: LockTimeoutOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
@@ -206,6 +217,7 @@ def apply(
         timezone=timezone,
         prune=prune,
         prune_limit=prune_limit,
+        full=full or None,
         lock_timeout=lock_timeout,
     )
     _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=True)

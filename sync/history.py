@@ -16,7 +16,7 @@ from sync.database import Database, connect, failure
 from sync.entities import ENTITIES
 from sync.errors import UsageError
 from sync.refusals import Notice, Refusal
-from sync.report import Change, Counts, Report, read_changes
+from sync.report import Change, Counts, Report, Vanished, read_changes
 from sync.settings import Settings
 from sync.sqlfiles import load
 
@@ -104,5 +104,7 @@ def _run(row: Any) -> Run:
     report.entities |= {name: Counts(**counts) for name, counts in data["entities"].items()}
     report.refusals = [Refusal(**refusal) for refusal in data["refusals"]]
     report.warnings = [Notice(**warning) for warning in data["warnings"]]
+    if (vanished := data.get("vanished")) is not None:
+        report.vanished = [Vanished(**thing) for thing in vanished]
     report.seconds = data["seconds"]
     return Run(started, account, version, export, report)

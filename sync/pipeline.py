@@ -36,12 +36,12 @@ from sync.database import (
     run_lock,
 )
 from sync.entities import ENTITIES, Entity
-from sync.errors import DatabaseError, LimitError
+from sync.errors import DatabaseError, LimitError, UsageError
 from sync.load import Loader
 from sync.read import Export, RawDocument, Reader, Unreadable
 from sync.reconcile import Overtaken, Reconciliation
 from sync.refusals import Notice
-from sync.report import Counts, Report, fill
+from sync.report import Counts, Report, fill, find_vanished
 from sync.settings import Settings
 from sync.sqlfiles import load
 from sync.stage import Row, Stager
@@ -80,6 +80,10 @@ class Job:
 
 def run(job: Job) -> Report:
     """Reconciles one export with ISPyB: everything, or nothing. Raises SyncError; nothing was written then."""
+    if job.settings.full and job.proposals:
+        raise UsageError(
+            "--full with --proposal: some proposals are not the whole facility", hint="Leave out one of the two."
+        )
     attempt = 1
     while True:
         try:
@@ -240,6 +244,8 @@ def _decide(
         reconciliation.compare()
         reconciliation.prune(settings.prune)
         fill(report, reconciliation, target, changes=changes)
+        if settings.full:
+            find_vanished(report, reconciliation)
 
 
 @contextmanager
@@ -308,10 +314,11 @@ def _storable(report: Report) -> dict[str, Any]:
     """The report as history keeps it: without changes, and of many refusals the first, as a packet has an end."""
     stored = report.to_dict()
     del stored["changes"]
-    more = len(report.refusals) - STORED_REFUSALS
-    if more > 0:
-        stored["refusals"] = stored["refusals"][:STORED_REFUSALS]
-        stored["warnings"].append(Notice("refusals_not_kept", "refusals that history does not keep", more).to_dict())
+    for name in ("refusals", "vanished"):
+        more = len(stored[name] or ()) - STORED_REFUSALS
+        if more > 0:
+            stored[name] = stored[name][:STORED_REFUSALS]
+            stored["warnings"].append(Notice(f"{name}_not_kept", f"{name} that history does not keep", more).to_dict())
     return stored
 
 

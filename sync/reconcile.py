@@ -131,6 +131,10 @@ class Reconciliation:
                 if result is not None:
                     yield from map(tuple, result)
 
+    def vanished(self, entity: Entity) -> Iterator[tuple[Any, ...]]:
+        """Rows of ISPyB with an externalId that nothing of the export found or names: id, key, proposal, externalId."""
+        return self.rows(entity, "vanished")
+
     def _delete_doomed(self, entity: Entity, statement: Statement) -> None:
         """Deletes links; where there is nothing to delete, an account without that right will do."""
         doomed = self._doomed[entity.name]

@@ -13,7 +13,7 @@ from rich.text import Text
 from sync.entities import ENTITIES
 from sync.history import Run
 from sync.refusals import Refusal, refused_value
-from sync.report import Change, Report, in_order, natural
+from sync.report import Change, Report, Vanished, in_order, natural
 
 LISTED = 10
 """Changes and refusals shown per entity; `--json` has all."""
@@ -49,11 +49,18 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
     _list_refusals(report, console, LISTED if not verbose else len(report.refusals))
     render_warnings(report, console)
     _list_changes(report, console, LISTED if not verbose else len(report.changes))
+    _list_vanished(report, console, LISTED if not verbose else len(report.vanished or ()))
 
 
 def is_idle(report: Report) -> bool:
-    """Whether this is a plan of nothing: no change, and no refusal."""
-    return report.mode == "plan" and report.status == "planned" and report.nothing_to_do and not report.refusals
+    """Whether this is a plan of nothing: no change, no refusal, and nothing that vanished."""
+    return (
+        report.mode == "plan"
+        and report.status == "planned"
+        and report.nothing_to_do
+        and not report.refusals
+        and not report.vanished
+    )
 
 
 def render_warnings(report: Report, console: Console) -> None:
@@ -156,6 +163,19 @@ def _list_changes(report: Report, console: Console, limit: int) -> None:
         for change in in_order(changes)[:limit]:
             console.print(Text(f"  {_line(change)}"), soft_wrap=True)
         _rest(console, len(changes) - limit)
+
+
+def _list_vanished(report: Report, console: Console, limit: int) -> None:
+    by_entity: dict[str, list[Vanished]] = defaultdict(list)
+    for thing in report.vanished or ():
+        by_entity[thing.entity].append(thing)
+    for entity, things in by_entity.items():
+        console.print(Text(f"vanished: {entity} ({len(things):,}), in ISPyB and not in the export", style="bold"))
+        for thing in sorted(things, key=lambda v: (natural(v.proposal), v.id))[:limit]:
+            names = [thing.key or "", f"[{refused_value(thing.proposal)}]" if thing.proposal else ""]
+            words = " ".join(refused_value(name) for name in names if name)
+            console.print(Text(f"  {thing.id} {words}: externalId {thing.externalId}"), soft_wrap=True)
+        _rest(console, len(things) - limit)
 
 
 def _line(change: Change) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
-from sync.entities import ENTITIES, Entity
+from sync.entities import ENTITIES, PROPOSAL, SESSION, Entity
 from sync.reconcile import Reconciliation
 from sync.refusals import Notice, Refusal
 from sync.target import Target
@@ -56,9 +56,24 @@ class Change:
         return dict(self.__dict__)
 
 
+@dataclass(frozen=True)
+class Vanished:
+    """A proposal or session that ISPyB knows by its externalId and a full export no longer has; it is left as it is."""
+
+    entity: str
+    id: int
+    key: str | None
+    proposal: str | None
+    externalId: int | str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the report's JSON."""
+        return dict(self.__dict__)
+
+
 @dataclass
 class Report:
-    """The result of a run."""
+    """The result of a run. `vanished` is None unless the export was said to be full."""
 
     mode: Mode
     status: Status
@@ -69,6 +84,7 @@ class Report:
     refusals: list[Refusal] = field(default_factory=list)
     warnings: list[Notice] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+    vanished: list[Vanished] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -87,6 +103,7 @@ class Report:
             "refusals": [refusal.to_dict() for refusal in self.refusals],
             "warnings": [warning.to_dict() for warning in self.warnings],
             "changes": [change.to_dict() for change in self.changes],
+            "vanished": None if self.vanished is None else [thing.to_dict() for thing in self.vanished],
             "seconds": {name: round(value, 4) for name, value in self.seconds.items()},
         }
 
@@ -112,6 +129,19 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
         report.changes = [change for row in reconciliation.planned() for change in read_changes(row[0], [row[1:]])]
     refused_proposals = report.entities["proposal"].refused
     report.documents_refused += refused_proposals
+
+
+def find_vanished(report: Report, reconciliation: Reconciliation) -> None:
+    """Adds what a full export no longer has to the report."""
+    report.vanished = [
+        Vanished(entity.name, number, label(key) or None, label(proposal), readable_external_id(digits))
+        for entity in (PROPOSAL, SESSION)
+        for number, key, proposal, digits in reconciliation.vanished(entity)
+    ]
+    unreadable = sum(refusal.code in ("invalid_json", "invalid_document") for refusal in report.refusals)
+    if report.vanished and unreadable:
+        words = "invalid parts of the export: what they name may be among what is listed as vanished"
+        report.warnings.append(Notice("vanished_or_invalid", words, unreadable))
 
 
 _NOTICES = {

@@ -45,6 +45,9 @@ class Settings(BaseSettings):
         description="Most links that a run deletes: a share of those of the export's proposals, but never less than "
         "20; or a number",
     )
+    full: bool = Field(
+        default=False, description="The export is the whole facility: report what ISPyB knows and it no longer has"
+    )
     lock_timeout: Annotated[int, Field(ge=0, le=86_400)] = Field(
         default=60, description="Seconds to wait for another run to end"
     )
