@@ -10,17 +10,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sync.entities import ENTITIES
 from sync.history import Run
 from sync.refusals import Refusal, refused_value
-from sync.report import Change, Report, Vanished, in_order, natural
+from sync.report import Change, Report, Vanished, in_order, natural, refusals_in_order
 
 LISTED = 10
 """Changes and refusals shown per entity; `--json` has all."""
 
 NOTHING = "nothing to do"
 
-_STATUS = {
+STATUS = {
     "applied": "applied",
     "planned": "planned, nothing written",
     "validated": "validated, no database asked",
@@ -34,7 +33,7 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
     if is_idle(report):
         console.print(Text(NOTHING))
         return
-    head = f"{report.mode}: {_STATUS[report.status]}"
+    head = f"{report.mode}: {STATUS[report.status]}"
     if report.run is not None:
         head += f" (run {report.run})"
     head += f"; {report.documents_read:,} documents read, {report.documents_refused:,} refused"
@@ -120,13 +119,13 @@ def _totals(report: Report) -> Table:
 
 def _list_refusals(report: Report, console: Console, limit: int) -> None:
     by_entity: dict[str, dict[str, list[Refusal]]] = defaultdict(lambda: defaultdict(list))
-    for refusal in report.refusals:
+    for refusal in refusals_in_order(report.refusals):
         by_entity[refusal.entity][refusal.code].append(refusal)
     for entity, by_code in by_entity.items():
         shares = _shares([len(refusals) for refusals in by_code.values()], limit)
         for (code, refusals), share in zip(by_code.items(), shares, strict=True):
             console.print(Text(f"refused: {entity} {code} ({len(refusals):,})", style="bold red"))
-            for refusal in sorted(refusals, key=lambda r: (natural(r.proposal), r.document or 0))[:share]:
+            for refusal in refusals[:share]:
                 console.print(Text(f"  {_refusal_line(refusal)}"), soft_wrap=True)
             _rest(console, len(refusals) - share)
 
@@ -155,12 +154,11 @@ def _refusal_line(refusal: Refusal) -> str:
 
 def _list_changes(report: Report, console: Console, limit: int) -> None:
     by_entity: dict[str, list[Change]] = defaultdict(list)
-    for change in report.changes:
+    for change in in_order(report.changes):
         by_entity[change.entity].append(change)
-    for entity in (entity.name for entity in ENTITIES if entity.name in by_entity):
-        changes = by_entity[entity]
+    for entity, changes in by_entity.items():
         console.print(Text(f"{entity} ({len(changes):,})", style="bold"))
-        for change in in_order(changes)[:limit]:
+        for change in changes[:limit]:
             console.print(Text(f"  {_line(change)}"), soft_wrap=True)
         _rest(console, len(changes) - limit)
 

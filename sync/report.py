@@ -249,9 +249,23 @@ def _gains_earlier_key(keys: tuple[str, ...], matched_by: str | None, fields: di
     return any(name in fields and fields[name]["old"] is None for name in earlier)
 
 
+_PLACES = {entity.name: place for place, entity in enumerate(ENTITIES)}
+
+
 def in_order(changes: Iterable[Change]) -> list[Change]:
-    """Changes of one entity as people read them: by proposal, what is new last."""
-    return sorted(changes, key=lambda c: (natural(c.proposal), c.id is None, c.id or 0, natural(c.key)))
+    """Changes as people read them: by entity, by proposal, what is new last."""
+    return sorted(
+        changes,
+        key=lambda c: (_PLACES[c.entity], natural(c.proposal), c.id is None, c.id or 0, natural(c.key)),
+    )
+
+
+def refusals_in_order(refusals: Iterable[Refusal]) -> list[Refusal]:
+    """Refusals as people read them: by entity, by proposal, by document."""
+    return sorted(
+        refusals,
+        key=lambda r: (_PLACES.get(r.entity, -1), natural(r.proposal), r.document or 0, natural(r.path)),
+    )
 
 
 _DIGITS = re.compile(r"(\d+)")

@@ -1,0 +1,173 @@
+"""A report as one HTML file that loads nothing: sync/templates/report.html, with its CSS and JavaScript inside.
+
+Every value goes through Jinja's autoescape, or as JSON into a data block that JavaScript reads and sets as text.
+The page's own security policy lets no other script run, whatever a value holds.
+"""
+
+import base64
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from itertools import islice
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from sync.chart import chart
+from sync.entities import ENTITIES
+from sync.history import Run
+from sync.refusals import Refusal, refused_value
+from sync.render import STATUS
+from sync.report import Report, in_order, refusals_in_order
+
+MOST_ROWS = 100_000
+"""Rows that one page holds: about 50 MB, which browsers still filter at once."""
+REFUSALS_FIRST = 3
+KINDS = ("insert", "update", "adopt", "delete", "refused")
+_EXACT = 2**53  # JavaScript's numbers are exact up to here
+_COLUMNS = {  # and what of the list each of them counts
+    "inserted": "insert",
+    "updated": "update adopt",
+    "adopted": "adopt",
+    "deleted": "delete",
+    "refused": "refused",
+    "unchanged": "",
+    "staged": "",
+}
+_TILES = ("inserted", "updated", "adopted", "deleted", "refused", "unchanged")
+
+
+def page(run: Run, past: Sequence[Run]) -> str:
+    """The report of one run, its changes, and a chart of those of the past."""
+    report = run.report
+    rows = list(islice(_rows(report), MOST_ROWS))
+    totals = _totals(report)
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            _assets(),
+            title=f"{report.mode.capitalize()} of run {report.run}" if report.run else report.mode.capitalize(),
+            report=report,
+            status=STATUS[report.status],
+            facts=list(_facts(run)),
+            tiles=[(name, _sum(totals, name) if name != "refused" else len(report.refusals)) for name in _TILES],
+            refusals=_refusals(report),
+            refused=len(report.refusals),
+            warnings=report.warnings,
+            total_columns=list(_COLUMNS),
+            totals=[
+                {
+                    "entity": entity,
+                    "cells": [{"number": counts[name], "kinds": kinds} for name, kinds in _COLUMNS.items()],
+                }
+                for entity, counts in totals.items()
+            ],
+            chart=chart(past, report.run),
+            rows=len(rows),
+            left_out=max(0, len(report.changes) + len(report.refusals) - MOST_ROWS),
+            nothing="Nothing to do." if report.nothing_to_do else "The changes are not kept.",
+            data={"rows": rows, "entities": [e.name for e in ENTITIES], "kinds": KINDS},
+            written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            version=version("ispyb-sync"),
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("sync"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+@cache
+def _assets() -> dict[str, Markup]:
+    """The style and the script, and a policy that allows these two by their hashes and nothing else."""
+    style, script = ((files("sync") / "templates" / name).read_text("utf-8") for name in ("report.css", "report.js"))
+    policy = "default-src 'none'; base-uri 'none'; form-action 'none'"
+    policy += f"; style-src {_hash(style)}; script-src {_hash(script)}"
+    return {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _facts(run: Run) -> Iterator[tuple[str, str]]:
+    report = run.report
+    yield "started (UTC)", f"{run.started:%Y-%m-%d %H:%M:%S}"
+    if run.account:
+        yield "account", refused_value(run.account)
+    if run.export:
+        yield "export", refused_value(run.export)
+    if report.documents_read:
+        yield "documents", f"{report.documents_read:,} read, {report.documents_refused:,} refused"
+    if "total" in report.seconds:
+        yield "took", f"{report.seconds['total']:.2f} s"
+    yield "tool", f"ispyb-sync {run.tool_version}"
+
+
+def _totals(report: Report) -> dict[str, dict[str, int]]:
+    """The counts of each entity that has some, and how many of the updates are adoptions."""
+    adopted: dict[str, int] = defaultdict(int)
+    for change in report.changes:
+        adopted[change.entity] += change.adopted
+    return {
+        name: {**counts.__dict__, "adopted": adopted[name]}
+        for name, counts in report.entities.items()
+        if any(counts.__dict__.values())
+    }
+
+
+def _sum(totals: dict[str, dict[str, int]], name: str) -> int:
+    return sum(counts[name] for counts in totals.values())
+
+
+def _refusals(report: Report) -> list[dict[str, Any]]:
+    """Refusals of one entity and code together, in the order of the registry; the first of each in full."""
+    groups: dict[tuple[str, str], list[Refusal]] = defaultdict(list)
+    for refusal in refusals_in_order(report.refusals):
+        groups[refusal.entity, refusal.code].append(refusal)
+    return [
+        {
+            "entity": entity,
+            "code": code,
+            "count": len(found),
+            "first": [
+                {
+                    "where": _where(refusal),
+                    "value": None if refusal.value is None else refused_value(refusal.value),
+                    "message": refusal.message,
+                }
+                for refusal in found[:REFUSALS_FIRST]
+            ],
+        }
+        for (entity, code), found in groups.items()
+    ]
+
+
+def _where(refusal: Refusal) -> str:
+    proposal = f" ({refused_value(refusal.proposal)})" if refusal.proposal else ""
+    return f"document {refusal.document}{proposal} {refusal.path}".rstrip()
+
+
+def _rows(report: Report) -> Iterator[list[Any]]:
+    """The rows of the list: kind, entity, id, key, proposal, fields as [name, old, new], and words."""
+    for change in in_order(report.changes):
+        fields = [[name, _exact(v["old"]), _exact(v["new"])] for name, v in change.fields.items()]
+        yield [change.kind, change.entity, change.id, change.key, change.proposal, fields, None]
+    for refusal in refusals_in_order(report.refusals):
+        value = "" if refusal.value is None else f" = {refused_value(refusal.value)}"
+        words = f"{refusal.code}: document {refusal.document} {refusal.path}{value}: {refusal.message}"
+        yield ["refused", refusal.entity, None, None, refusal.proposal, [], words]
+
+
+def _exact(value: object) -> object:
+    """A value that JavaScript does not round."""
+    return str(value) if isinstance(value, int | float) and abs(value) >= _EXACT else value
