@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 from io import StringIO, TextIOWrapper
+from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -24,6 +25,7 @@ from sync import demo as demonstration
 from sync import documents, history, migrate, pipeline
 from sync.database import failure, open_engine
 from sync.errors import SyncError, UsageError
+from sync.files import NO_FILES, Files
 from sync.read import Reader
 from sync.render import is_idle, render, render_row, render_runs, render_warnings
 from sync.report import Mode, Report
@@ -123,6 +125,12 @@ FullOption = Annotated[
         "the export no longer has. They are left as they are.",
     ),
 ]
+CsvOption = Annotated[
+    Path | None, typer.Option("--csv", metavar="DIR", help="Also write one CSV file per entity into this folder.")
+]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Also write the report as one HTML file.")
+]
 LockTimeoutOption = Annotated[
     int | None, typer.Option("--lock-timeout", metavar="SECONDS", help="How long to wait for another run. Default: 60.")
 ]
@@ -165,12 +173,16 @@ def plan(
     prune: PruneOption = None,
     prune_limit: PruneLimitOption = None,
     full: FullOption = False,
+    csv: CsvOption = None,
+    html: HtmlOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> None:
     """Shows what apply would do; writes nothing to ISPyB.
 
-    Example: ispyb-sync plan export.ndjson --proposal MX-2112
+    Examples: ispyb-sync plan export.ndjson --proposal MX-2112
+
+    ispyb-sync plan export.ndjson --html plan.html
     """
     settings = load_settings(
         database=database,
@@ -182,7 +194,7 @@ def plan(
         prune_limit=prune_limit,
         full=full or None,
     )
-    _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=False)
+    _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=False, files=Files(csv, html))
 
 
 @app.command()
@@ -198,6 +210,8 @@ def apply(
     prune_limit: PruneLimitOption = None,
     full: FullOption = False,
     lock_timeout: LockTimeoutOption = None,
+    csv: CsvOption = None,
+    html: HtmlOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> None:
@@ -220,7 +234,7 @@ def apply(
         full=full or None,
         lock_timeout=lock_timeout,
     )
-    _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=True)
+    _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=True, files=Files(csv, html))
 
 
 @app.command()
@@ -289,12 +303,16 @@ def history_command(
     ] = None,
     database: DatabaseOption = None,
     staging_schema: SchemaOption = None,
+    csv: CsvOption = None,
+    html: HtmlOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> None:
     """Lists past runs; with a number, shows that run and its changes.
 
     Examples: ispyb-sync history 42 -v
+
+    ispyb-sync history 42 --html run42.html
 
     ispyb-sync history --row person:4711
 
@@ -309,11 +327,15 @@ def history_command(
     elif run is not None:
         if not run.isdecimal():
             raise UsageError(f"{run!r} is no run", hint="Give its number; `ispyb-sync history` lists them.")
+        files = Files(csv, html)
+        files.prepare()
         shown = history.show(url, settings, int(run))
         if as_json:
             _print_json(shown.to_dict())
         else:
             _print(lambda console: render(shown.report, console, verbose=verbose > 0))
+        if files:
+            _write_files(lambda: files.write(shown, history.runs(url, settings)))
     elif row is not None:
         changes = history.row(url, settings, row)
         if as_json:
@@ -346,7 +368,9 @@ def _reconcile(
     verbose: int,
     *,
     write: bool,
+    files: Files = NO_FILES,
 ) -> None:
+    files.prepare()
     if verbose > 1:
         logging.basicConfig(
             level=logging.DEBUG,
@@ -379,7 +403,18 @@ def _reconcile(
         _print(lambda console: render(report, console, verbose=verbose > 0))
         if is_idle(report):  # standard output has its one line
             render_warnings(report, Console(stderr=True, highlight=False, markup=False, emoji=False))
+    if files:
+        _write_files(lambda: files.write_report(report, settings.database_url(), settings, export))
     raise typer.Exit(_exit_code(report))
+
+
+def _write_files(write: Callable[[], None]) -> None:
+    try:
+        write()
+    except (OSError, SyncError) as error:
+        hint = "What was done stays done; `ispyb-sync history RUN --html FILE` writes the report of an apply again."
+        print(f"error: the report's files: {error}\n  {hint}", file=sys.stderr)
+        raise typer.Exit(1) from None
 
 
 def _exit_code(report: Report) -> int:

@@ -1,0 +1,73 @@
+"""The files that a report is also written to: --csv DIR and --html FILE."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from sync import history
+from sync.database import Database
+from sync.errors import UsageError
+from sync.history import Run
+from sync.page import page
+from sync.report import Report
+from sync.settings import Settings
+from sync.sheets import write_sheets
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where to write, as the flags say; None is nowhere."""
+
+    csv: Path | None = None
+    html: Path | None = None
+
+    def __bool__(self) -> bool:
+        return self.csv is not None or self.html is not None
+
+    def prepare(self) -> None:
+        """Makes the folder, and looks before a run whether its report can be written. Raises UsageError if not."""
+        if self.csv is not None:
+            make_folder(self.csv, "--csv")
+        if self.html is not None:
+            folder = self.html.parent
+            if self.html.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+                raise UsageError(
+                    f"--html {self.html}: no file can be written there",
+                    hint="Give the name of a file in a folder that exists and that you may write to.",
+                )
+
+    def write(self, run: Run, past: Sequence[Run]) -> None:
+        """Writes them; those of the same names are replaced. Raises OSError."""
+        if self.csv is not None:
+            write_sheets(run.report, self.csv)
+        if self.html is not None:
+            self.html.write_text(page(run, past), encoding="utf-8", errors="backslashreplace")
+
+    def write_report(self, report: Report, database: Database, settings: Settings, export: str) -> None:
+        """Writes the report of a run that has just ended; what an apply changed is read from history.
+
+        Raises OSError, or DatabaseError where history cannot be read.
+        """
+        past = history.runs(database, settings)
+        if report.run is None:
+            run = Run(datetime.now(UTC), "", version("ispyb-sync"), export, report)
+        else:
+            kept = history.show(database, settings, report.run)
+            run = replace(kept, report=replace(report, changes=kept.report.changes))
+        self.write(run, past)
+
+
+NO_FILES = Files()
+
+
+def make_folder(folder: Path, flag: str) -> None:
+    """Makes a folder for CSV files. Raises UsageError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{flag} {folder}: {error.strerror}", hint="Give the name of a folder.") from None
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"{flag} {folder}: no file can be written there", hint="Give another folder.")
