@@ -130,7 +130,7 @@ def _option_file(path: str, group: str) -> Mapping[str, str]:
     else:
         if not parser.has_section(group):
             return {}
-        return {name: parser.get(group, name) or "" for name in parser.options(group)}
+        return {name: "" if text is None else parser.get(group, name) for name, text in parser.items(group)}
     raise UsageError(f"--database: {reason}", hint="Correct read_default_file in the URL, or the file.")
 
 
