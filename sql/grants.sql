@@ -29,7 +29,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ispyb.Person TO ispyb_sync;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ispyb.Proposal TO ispyb_sync;
 
 -- name: grant_proposal_has_person
-GRANT SELECT, INSERT, UPDATE, DELETE ON ispyb.ProposalHasPerson TO ispyb_sync;
+-- A link is there or not: no column of it is ever changed.
+GRANT SELECT, INSERT, DELETE ON ispyb.ProposalHasPerson TO ispyb_sync;
 
 -- name: grant_session
 GRANT SELECT, INSERT, UPDATE, DELETE ON ispyb.BLSession TO ispyb_sync;

@@ -18,7 +18,7 @@ from sync import migrate, rights
 from sync.database import connect, failure
 from sync.entities import ENTITIES, Entity
 from sync.errors import DatabaseError
-from sync.rights import Rights
+from sync.rights import Account, Rights
 from sync.settings import Settings
 from sync.sqlfiles import Statement, load
 
@@ -26,8 +26,6 @@ REQUIRED = (10, 3, 3)
 """NVL, LIMIT in GROUP_CONCAT and columns added without a copy came with this MariaDB."""
 TESTED = (10, 11)
 EXAMPLES = 3
-WRITES = ("SELECT", "INSERT", "UPDATE")
-OWN = (*WRITES, "DELETE", "CREATE TEMPORARY TABLES")
 
 Columns = dict[str, dict[str, str | None]]
 Level = Literal["ok", "warning", "error"]
@@ -74,12 +72,12 @@ def show(findings: list[Finding], console: Console) -> None:
 
 def _findings(connection: Connection, staging_schema: str) -> Iterator[Finding]:
     yield from _server(connection)
-    held = rights.read(connection)
-    yield from _privileges(connection, held, staging_schema)
+    held = rights.account(connection)
+    yield from _privileges(held, staging_schema)
     columns = _columns(connection)
     yield from _variant(connection, columns)
     yield from _migrations(connection, columns, staging_schema)
-    yield from _duplicates(connection, columns, held)
+    yield from _duplicates(connection, columns, held.rights)
 
 
 def _columns(connection: Connection) -> Columns:
@@ -130,25 +128,16 @@ def _version(text: str) -> Finding:
     return Finding("ok", "server", f"version {text}")
 
 
-def _privileges(connection: Connection, held: Rights, staging_schema: str) -> Iterator[Finding]:
-    names = connection.exec_driver_sql("SELECT CURRENT_USER(), CURRENT_ROLE(), DATABASE()").one()
-    account, role, schema = names
-    who = f"{account} with role {role}" if role else str(account)
-    lacking = {entity.table: held.lacking(WRITES, schema, entity.table) for entity in ENTITIES}
-    needed = [f"{', '.join(names)} on {schema}.{table}" for table, names in lacking.items() if names]
-    if own := held.lacking(OWN, staging_schema):
-        needed.append(f"{', '.join(own)} on {staging_schema}.*")
-    if needed:
-        remedy = "Grant the role of sql/grants.sql."
-        if held.roles and not role:
-            remedy = f"Activate a role it has: SET DEFAULT ROLE {held.roles[0]} FOR the account."
-        for what in needed:
-            yield Finding("error", "privileges", f"{who} lacks {what}", remedy)
+def _privileges(held: Account, staging_schema: str) -> Iterator[Finding]:
+    lacking = held.lacking(staging_schema, write=True)
+    for what in lacking:
+        yield Finding("error", "privileges", f"{held.who} lacks {what}", held.remedy)
+    if lacking:
         return
-    yield Finding("ok", "privileges", f"{who} may read and write all that a run needs")
-    no_delete = [entity.table for entity in ENTITIES if held.lacking(["DELETE"], schema, entity.table)]
+    yield Finding("ok", "privileges", f"{held.who} may read and write all that a run needs")
+    no_delete = [entity.table for entity in ENTITIES if held.rights.lacking(["DELETE"], held.schema, entity.table)]
     if no_delete:
-        message = f"{who} lacks DELETE on {', '.join(no_delete)}: undo and pruning will fail there"
+        message = f"{held.who} lacks DELETE on {', '.join(no_delete)}: undo and pruning will fail there"
         yield Finding("warning", "privileges", message, "To use these, grant the role of sql/grants.sql.")
 
 

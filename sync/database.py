@@ -43,7 +43,9 @@ DUPLICATE = 1062
 _CHECK = "`ispyb-sync check` looks at the server, the migrations and the privileges."
 _GRANT = "`ispyb-sync check` names each right that the account lacks; the role of sql/grants.sql has them all."
 _NO_SCHEMA_RIGHT = 1044
-_REMEDIES = dict.fromkeys((_NO_SCHEMA_RIGHT, 1142, 1143, 1227, 1370), _GRANT) | {
+_REMEDIES = dict.fromkeys((1142, 1143, 1227, 1370), _GRANT) | {
+    _NO_SCHEMA_RIGHT: "Correct the schema in the URL, or grant the role of sql/grants.sql and make it the account's "
+    "default: SET DEFAULT ROLE.",
     1045: "Correct the account or the password in the URL.",
     1049: "Correct the schema at the end of the URL.",
 }

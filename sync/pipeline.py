@@ -35,13 +35,14 @@ from sync.database import (
     failure,
     run_lock,
 )
-from sync.entities import ENTITIES, Entity
+from sync.entities import ENTITIES, PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
 from sync.errors import DatabaseError, LimitError, UsageError
 from sync.load import Loader
 from sync.read import Export, RawDocument, Reader, Unreadable
 from sync.reconcile import Overtaken, Reconciliation
 from sync.refusals import Notice
 from sync.report import Counts, Report, fill, find_vanished
+from sync.rights import demand
 from sync.settings import Settings
 from sync.sqlfiles import load
 from sync.stage import Row, Stager
@@ -119,6 +120,8 @@ def _reconcile(job: Job, connection: Connection) -> Report:
     started = datetime.now(UTC).replace(tzinfo=None)
     runner = Runner(connection, settings.staging_schema)
     job.profile = runner.profile
+    prunes = (PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON) if settings.prune != "none" else ()
+    demand(connection, settings.staging_schema, write=job.write, delete=prunes)
     if not migrate.is_current(connection, settings.staging_schema):
         raise DatabaseError(
             "the database is not migrated, or not to this version of the tool",

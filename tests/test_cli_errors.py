@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 from databases import Ispyb
-from small import CommandLine, Done, export, holds, in_folder, password, role, run, trigger, write
+from small import CommandLine, Done, export, in_folder, password, trigger, write
 from sqlalchemy import make_url
-from variants import TABLES
 
 
 @pytest.fixture
@@ -128,46 +127,6 @@ def test_a_database_that_is_not_migrated(command: CommandLine, dls: Ispyb) -> No
     assert_explained(done, 3, "not migrated", "ispyb-sync migrate")
     done = command("apply", "good.ndjson", "--staging-schema", "not_there")
     assert_explained(done, 3, "not_there", "ispyb-sync migrate", "sql/grants.sql")
-
-
-RIGHTS = [
-    (table, right)
-    for table in TABLES.values()
-    for right in ("SELECT", "INSERT", "UPDATE")
-    if (table, right) != ("ProposalHasPerson", "UPDATE")  # its rows are only added
-]
-
-
-@pytest.mark.parametrize(("table", "right"), RIGHTS, ids=lambda word: word)
-def test_a_right_that_is_missing_on_a_table(command: CommandLine, dls: Ispyb, table: str, right: str) -> None:
-    schema = make_url(dls.url).database
-    run(dls, f"REVOKE {right} ON `{schema}`.`{table}` FROM `{role(dls)}`")
-    try:
-        done = command("apply", "good.ndjson")
-    finally:
-        run(dls, f"GRANT {right} ON `{schema}`.`{table}` TO `{role(dls)}`")
-    assert_explained(done, 3, f"{right} command denied", f"`{table}`", "sql/grants.sql", "ispyb-sync check")
-    assert holds(dls, 0)
-
-
-@pytest.mark.parametrize(
-    ("right", "words"),
-    [
-        ("SELECT", ["no right to read schema"]),
-        ("INSERT", ["INSERT command denied", "history.sql", "`run`"]),
-        ("CREATE TEMPORARY TABLES", ["CREATE TEMPORARY TABLES", "create_stage"]),
-    ],
-)
-def test_a_right_that_is_missing_on_the_tools_schema(
-    command: CommandLine, dls: Ispyb, right: str, words: list[str]
-) -> None:
-    run(dls, f"REVOKE {right} ON `{dls.staging_schema}`.* FROM `{role(dls)}`")
-    try:
-        done = command("apply", "good.ndjson")
-    finally:
-        run(dls, f"GRANT {right} ON `{dls.staging_schema}`.* TO `{role(dls)}`")
-    assert_explained(done, 3, *words, dls.staging_schema, "sql/grants.sql")
-    assert holds(dls, 0)
 
 
 def test_a_failing_statement_is_named(command: CommandLine, dls: Ispyb) -> None:

@@ -10,10 +10,9 @@ from migrating import Fresh, fresh
 from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
-from variants import TABLES
 
 from sync import migrate, rights
-from sync.check import OWN, WRITES
+from sync.entities import ENTITIES
 from sync.sqlfiles import folder
 
 
@@ -70,10 +69,7 @@ def refused(login: Login, statement: str) -> bool:
 
 def test_the_role_may_read_and_write_what_a_run_needs(legacy: Fresh, login: Login) -> None:
     with login.engine.connect() as connection:
-        held = rights.read(connection)
-        for table in TABLES.values():
-            assert held.lacking((*WRITES, "DELETE"), legacy.schema, table) == []
-        assert held.lacking(OWN, legacy.staging_schema) == []
+        assert rights.account(connection).lacking(legacy.staging_schema, write=True, delete=ENTITIES) == []
         assert migrate.is_current(connection, legacy.staging_schema)
         connection.exec_driver_sql(f"CREATE TEMPORARY TABLE `{legacy.staging_schema}`.stage (a INT)")
         connection.exec_driver_sql(f"INSERT INTO `{legacy.staging_schema}`.stage VALUES (1)")
