@@ -125,6 +125,12 @@ FullOption = Annotated[
         "the export no longer has. They are left as they are.",
     ),
 ]
+MaskOption = Annotated[
+    bool,
+    typer.Option(
+        "--mask", help="Tell only the length of refused values, in every report and in history: they may be personal."
+    ),
+]
 CsvOption = Annotated[
     Path | None, typer.Option("--csv", metavar="DIR", help="Also write one CSV file per entity into this folder.")
 ]
@@ -150,6 +156,7 @@ def validate(
     export: ExportArgument,
     proposal: ProposalOption = None,
     timezone: TimezoneOption = None,
+    mask: MaskOption = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> None:
@@ -157,7 +164,7 @@ def validate(
 
     Example: ispyb-sync validate export.ndjson.gz
     """
-    settings = load_settings(timezone=timezone)
+    settings = load_settings(timezone=timezone, mask=mask or None)
     _reconcile(pipeline.validate, export, settings, proposal, as_json, verbose, write=False)
 
 
@@ -173,6 +180,7 @@ def plan(
     prune: PruneOption = None,
     prune_limit: PruneLimitOption = None,
     full: FullOption = False,
+    mask: MaskOption = False,
     csv: CsvOption = None,
     html: HtmlOption = None,
     as_json: JsonOption = False,
@@ -193,6 +201,7 @@ def plan(
         prune=prune,
         prune_limit=prune_limit,
         full=full or None,
+        mask=mask or None,
     )
     _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=False, files=Files(csv, html))
 
@@ -209,6 +218,7 @@ def apply(
     prune: PruneOption = None,
     prune_limit: PruneLimitOption = None,
     full: FullOption = False,
+    mask: MaskOption = False,
     lock_timeout: LockTimeoutOption = None,
     csv: CsvOption = None,
     html: HtmlOption = None,
@@ -232,6 +242,7 @@ def apply(
         prune=prune,
         prune_limit=prune_limit,
         full=full or None,
+        mask=mask or None,
         lock_timeout=lock_timeout,
     )
     _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=True, files=Files(csv, html))

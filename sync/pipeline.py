@@ -111,6 +111,8 @@ def validate(job: Job) -> Report:
         for _valid in validator.documents(_watched(reader, job.progress)):
             pass
         _finish_reading(report, reader, validator)
+        if job.settings.mask:
+            report.mask()
     return report
 
 
@@ -249,6 +251,8 @@ def _decide(
         fill(report, reconciliation, target, changes=changes)
         if settings.full:
             find_vanished(report, reconciliation)
+        if settings.mask:
+            report.mask()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ Also what `sync.validate` hands to the next step.
 """
 
 import reprlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -38,6 +38,14 @@ class Refusal:
     def to_dict(self) -> dict[str, Any]:
         """As in the report's JSON."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+    def masked(self) -> "Refusal":
+        """The same without its value; a message holds that only behind the name of its field."""
+        if self.value is None:
+            return self
+        hidden = masked_value(self.value)
+        message = self.message.replace(f"{self.field} {self.value}", f"{self.field} {hidden}")
+        return replace(self, value=hidden, message=message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,16 @@ def refused_value(value: object) -> str:
     if not text.isprintable():
         text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def masked_value(text: str) -> str:
+    """What may be told of a value: how long it is, and whether it is a number."""
+    if text in ("null", "true", "false"):
+        return text
+    if text.isdecimal():
+        return f"(masked: a number of {len(text)} digits)"
+    more = " or more" if len(text) == _LONGEST_VALUE and text.endswith("…") else ""
+    return f"(masked: {len(text)}{more} characters)"
 
 
 def _repr(value: object) -> str:

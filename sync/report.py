@@ -92,6 +92,10 @@ class Report:
         """Whether ISPyB holds already what the export says."""
         return not any(c.inserted or c.updated or c.deleted for c in self.entities.values())
 
+    def mask(self) -> None:
+        """Takes the values out of the refusals; call it once, when all are there."""
+        self.refusals = [refusal.masked() for refusal in self.refusals]
+
     def to_dict(self) -> dict[str, Any]:
         """The report's public JSON form."""
         return {

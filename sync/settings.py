@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     full: bool = Field(
         default=False, description="The export is the whole facility: report what ISPyB knows and it no longer has"
     )
+    mask: bool = Field(default=False, description="Leave refused values out of reports, and out of history")
     lock_timeout: Annotated[int, Field(ge=0, le=86_400)] = Field(
         default=60, description="Seconds to wait for another run to end"
     )
