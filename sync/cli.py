@@ -17,7 +17,6 @@ from typing import Annotated, Any, TextIO
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from sqlalchemy.exc import DBAPIError
 
 from sync import check as checks
@@ -26,14 +25,14 @@ from sync import documents, history, migrate, pipeline
 from sync.database import failure, open_engine
 from sync.errors import SyncError, UsageError
 from sync.files import NO_FILES, Files
-from sync.read import Reader
 from sync.render import is_idle, render, render_row, render_runs, render_warnings
 from sync.report import Mode, Report
 from sync.settings import Settings, load_settings
+from sync.terminal import Terminal
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 done, but part of the export was refused; 2 wrong usage, settings or an unreadable "
-    "export; 3 database unreachable, locked or failing; 4 a safety limit stopped the run. "
+    "export; 3 database unreachable, locked or failing; 4 a safety limit, or a no, stopped the run. "
     "With 2, 3 and 4 nothing was written."
 )
 
@@ -137,6 +136,10 @@ CsvOption = Annotated[
 HtmlOption = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Also write the report as one HTML file.")
 ]
+YesOption = Annotated[
+    bool,
+    typer.Option("--yes", "-y", help="Do not ask. On a terminal, apply shows a summary and asks before it writes."),
+]
 LockTimeoutOption = Annotated[
     int | None, typer.Option("--lock-timeout", metavar="SECONDS", help="How long to wait for another run. Default: 60.")
 ]
@@ -220,6 +223,7 @@ def apply(
     full: FullOption = False,
     mask: MaskOption = False,
     lock_timeout: LockTimeoutOption = None,
+    yes: YesOption = False,
     csv: CsvOption = None,
     html: HtmlOption = None,
     as_json: JsonOption = False,
@@ -245,7 +249,9 @@ def apply(
         mask=mask or None,
         lock_timeout=lock_timeout,
     )
-    _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=True, files=Files(csv, html))
+    _reconcile(
+        pipeline.run, export, settings, proposal, as_json, verbose, write=True, files=Files(csv, html), ask=not yes
+    )
 
 
 @app.command()
@@ -380,6 +386,7 @@ def _reconcile(
     *,
     write: bool,
     files: Files = NO_FILES,
+    ask: bool = False,
 ) -> None:
     files.prepare()
     if verbose > 1:
@@ -389,7 +396,8 @@ def _reconcile(
             handlers=[RichHandler(console=Console(stderr=True), show_path=False, show_level=False)],
         )
     try:
-        with _progress() as show:
+        with Terminal() as terminal:
+            asks = ask and export != "-" and terminal.can_answer()
             report = call(
                 pipeline.Job(
                     export=export,
@@ -397,7 +405,8 @@ def _reconcile(
                     settings=settings,
                     write=write,
                     proposals=frozenset(proposals or ()),
-                    progress=show,
+                    progress=terminal.show,
+                    confirm=terminal.confirm if asks else None,
                 )
             )
     except SyncError:
@@ -429,38 +438,9 @@ def _write_files(write: Callable[[], None]) -> None:
 
 
 def _exit_code(report: Report) -> int:
-    if report.status == "rolled_back":
+    if report.status in ("rolled_back", "declined"):
         return 4
     return 1 if report.refusals else 0
-
-
-class _progress:
-    """A bar on standard error while an export is read, on a terminal only."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("reading"),
-            BarColumn(),
-            DownloadColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> Callable[[Reader], None]:
-        self._bar.start()
-        self._task = self._bar.add_task("read", total=None)
-        return self._show
-
-    def __exit__(self, *exc: object) -> None:
-        self._bar.stop()
-
-    def _show(self, reader: Reader) -> None:
-        if self._task is not None and not self._bar.disable:
-            self._bar.update(self._task, completed=reader.bytes_read, total=reader.total_bytes)
 
 
 def _console(file: TextIO | None = None) -> Console:

@@ -40,7 +40,7 @@ from sync.errors import DatabaseError, LimitError, UsageError
 from sync.load import Loader
 from sync.read import Export, RawDocument, Reader, Unreadable
 from sync.reconcile import Overtaken, Reconciliation
-from sync.refusals import Notice
+from sync.refusals import Notice, Refusal
 from sync.report import Counts, Report, fill, find_vanished
 from sync.rights import demand
 from sync.settings import Settings
@@ -54,6 +54,7 @@ STORED_REFUSALS = 500
 _PAUSE_SECONDS = 0.2
 
 Progress = Callable[[Reader], None]
+Confirm = Callable[[Report], bool]
 
 
 class CommitUnanswered(Exception):
@@ -68,7 +69,7 @@ class CommitUnanswered(Exception):
 
 @dataclass
 class Job:
-    """One call: what to do, with which settings."""
+    """One call: what to do, with which settings; `confirm` is shown what an apply is about to write."""
 
     export: Export
     database: Database
@@ -76,6 +77,7 @@ class Job:
     write: bool
     proposals: frozenset[str] = frozenset()
     progress: Progress | None = None
+    confirm: Confirm | None = None
     profile: list[Profile] = field(default_factory=list)
 
 
@@ -139,8 +141,7 @@ def _reconcile(job: Job, connection: Connection) -> Report:
             if own:
                 connection.commit()  # the staged rows stay when the transaction starts anew
             if job.write:
-                with run_lock(connection, settings.lock_timeout):
-                    _apply(job, report, reconciliation, target, runner, reader, started, own)
+                _write(job, report, reconciliation, target, runner, reader, started, own)
             else:
                 _decide(report, reconciliation, target, settings, changes=True)
                 if (excess := prune.excess(report, reconciliation, settings.prune_limit)) is not None:
@@ -177,7 +178,23 @@ def _stage(job: Job, report: Report, connection: Connection, target: Target, rec
     return reader
 
 
-def _apply(
+@dataclass(frozen=True)
+class _AsRead:
+    """What reading alone has put into a report: each decision starts from it."""
+
+    refusals: list[Refusal]
+    warnings: list[Notice]
+    documents_refused: int
+
+    def restore(self, report: Report) -> None:
+        report.refusals = self.refusals.copy()
+        report.warnings = self.warnings.copy()
+        report.documents_refused = self.documents_refused
+        report.entities = {entity.name: Counts() for entity in ENTITIES}
+        report.status = "applied"
+
+
+def _write(
     job: Job,
     report: Report,
     reconciliation: Reconciliation,
@@ -187,17 +204,43 @@ def _apply(
     started: datetime,
     own: bool,
 ) -> None:
-    """Decides and writes, in one transaction; again where others came in between."""
+    """Applies. Where somebody is asked first, neither the run's lock nor a transaction is held until the answer.
+
+    After it all is decided anew, and asked anew if that is not what was shown.
+    """
+    as_read = _AsRead(report.refusals, report.warnings, report.documents_refused)
+    agreed = None
+    while True:
+        with run_lock(runner.connection, job.settings.lock_timeout):
+            if _apply(job, report, as_read, agreed, reconciliation, target, runner, reader, started, own):
+                return
+        with _timed(report, "confirm"):
+            if job.confirm is None or not job.confirm(report):
+                report.status = "declined"
+                return
+        agreed = _what_is_shown(report)
+
+
+def _what_is_shown(report: Report) -> object:
+    return report.entities, report.refusals
+
+
+def _apply(
+    job: Job,
+    report: Report,
+    as_read: _AsRead,
+    agreed: object,
+    reconciliation: Reconciliation,
+    target: Target,
+    runner: Runner,
+    reader: Reader,
+    started: datetime,
+    own: bool,
+) -> bool:
+    """Decides and writes, in one transaction; again where others came in between. False: it must be confirmed first."""
     connection = runner.connection
-    refused_before = report.refusals.copy()
-    warned_before = report.warnings.copy()
-    documents_refused = report.documents_refused
     for attempt in range(1, ATTEMPTS + 1):
-        report.refusals = refused_before.copy()
-        report.warnings = warned_before.copy()
-        report.documents_refused = documents_refused
-        report.entities = {entity.name: Counts() for entity in ENTITIES}
-        report.status = "applied"
+        as_read.restore(report)
         try:
             with _savepoint(connection, own):
                 _decide(report, reconciliation, target, job.settings, changes=False)
@@ -205,6 +248,8 @@ def _apply(
                     raise LimitError(excess, hint=prune.HINT)
                 if job.settings.strict and report.refusals:
                     raise _RolledBack
+                if job.confirm is not None and not report.nothing_to_do and _what_is_shown(report) != agreed:
+                    raise _Unconfirmed
                 if not report.nothing_to_do:
                     with _timed(report, "apply"):
                         reconciliation.apply()
@@ -212,12 +257,14 @@ def _apply(
                 reconciliation.record(report.run)
                 if own:
                     _commit(connection, report, started)
-            return
-        except _RolledBack:
-            report.status = "rolled_back"
+            return True
+        except (_RolledBack, _Unconfirmed) as reason:
             if own:
                 connection.rollback()
-            return
+            if isinstance(reason, _Unconfirmed):
+                return False
+            report.status = "rolled_back"
+            return True
         except (DBAPIError, Overtaken) as error:
             again = isinstance(error, Overtaken) or code_of(error) in (DEADLOCK, LOCK_WAIT, DUPLICATE)
             if not again or (isinstance(error, DBAPIError) and not own):
@@ -227,10 +274,15 @@ def _apply(
             if attempt == ATTEMPTS or not own:
                 raise _gave_up(error, attempt) from None
             time.sleep(_PAUSE_SECONDS * attempt)
+    raise AssertionError("the last attempt returns or raises")
 
 
 class _RolledBack(Exception):
     """--strict, and something was refused."""
+
+
+class _Unconfirmed(Exception):
+    """Somebody is to be asked, and was not yet shown this."""
 
 
 def _gave_up(error: DBAPIError | Overtaken, attempts: int) -> DatabaseError:

@@ -24,6 +24,7 @@ STATUS = {
     "planned": "planned, nothing written",
     "validated": "validated, no database asked",
     "rolled_back": "rolled back, nothing written",
+    "declined": "declined, nothing written",
     "failed": "failed, nothing written",
 }
 
@@ -40,6 +41,8 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
     if "total" in report.seconds:
         head += f"; {report.seconds['total']:.2f} s"
     console.print(Text(head))
+    if report.status == "declined":
+        return
     if report.mode != "validate":
         if report.nothing_to_do and not report.refusals:
             console.print(Text(f"{NOTHING}: ISPyB holds what the export says"))

@@ -16,7 +16,7 @@ from sync.refusals import Notice, Refusal
 from sync.target import Target
 
 Mode = Literal["apply", "plan", "validate"]
-Status = Literal["applied", "planned", "validated", "rolled_back", "failed"]
+Status = Literal["applied", "planned", "validated", "rolled_back", "declined", "failed"]
 
 
 @dataclass

@@ -13,8 +13,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from sync.entities import ENTITIES
 from sync.report import Change, Report, in_order, refusals_in_order
 
@@ -41,6 +39,8 @@ def write_sheets(report: Report, folder: Path) -> None:
 
 def write_sheet(path: Path, columns: tuple[str, ...], rows: Iterable[Cells]) -> None:
     """Writes one CSV file in UTF-8, its lines ended as RFC 4180 says; many rows go in slices."""
+    import pandas as pd  # 0.3 s, which most commands need not wait for
+
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         waiting, header = iter(rows), True
         while (slice_ := list(islice(waiting, _ROWS_AT_ONCE))) or header:

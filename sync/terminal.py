@@ -1,0 +1,60 @@
+"""What is only for a person at a terminal: a bar while an export is read, and the question before an apply writes.
+
+Both go to standard error, so that standard output holds the report and nothing else.
+"""
+
+import sys
+from dataclasses import replace
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.prompt import Confirm
+
+from sync.read import Reader
+from sync.render import render
+from sync.report import Report
+
+
+class Terminal:
+    """A bar while an export is read, where standard error is a terminal; and who sits there."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("reading"),
+            BarColumn(),
+            DownloadColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "Terminal":
+        self._bar.start()
+        self._task = self._bar.add_task("read", total=None)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.stop()
+
+    def show(self, reader: Reader) -> None:
+        """Draws how much of the export is read."""
+        if self._task is not None and not self._bar.disable:
+            self._bar.update(self._task, completed=reader.bytes_read, total=reader.total_bytes)
+
+    def can_answer(self) -> bool:
+        """Whether a question would be seen and could be answered."""
+        return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+    def confirm(self, report: Report) -> bool:
+        """Shows what an apply is about to write, as a plan does, and asks. An end of the input is a no."""
+        self._bar.stop()
+        console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        render(replace(report, mode="plan", status="planned"), console)
+        try:
+            return Confirm.ask("Write this to ISPyB?", console=console, default=False)
+        except EOFError:
+            console.print()
+            return False

@@ -1,0 +1,178 @@
+"""apply on a terminal: the summary, the question, and nothing held while somebody thinks. On a real pseudo-terminal."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+from databases import Ispyb
+from small import CommandLine, document, export, holds, in_folder, run, write
+
+QUESTION = "Write this to ISPyB? [y/n] (n): "
+
+
+@pytest.fixture
+def ispyb(databases: Callable[[str], Ispyb]) -> Ispyb:
+    database = databases("py")
+    database.reset()
+    return database
+
+
+@pytest.fixture(autouse=True)
+def command(
+    ispyb: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> CommandLine:
+    in_folder(tmp_path, ispyb, monkeypatch)
+    monkeypatch.setenv("TERM", "dumb")
+    return CommandLine(monkeypatch, capsys)
+
+
+class AtTerminal:
+    """A command whose standard input and error are a terminal, and its standard output a pipe."""
+
+    def __init__(self, *arguments: str, stdin: int | None = None, stderr: int | None = None) -> None:
+        self._own, terminal = pty.openpty()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "sync.cli", *arguments],
+            stdin=terminal if stdin is None else stdin,
+            stdout=subprocess.PIPE,
+            stderr=terminal if stderr is None else stderr,
+            text=True,
+        )
+        os.close(terminal)
+        self.seen = ""
+
+    def __enter__(self) -> "AtTerminal":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._own)
+
+    def asked(self) -> str:
+        """Waits for a question; gives what the terminal showed since the last."""
+        while not self.seen.endswith(QUESTION):
+            assert self._read(), self.seen
+        seen, self.seen = self.seen, ""
+        return seen
+
+    def answer(self, text: str) -> None:
+        os.write(self._own, text.encode())
+
+    def ended(self) -> tuple[int, str]:
+        """The exit code, and all of standard output."""
+        assert self._process.stdout is not None
+        out = self._process.stdout.read()
+        while self._read():
+            pass
+        return self._process.wait(timeout=20), out
+
+    def _read(self, seconds: float = 10) -> bool:
+        if not select.select([self._own], [], [], seconds)[0]:
+            return False
+        try:
+            data = os.read(self._own, 65536)
+        except OSError:  # Linux says so when the last one has closed the terminal
+            return False
+        self.seen += data.decode().replace("\r\n", "\n")
+        return bool(data)
+
+
+def test_a_yes_writes_what_the_summary_says(ispyb: Ispyb) -> None:
+    with AtTerminal("apply", "partly.ndjson") as terminal:
+        seen = terminal.asked()
+        assert "plan: planned, nothing written" in seen
+        assert "person                    3         3" in seen
+        assert "refused: " in seen
+        assert holds(ispyb, 0)
+        terminal.answer("y\n")
+        code, out = terminal.ended()
+    assert code == 1
+    assert "apply: applied (run 1)" in out
+    assert "Write this" not in out
+    assert holds(ispyb, 1)
+
+
+@pytest.mark.parametrize("answer", ["\n", "\x04"], ids=["enter", "end of input"])
+def test_anything_but_a_yes_writes_nothing(ispyb: Ispyb, answer: str) -> None:
+    with AtTerminal("apply", "good.ndjson", "--json") as terminal:
+        terminal.asked()
+        terminal.answer(answer)
+        code, out = terminal.ended()
+    assert code == 4
+    report = json.loads(out)
+    assert (report["status"], report["run"]) == ("declined", None)
+    assert holds(ispyb, 0)
+
+
+def test_a_no_is_told_in_one_line(ispyb: Ispyb) -> None:
+    with AtTerminal("apply", "good.ndjson") as terminal:
+        terminal.asked()
+        terminal.answer("n\n")
+        code, out = terminal.ended()
+    assert code == 4
+    assert out.startswith("apply: declined, nothing written; 2 documents read")
+    assert out.count("\n") == 1
+    assert holds(ispyb, 0)
+
+
+def test_nobody_is_asked_where_there_is_nothing_to_ask_or_no_terminal(ispyb: Ispyb) -> None:
+    def code(*arguments: str, **streams: int) -> int:
+        with AtTerminal("apply", *arguments, **streams) as terminal:
+            code, _ = terminal.ended()
+            assert QUESTION not in terminal.seen
+            return code
+
+    assert code("good.ndjson", "--proposal", "MX-1", "--yes") == 0
+    assert holds(ispyb, 1)
+    assert code("partly.ndjson") == 1  # there is nothing to write
+    assert code("good.ndjson", stdin=subprocess.DEVNULL) == 0
+    assert holds(ispyb, 2)
+    write("good.ndjson", export(2, title="other"))
+    assert code("good.ndjson", stderr=subprocess.DEVNULL) == 0
+    assert {row["title"] for row in ispyb.rows("Proposal")} == {"other"}
+
+
+def test_nothing_is_held_while_somebody_thinks_and_what_changed_is_shown_anew(
+    command: CommandLine, ispyb: Ispyb
+) -> None:
+    with AtTerminal("apply", "good.ndjson") as terminal:
+        assert "proposal_has_person       6         6" in terminal.asked()
+        write("other.ndjson", [document(1)])
+        assert command("apply", "other.ndjson", "--lock-timeout", "0").code == 0  # not the run's own lock
+        run(ispyb, "SET SESSION lock_wait_timeout = 1", "ALTER TABLE Person COMMENT 'x'")  # no table's lock
+        terminal.answer("y\n")
+        assert "proposal_has_person       6         3        -          3" in terminal.asked()
+        assert holds(ispyb, 1)
+        terminal.answer("y\n")
+        assert terminal.ended()[0] == 0
+    assert holds(ispyb, 2)
+
+
+def test_a_connection_that_is_lost_meanwhile_is_opened_again(ispyb: Ispyb) -> None:
+    with AtTerminal("apply", "good.ndjson") as terminal:
+        terminal.asked()
+        run(ispyb, *kill_statements(ispyb))
+        terminal.answer("y\n")
+        terminal.asked()
+        terminal.answer("y\n")
+        assert terminal.ended()[0] == 0
+    assert holds(ispyb, 2)
+
+
+def kill_statements(ispyb: Ispyb) -> list[str]:
+    with ispyb.engine.connect() as connection:
+        login = ispyb.role_url.split("://")[1].split(":")[0]
+        query = f"SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{login}'"
+        found = connection.exec_driver_sql(query).scalars().all()
+    assert found
+    return [f"KILL {number}" for number in found]
