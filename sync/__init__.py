@@ -10,10 +10,10 @@ The map of the package, in the order of the road:
     documents    the document schema, one class per entity; validate checks against it
     stage, load  documents -> rows that fit the live columns -> staging tables
     reconcile    runs the passes of sql/*.sql: match, settle, compare, apply
-    report       what a run did; render prints it
+    report       what a run did; render prints it, page shows it in a browser, sheets writes it as CSV
     entities     the registry; target, what the live database is; sqlfiles, how its SQL is found
     database, settings, errors, refusals     what all of them stand on
-    history, migrate, check, server, demo, cli    the other commands
+    history, migrate, check, columns, server, demo, cli    the other commands
 """
 
 from sync.api import apply, plan

@@ -20,11 +20,12 @@ from rich.logging import RichHandler
 from sqlalchemy.exc import DBAPIError
 
 from sync import check as checks
+from sync import columns as usage
 from sync import demo as demonstration
 from sync import documents, history, migrate, pipeline
 from sync.database import failure, open_engine
 from sync.errors import SyncError, UsageError
-from sync.files import NO_FILES, Files
+from sync.files import NO_FILES, Files, make_folder
 from sync.render import is_idle, render, render_row, render_runs, render_warnings
 from sync.report import Mode, Report
 from sync.settings import Settings, load_settings
@@ -258,21 +259,47 @@ def apply(
 def check(
     database: DatabaseOption = None,
     staging_schema: SchemaOption = None,
+    columns: Annotated[
+        bool,
+        typer.Option("--columns", help="Instead, find columns that hold nothing, and deprecated keys nobody needs."),
+    ] = False,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="DIR", help="With --columns: also columns.csv and keys.csv.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Looks at the server, the schema, the migrations, the privileges and duplicate rows; writes nothing.
 
     Exits 0 when apply can run, 1 when something is in its way.
 
-    Example: ispyb-sync check
+    Examples: ispyb-sync check
+
+    ispyb-sync check --columns --csv columns/
     """
     settings = load_settings(database=database, staging_schema=staging_schema)
+    if columns:
+        _check_columns(settings, csv, as_json)
+        return
+    if csv is not None:
+        raise UsageError("check --csv needs --columns", hint="Without it, --json is the machine's form.")
     findings = checks.check(settings.database_url(), settings)
     if as_json:
         _print_json([finding.to_dict() for finding in findings])
     else:
         _print(lambda console: checks.show(findings, console))
     raise typer.Exit(any(finding.level == "error" for finding in findings))
+
+
+def _check_columns(settings: Settings, csv: Path | None, as_json: bool) -> None:
+    if csv is not None:
+        make_folder(csv, "--csv")
+    found = usage.columns(settings.database_url())
+    if as_json:
+        _print_json(found.to_dict())
+    else:
+        _print(lambda console: usage.show_columns(found, console))
+    if csv is not None:
+        _write_files(lambda: usage.write_columns(found, csv))
 
 
 @app.command("migrate")
