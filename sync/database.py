@@ -1,10 +1,9 @@
-"""Connections to ISPyB: one session setup, one run lock, statements that say where they come from.
+"""Connections to ISPyB: one session setup, statements that say where they come from.
 
 The session's own sql_mode, character set and isolation are set, whatever the server's are. A connection given by
 a caller stays in the caller's transaction and gets its settings back.
 """
 
-import hashlib
 import logging
 import re
 import time
@@ -47,6 +46,8 @@ _REMEDIES = dict.fromkeys((1142, 1143, 1227, 1370), _GRANT) | {
     _NO_SCHEMA_RIGHT: "Correct the schema in the URL, or grant the role of sql/grants.sql and make it the account's "
     "default: SET DEFAULT ROLE.",
     1045: "Correct the account or the password in the URL.",
+    DEADLOCK: "Others changed the same rows, each time. Try again.",
+    LOCK_WAIT: "Others use the same rows; SHOW PROCESSLIST names them. Try again.",
     1049: "Correct the schema at the end of the URL.",
 }
 _AS_IT_STANDS = {"no_parameters": True}  # a percent sign in a statement is just that
@@ -211,21 +212,10 @@ class Runner:
         return result
 
 
-@contextmanager
-def run_lock(connection: Connection, timeout: int) -> Iterator[None]:
-    """One run at a time on one ISPyB schema: waits up to timeout seconds for another run to end."""
-    schema = connection.exec_driver_sql("SELECT DATABASE()").scalar_one()
-    name = "ispyb_sync_" + hashlib.sha256(str(schema).lower().encode()).hexdigest()[:32]
-    got = connection.exec_driver_sql("SELECT GET_LOCK(%s, %s)", (name, timeout)).scalar()
-    if not got:
-        holder = connection.exec_driver_sql("SELECT IS_USED_LOCK(%s)", (name,)).scalar()
-        raise DatabaseError(
-            f"another run holds the lock (connection {holder}), and did not end within {timeout} s",
-            hint="Try again, or set --lock-timeout higher.",
-        )
+def roll_back(connection: Connection) -> None:
+    """Ends a transaction without its writes; a Galera node that has done so already answers with the deadlock."""
     try:
-        yield
-    finally:
-        if not (connection.closed or connection.invalidated):
-            with suppress(DBAPIError):  # a lost connection gives up its lock
-                connection.exec_driver_sql("DO RELEASE_LOCK(%s)", (name,))
+        connection.rollback()
+    except DBAPIError as error:
+        if code_of(error) != DEADLOCK:
+            raise

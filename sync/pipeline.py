@@ -33,11 +33,12 @@ from sync.database import (
     code_of,
     connect,
     failure,
-    run_lock,
+    roll_back,
 )
 from sync.entities import ENTITIES, PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
 from sync.errors import DatabaseError, LimitError, UsageError
 from sync.load import Loader
+from sync.lock import Turn, run_lock
 from sync.read import Export, RawDocument, Reader, Unreadable
 from sync.reconcile import Overtaken, Reconciliation
 from sync.refusals import Notice, Refusal
@@ -211,8 +212,8 @@ def _write(
     as_read = _AsRead(report.refusals, report.warnings, report.documents_refused)
     agreed = None
     while True:
-        with run_lock(runner.connection, job.settings.lock_timeout):
-            if _apply(job, report, as_read, agreed, reconciliation, target, runner, reader, started, own):
+        with run_lock(runner.connection, job.settings.lock_timeout, runner.staging_schema, own=own) as turn:
+            if _apply(job, report, as_read, agreed, reconciliation, target, runner, reader, started, own, turn):
                 return
         with _timed(report, "confirm"):
             if job.confirm is None or not job.confirm(report):
@@ -236,6 +237,7 @@ def _apply(
     reader: Reader,
     started: datetime,
     own: bool,
+    turn: Turn,
 ) -> bool:
     """Decides and writes, in one transaction; again where others came in between. False: it must be confirmed first."""
     connection = runner.connection
@@ -255,12 +257,13 @@ def _apply(
                         reconciliation.apply()
                 report.run = _record(job, report, runner, reader, started)
                 reconciliation.record(report.run)
+                turn.confirm(report.run)
                 if own:
                     _commit(connection, report, started)
             return True
         except (_RolledBack, _Unconfirmed) as reason:
             if own:
-                connection.rollback()
+                roll_back(connection)
             if isinstance(reason, _Unconfirmed):
                 return False
             report.status = "rolled_back"
@@ -270,7 +273,7 @@ def _apply(
             if not again or (isinstance(error, DBAPIError) and not own):
                 raise
             if own:
-                connection.rollback()
+                roll_back(connection)
             if attempt == ATTEMPTS or not own:
                 raise _gave_up(error, attempt) from None
             time.sleep(_PAUSE_SECONDS * attempt)
@@ -337,7 +340,8 @@ def _was_committed(job: Job, unanswered: CommitUnanswered) -> bool:
     (find,) = [s for s in load("history") if s.name == "find_run"]
     sql = find.render((), job.settings.staging_schema) or ""
     try:
-        with connect(job.database) as connection, run_lock(connection, job.settings.lock_timeout):
+        lock_timeout, schema = job.settings.lock_timeout, job.settings.staging_schema
+        with connect(job.database) as connection, run_lock(connection, lock_timeout, schema):
             params = {"run": unanswered.report.run, "started": unanswered.started}
             return connection.exec_driver_sql(sql, params).first() is not None
     except (DBAPIError, DatabaseError):

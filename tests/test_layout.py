@@ -97,7 +97,7 @@ def test_the_server_understands_each_statement(ispyb: Ispyb) -> None:
         target = introspect(connection)
         Reconciliation(Runner(connection, ispyb.staging_schema), target).create()
         prepared = 0
-        for name in ("history", *TABLES):
+        for name in ("history", "lease", *TABLES):
             facts = target.tables[name].facts if name in TABLES else ()
             for statement in load(name):
                 sql = statement.render(facts, ispyb.staging_schema)

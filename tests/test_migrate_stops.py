@@ -8,9 +8,9 @@ from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import NullPool
 
 from sync import migrate
-from sync.database import run_lock
 from sync.ddl import change, run
 from sync.errors import DatabaseError, UsageError
+from sync.lock import run_lock
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from sqlalchemy.pool import NullPool
 
 import sync
 from sync import pipeline
-from sync.database import connect, run_lock
+from sync.database import connect
 from sync.errors import DatabaseError
+from sync.lock import run_lock
 from sync.reconcile import Reconciliation
 
 
@@ -128,6 +129,32 @@ def test_two_runs_of_one_export_at_the_same_time_write_it_once(dls: Ispyb, pool:
     first, second = sorted(reports, key=lambda report: report.run or 0)
     assert second.nothing_to_do
     assert [entity.inserted for entity in first.entities.values()] == [e.unchanged for e in second.entities.values()]
+
+
+@pytest.mark.parametrize("in_a_transaction", [False, True], ids=["own connection", "caller's connection"])
+def test_a_run_waits_for_a_callers_transaction(dls: Ispyb, pool: ThreadPoolExecutor, in_a_transaction: bool) -> None:
+    engine = create_engine(dls.role_url, poolclass=NullPool)
+    with engine.connect() as caller, engine.connect() as other:
+        first = sync.apply(export(1), database=caller, staging_schema=dls.staging_schema)
+        if in_a_transaction:
+            run = pool.submit(sync.apply, export(2), database=other, staging_schema=dls.staging_schema)
+        else:
+            run = pool.submit(apply, dls, export(2))
+        wait_for(dls, LOCK_WAIT)
+        caller.commit()
+        second = run.result(20)
+        other.commit()
+    assert (first.entities["laboratory"].inserted, second.entities["laboratory"].inserted) == (1, 1)
+    assert holds(dls, 2)
+
+
+def test_a_callers_transaction_that_takes_too_long_is_named(dls: Ispyb) -> None:
+    with create_engine(dls.role_url, poolclass=NullPool).connect() as caller:
+        sync.apply(export(1), database=caller, staging_schema=dls.staging_schema)
+        with pytest.raises(DatabaseError, match=r"a transaction that is not ended.*within 1 s"):
+            apply(dls, export(1), lock_timeout=1)
+        caller.rollback()
+    assert holds(dls, 0)
 
 
 # Other writers

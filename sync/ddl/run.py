@@ -17,11 +17,12 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
-from sync.database import failure, open_engine, run_lock
+from sync.database import failure, open_engine
 from sync.ddl.change import Change, Guard, failed
 from sync.ddl.column import ExternalId
 from sync.ddl.guards import VERSION_TABLE, as_block, before_downgrade, before_upgrade, not_newer, refuse
 from sync.errors import DatabaseError, SyncError, UsageError
+from sync.lock import run_lock
 from sync.settings import load_settings
 
 RUN_PATIENCE = 60  # seconds to wait for a run to end
