@@ -18,6 +18,7 @@ from sync import migrate, rights
 from sync.database import connect, failure
 from sync.entities import ENTITIES, Entity
 from sync.errors import DatabaseError
+from sync.refusals import printable
 from sync.rights import Account, Rights
 from sync.settings import Settings
 from sync.sqlfiles import Statement, load
@@ -65,9 +66,10 @@ def show(findings: list[Finding], console: Console) -> None:
     """Print the findings, one paragraph each."""
     for finding in findings:
         line = Text(f"{finding.level:8}", style=_COLOURS[finding.level])
-        console.print(line.append(f"{finding.subject}: {finding.message}", style="default"), soft_wrap=True)
+        words = printable(f"{finding.subject}: {finding.message}")
+        console.print(line.append(words, style="default"), soft_wrap=True)
         if finding.remedy:
-            console.print(Text(f"        {finding.remedy}", style="dim"), soft_wrap=True)
+            console.print(Text(f"        {printable(finding.remedy)}", style="dim"), soft_wrap=True)
 
 
 def _findings(connection: Connection, staging_schema: str) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ standard output and nothing else.
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -26,6 +27,7 @@ from sync import documents, history, migrate, pipeline
 from sync.database import failure, open_engine
 from sync.errors import SyncError, UsageError
 from sync.files import NO_FILES, Files, make_folder
+from sync.refusals import printable
 from sync.render import is_idle, render, render_row, render_runs, render_warnings
 from sync.report import Mode, Report
 from sync.settings import Settings, load_settings
@@ -36,6 +38,8 @@ EXIT_CODES = (
     "export; 3 database unreachable, locked or failing; 4 a safety limit, or a no, stopped the run. "
     "With 2, 3 and 4 nothing was written."
 )
+
+_NOT_ASCII = re.compile(r"[^ -~]")
 
 app = typer.Typer(
     help="Keeps an ISPyB database in step with a facility's User Portal.",
@@ -485,7 +489,14 @@ def _print(draw: Callable[[Console], None]) -> None:
 
 def _print_json(value: Any) -> None:
     utf8 = sys.stdout is not None and sys.stdout.encoding.lower().replace("-", "") == "utf8"
-    _write(json.dumps(value, ensure_ascii=not utf8, default=str) + "\n")
+    text = json.dumps(value, ensure_ascii=not utf8, default=str)
+    _write(_NOT_ASCII.sub(_escaped, text) + "\n")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """JSON lets letters through that steer a terminal."""
+    letter = found[0]
+    return letter if letter.isprintable() else json.dumps(letter)[1:-1]
 
 
 def _write(text: str) -> None:
@@ -508,7 +519,7 @@ def main() -> None:
         app()
     except (SyncError, DBAPIError) as raised:
         error = failure(raised) if isinstance(raised, DBAPIError) else raised
-        print(f"error: {error}", file=sys.stderr)
+        print("\n".join(printable(line) for line in f"error: {error}".split("\n")), file=sys.stderr)
         sys.exit(error.exit_code)
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sync.history import Run
-from sync.refusals import Refusal, refused_value
+from sync.refusals import Refusal, printable, refused_value
 from sync.report import Change, Report, Vanished, in_order, natural, refusals_in_order
 
 LISTED = 10
@@ -68,7 +68,8 @@ def is_idle(report: Report) -> bool:
 def render_warnings(report: Report, console: Console) -> None:
     """Prints what does not stop a run, one a line."""
     for warning in report.warnings:
-        console.print(Text(f"warning: {warning.message} ({warning.count:,})", style="yellow"), soft_wrap=True)
+        words = f"warning: {printable(warning.message)} ({warning.count:,})"
+        console.print(Text(words, style="yellow"), soft_wrap=True)
 
 
 def render_runs(runs: list[Run], console: Console) -> None:
@@ -93,7 +94,7 @@ def render_runs(runs: list[Run], console: Console) -> None:
             report.status,
             *sums,
             f"{len(report.refusals):,}",
-            run.account,
+            refused_value(run.account),
             refused_value(run.export or ""),
         )
     console.print(table)
@@ -152,7 +153,7 @@ def _refusal_line(refusal: Refusal) -> str:
         where += f" ({refused_value(refusal.proposal)})"
     if refusal.path:
         where += f" {refusal.path}"
-    return f"{where}{value}: {refusal.message}"
+    return f"{where}{value}: {printable(refusal.message)}"
 
 
 def _list_changes(report: Report, console: Console, limit: int) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sync.entities import ENTITIES, PROPOSAL, SESSION, Entity
 from sync.reconcile import Reconciliation
-from sync.refusals import Notice, Refusal
+from sync.refusals import Notice, Refusal, refused_value
 from sync.target import Target
 
 Mode = Literal["apply", "plan", "validate"]
@@ -178,6 +178,7 @@ def _refusals(entity: Entity, rows: Iterable[tuple[Any, ...]]) -> Iterator[Refus
     for code, name, value, held, document, proposal, path in rows:
         if name == "externalId" and value is not None:
             value = str(readable_external_id(value))
+        value = None if value is None else refused_value(value)
         yield Refusal(
             entity=entity.name,
             code=code,

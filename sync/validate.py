@@ -64,7 +64,7 @@ class Validator:
             if document is None:
                 self.refused += 1
             else:
-                yield ValidDocument(item.number, item.line, label, document)
+                yield ValidDocument(item.number, item.line, _short(label), document)
 
     def notices(self) -> list[Notice]:
         """What is worth telling, once all documents are through."""
@@ -84,7 +84,7 @@ class Validator:
         try:
             document = self._validated(raw)
         except ValidationError as error:
-            repair = Repair(raw, item.number, None if label is None else refused_value(label))
+            repair = Repair(raw, item.number, _short(label))
             repaired = self._repaired(repair, error)
             for refusal in repair.refusals:
                 self._refuse(refusal)
@@ -124,6 +124,11 @@ def proposal_label(raw: dict[str, Any]) -> str | None:
         return _word(proposal.get("externalId"))
     code = _word(proposal.get("proposalCode"))
     return number if code is None else f"{code}-{number}"
+
+
+def _short(label: str | None) -> str | None:
+    """A label as each refusal of its document repeats it."""
+    return None if label is None else refused_value(label)
 
 
 def _word(value: object) -> str | None:

@@ -1,0 +1,245 @@
+"""Hostile values in each field of the document schema, and each output that may repeat them.
+
+The fields are those of `sync.documents.schema()`, so that one which is added later is tried too.
+"""
+
+import copy
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from databases import Ispyb
+from rich.console import Console
+from small import CommandLine, in_folder, write
+
+import sync
+from sync.documents import schema
+from sync.render import render
+from sync.sheets import FORMULA
+
+HOSTILE = [
+    "\x1b[2J\x1b]0;owned\x07",
+    "\x9b2J\x90q\x9c",
+    "a\0b",
+    "\x08\x08\x7f",
+    "a\r\nerror: spoofed",
+    "\u202egnp.exe\u2066\u200b\ufeff",
+    "\u2028\u2029\x85",
+    "<script>alert(1)</script>",
+    "</script><img src=x onerror=alert(1)>",
+    "' onmouseover='alert(1)' \"><svg onload=alert(1)>",
+    "]]><!-- {{7*7}} ${7*7} %s %n {0}",
+    '=HYPERLINK("http://x","y")',
+    "+1+cmd|' /C calc'!A0",
+    "-2+3",
+    "@SUM(A1)",
+    "\t=1",
+    "＝1",
+    "'; DROP TABLE Person; -- \\",
+    "[bold red]x[/] :smile:",
+    "x" * 20_000,
+    "Ω😀e\u0301",
+]
+FIELDS_AT_LEAST = 60
+
+Place = tuple[str, ...]
+
+
+def places(node: dict[str, Any], defs: dict[str, Any], place: Place = ()) -> Iterator[Place]:
+    """The places of plain values under a node of the JSON Schema; a list is named by []."""
+    for option in node.get("anyOf", [node]):
+        if "$ref" in option:
+            yield from places(defs[option["$ref"].rpartition("/")[2]], defs, place)
+        elif "properties" in option:
+            for name, child in option["properties"].items():
+                yield from places(child, defs, (*place, name))
+        elif "items" in option:
+            yield from places(option["items"], defs, (*place, "[]"))
+        elif option.get("type") != "null":
+            yield place
+
+
+SCHEMA = schema()
+PLACES = list(dict.fromkeys(places(SCHEMA, SCHEMA["$defs"])))
+
+
+def whole(number: int) -> dict[str, Any]:
+    """A document that holds everything the schema has room for, its own alone."""
+
+    def laboratory(mark: str) -> dict[str, Any]:
+        return {"name": f"lab {number} {mark}", "city": "Lund", "country": "Sweden"}
+
+    def person(mark: str) -> dict[str, Any]:
+        return {"login": f"u{number}{mark}", "familyName": f"F {mark}", "laboratory": laboratory(mark)}
+
+    return {
+        "proposal": {
+            "proposalCode": "MX",
+            "proposalNumber": str(number),
+            "title": "title",
+            "persons": [person("a")],
+            "labcontacts": [{"cardName": "card", "person": person("b")}],
+        },
+        "sessions": [
+            {"externalId": number, "persons": [person("c") | {"session_options": {"role": "Staff", "remote": True}}]}
+        ],
+        "proteins": [{"acronym": "lyso", "person": person("d")}],
+    }
+
+
+def spoilt(number: int, place: Place, value: object) -> dict[str, Any]:
+    """A whole document with this value at one place."""
+    document = whole(number)
+    inner: Any = document
+    for part in place[:-1]:
+        inner = inner[0] if part == "[]" else inner[part]
+    assert isinstance(inner, dict)
+    inner[place[-1]] = value
+    inner[f"unknown{value}"] = value
+    return document
+
+
+@pytest.fixture
+def py(databases: Callable[[str], Ispyb]) -> Ispyb:
+    ispyb = databases("py")
+    ispyb.reset()
+    return ispyb
+
+
+@pytest.fixture
+def command(
+    py: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> CommandLine:
+    in_folder(tmp_path, py, monkeypatch)
+    return CommandLine(monkeypatch, capsys)
+
+
+def test_the_fields_are_found() -> None:
+    assert len(PLACES) > FIELDS_AT_LEAST
+    assert {("proposal", "title"), ("proposal", "labcontacts", "[]", "person", "laboratory", "city")} <= set(PLACES)
+    assert ("sessions", "[]", "persons", "[]", "session_options", "role") in PLACES
+
+
+def assert_plain(text: str, what: str) -> None:
+    """Nothing in a text that a terminal obeys, and no line that an export has made."""
+    odd = {c for c in text if c != "\n" and not c.isprintable()}
+    assert not odd, (what, odd)
+    assert "\nerror: spoofed" not in text
+
+
+class Tags(HTMLParser):
+    """What a browser makes of a page: its elements, and attributes that run something."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.running: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.running += [name for name, value in attrs if name.startswith("on") or "javascript:" in (value or "")]
+
+
+def assert_harmless_page(text: str) -> None:
+    page = Tags(text)
+    assert page.running == []
+    assert page.tags.count("script") == 2
+    assert not {"img", "iframe"} & set(page.tags)
+    assert "<script>alert" not in text
+    assert "onload=alert(1)>" not in text
+
+
+def assert_harmless_sheets(folder: Path) -> None:
+    for file in folder.iterdir():
+        for row in csv.reader(StringIO(file.read_text(encoding="utf-8"), newline="")):
+            for cell in row:
+                assert not cell.startswith(FORMULA) or re.fullmatch(r"-?[0-9.e+]+", cell), (file.name, cell)
+
+
+def test_no_output_passes_a_hostile_value_on(command: CommandLine, py: Ispyb) -> None:
+    write("hostile.ndjson", list(documents()))
+    outputs = {}
+    for verb in ("validate", "plan", "apply"):
+        done = command(verb, "hostile.ndjson", "-v", *([] if verb == "validate" else ["--html", f"{verb}.html"]))
+        assert done.code == 1, done.err
+        outputs[verb] = done.out + done.err
+    assert "x1b[2J" in outputs["plan"]
+    outputs["json"] = command("plan", "hostile.ndjson", "--csv", "sheets", "--json").out
+    assert json.loads(outputs["json"])["refusals"]
+    outputs["history"] = command("history", "1", "-v", "--csv", "past", "--html", "past.html").out
+    outputs["history json"] = command("history", "1", "--json").out
+    outputs["history list"] = command("history").out
+    outputs["check"] = command("check").out
+    for name, text in outputs.items():
+        assert_plain(text, name)
+    for name in ("plan", "apply", "past"):
+        assert_harmless_page(Path(f"{name}.html").read_text())
+    for name in ("sheets", "past"):
+        assert_harmless_sheets(Path(name))
+
+
+def documents() -> Iterator[dict[str, Any]]:
+    """One for each field and a hostile value, so that all values meet all kinds of fields."""
+    number = 0
+    for at, place in enumerate(PLACES):
+        for value in HOSTILE[at % 3 :: 3]:
+            number += 1
+            yield spoilt(number, place, value)
+
+
+def test_what_is_written_is_what_was_sent_or_is_refused(py: Ispyb) -> None:
+    report = sync.apply(documents(), database=py.role_url, staging_schema=py.staging_schema)
+    refused = {(refusal.document, refusal.path.rpartition(".")[2]) for refusal in report.refusals}
+    given: dict[str, set[str]] = {}
+    texts = {"proposal": "Proposal", "sessions": "BLSession", "proteins": "Protein"}
+    number = 0
+    for at, place in enumerate(PLACES):
+        for value in HOSTILE[at % 3 :: 3]:
+            number += 1
+            if (
+                place[:-1] in (("proposal",), ("sessions", "[]"), ("proteins", "[]"))
+                and (number, place[-1]) not in refused
+            ):
+                given.setdefault(f"{texts[place[0]]}.{place[-1]}", set()).add(value)
+    assert {"Proposal.title", "BLSession.comments", "Protein.sequence"} <= given.keys()
+    for name, values in given.items():
+        table, column = name.split(".")
+        held = {row[column] for row in py.rows(table)} if column in py.tables[table] else values
+        assert {value for value in values if value.strip()} <= held, name
+    assert len(py.rows("Person")) > len(PLACES)
+
+
+def test_on_a_terminal_only_the_tool_s_own_colours_are_left(py: Ispyb) -> None:
+    report = sync.plan(documents(), database=py.role_url, staging_schema=py.staging_schema)
+    drawn = StringIO()
+    render(report, Console(file=drawn, force_terminal=True, width=100, markup=False, emoji=False), verbose=True)
+    assert "\x1b[" in drawn.getvalue()
+    assert_plain(re.sub(r"\x1b\[[0-9;]*m", "", drawn.getvalue()), "terminal")
+
+
+@pytest.mark.parametrize("size", [1_000_000])
+def test_megabyte_strings_are_told_in_short(size: int, command: CommandLine) -> None:
+    write("long.ndjson", [spoilt(number, place, "y" * size) for number, place in enumerate(PLACES, 1)])
+    for arguments in (["validate"], ["plan"], ["plan", "--json"]):
+        done = command(arguments[0], "long.ndjson", *arguments[1:])
+        assert done.code == 1
+        if arguments[0] == "validate":
+            assert len(done.out) < 100 * 1000
+        else:
+            assert "y" * 250 not in done.out
+
+
+def test_lone_surrogates_are_refused_and_told(py: Ispyb) -> None:
+    for value in ("\ud800", "a\udfff", "\udce9"):
+        spoiled = [spoilt(number, place, value) for number, place in enumerate(PLACES, 1)]
+        report = sync.plan(copy.deepcopy(spoiled), database=py.role_url, staging_schema=py.staging_schema)
+        named = {refusal.document for refusal in report.refusals}
+        assert named == set(range(1, len(PLACES) + 1))
+        json.dumps(report.to_dict(), ensure_ascii=False).encode()
