@@ -368,6 +368,9 @@ def history_command(
     """
     settings = load_settings(database=database, staging_schema=staging_schema)
     url = settings.database_url()
+    files = Files(csv, html)
+    if files and not (run or "").isdecimal():
+        raise UsageError("--csv and --html show one run", hint="Give its number; `ispyb-sync history` lists them.")
     if run == "purge":
         if older_than is None:
             raise UsageError("history purge needs --older-than", hint="For instance --older-than 180d.")
@@ -375,7 +378,6 @@ def history_command(
     elif run is not None:
         if not run.isdecimal():
             raise UsageError(f"{run!r} is no run", hint="Give its number; `ispyb-sync history` lists them.")
-        files = Files(csv, html)
         files.prepare()
         shown = history.show(url, settings, int(run))
         if as_json:

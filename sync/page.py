@@ -6,7 +6,7 @@ The page's own security policy lets no other script run, whatever a value holds.
 
 import base64
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -23,12 +23,13 @@ from sync.entities import ENTITIES
 from sync.history import Run
 from sync.refusals import Refusal, refused_value
 from sync.render import STATUS
-from sync.report import Report, in_order, refusals_in_order
+from sync.report import Report, in_order, refusals_in_order, vanished_in_order
 
 MOST_ROWS = 100_000
-"""Rows that one page holds: about 50 MB, which browsers still filter at once."""
+MOST_LETTERS = 50_000_000
+"""What one page holds at most, of rows and of letters in them: browsers still open and filter that at once."""
 REFUSALS_FIRST = 3
-KINDS = ("insert", "update", "adopt", "delete", "refused")
+KINDS = ("insert", "update", "adopt", "delete", "refused", "vanished")
 _EXACT = 2**53  # JavaScript's numbers are exact up to here
 _COLUMNS = {  # and what of the list each of them counts
     "inserted": "insert",
@@ -45,14 +46,14 @@ _TILES = ("inserted", "updated", "adopted", "deleted", "refused", "unchanged")
 def page(run: Run, past: Sequence[Run]) -> str:
     """The report of one run, its changes, and a chart of those of the past."""
     report = run.report
-    rows = list(islice(_rows(report), MOST_ROWS))
+    rows = list(_as_many_as_fit(_rows(report)))
     totals = _totals(report)
     return (
         _environment()
         .get_template("report.html")
         .render(
             _assets(),
-            title=f"{report.mode.capitalize()} of run {report.run}" if report.run else report.mode.capitalize(),
+            title=report.mode.capitalize() if report.run is None else f"Run {report.run}: {report.mode}",
             report=report,
             status=STATUS[report.status],
             facts=list(_facts(run)),
@@ -60,6 +61,7 @@ def page(run: Run, past: Sequence[Run]) -> str:
             refusals=_refusals(report),
             refused=len(report.refusals),
             warnings=report.warnings,
+            vanished=_vanished(report),
             total_columns=list(_COLUMNS),
             totals=[
                 {
@@ -70,7 +72,7 @@ def page(run: Run, past: Sequence[Run]) -> str:
             ],
             chart=chart(past, report.run),
             rows=len(rows),
-            left_out=max(0, len(report.changes) + len(report.refusals) - MOST_ROWS),
+            left_out=len(report.changes) + len(report.refusals) + len(report.vanished or ()) - len(rows),
             nothing="Nothing to do." if report.nothing_to_do else "The changes are not kept.",
             data={"rows": rows, "entities": [e.name for e in ENTITIES], "kinds": KINDS},
             written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -157,6 +159,21 @@ def _where(refusal: Refusal) -> str:
     return f"document {refusal.document}{proposal} {refusal.path}".rstrip()
 
 
+def _vanished(report: Report) -> list[dict[str, Any]]:
+    """What a full export no longer has, counted by entity."""
+    counts = Counter(thing.entity for thing in report.vanished or ())
+    return [{"entity": entity, "count": count} for entity, count in counts.items()]
+
+
+def _as_many_as_fit(rows: Iterator[list[Any]]) -> Iterator[list[Any]]:
+    letters = 0
+    for row in islice(rows, MOST_ROWS):
+        letters += len(str(row))
+        if letters > MOST_LETTERS:
+            return
+        yield row
+
+
 def _rows(report: Report) -> Iterator[list[Any]]:
     """The rows of the list: kind, entity, id, key, proposal, fields as [name, old, new], and words."""
     for change in in_order(report.changes):
@@ -166,6 +183,9 @@ def _rows(report: Report) -> Iterator[list[Any]]:
         value = "" if refusal.value is None else f" = {refused_value(refusal.value)}"
         words = f"{refusal.code}: document {refusal.document} {refusal.path}{value}: {refusal.message}"
         yield ["refused", refusal.entity, None, None, refusal.proposal, [], words]
+    for thing in vanished_in_order(report.vanished or ()):
+        words = f"externalId {thing.externalId}: in ISPyB, and not in this export"
+        yield ["vanished", thing.entity, thing.id, thing.key, thing.proposal, [], words]
 
 
 def _exact(value: object) -> object:

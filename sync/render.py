@@ -12,7 +12,7 @@ from rich.text import Text
 
 from sync.history import Run
 from sync.refusals import Refusal, printable, refused_value
-from sync.report import Change, Report, Vanished, in_order, natural, refusals_in_order
+from sync.report import Change, Report, Vanished, in_order, refusals_in_order, vanished_in_order
 
 LISTED = 10
 """Changes and refusals shown per entity; `--json` has all."""
@@ -169,11 +169,11 @@ def _list_changes(report: Report, console: Console, limit: int) -> None:
 
 def _list_vanished(report: Report, console: Console, limit: int) -> None:
     by_entity: dict[str, list[Vanished]] = defaultdict(list)
-    for thing in report.vanished or ():
+    for thing in vanished_in_order(report.vanished or ()):
         by_entity[thing.entity].append(thing)
     for entity, things in by_entity.items():
         console.print(Text(f"vanished: {entity} ({len(things):,}), in ISPyB and not in the export", style="bold"))
-        for thing in sorted(things, key=lambda v: (natural(v.proposal), v.id))[:limit]:
+        for thing in things[:limit]:
             names = [thing.key or "", f"[{refused_value(thing.proposal)}]" if thing.proposal else ""]
             words = " ".join(refused_value(name) for name in names if name)
             console.print(Text(f"  {thing.id} {words}: externalId {thing.externalId}"), soft_wrap=True)

@@ -273,6 +273,11 @@ def refusals_in_order(refusals: Iterable[Refusal]) -> list[Refusal]:
     )
 
 
+def vanished_in_order(vanished: Iterable[Vanished]) -> list[Vanished]:
+    """What vanished as people read it: by entity, by proposal."""
+    return sorted(vanished, key=lambda v: (_PLACES[v.entity], natural(v.proposal), v.id))
+
+
 _DIGITS = re.compile(r"(\d+)")
 
 

@@ -1,4 +1,4 @@
-"""A report as CSV files for a spreadsheet: one file per entity, and refusals.csv.
+"""A report as CSV files for a spreadsheet: one file per entity, refusals.csv, and vanished.csv.
 
 A row is one changed column: run, entity, id, action, adopted, proposal, key, column, old, new. A link has no
 columns of its own, so its row has none either. Null is an empty cell.
@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from sync.entities import ENTITIES
-from sync.report import Change, Report, in_order, refusals_in_order
+from sync.report import Change, Report, in_order, refusals_in_order, vanished_in_order
 
 CHANGE_COLUMNS = ("run", "entity", "id", "action", "adopted", "proposal", "key", "column", "old", "new")
 REFUSAL_COLUMNS = ("run", "entity", "code", "document", "proposal", "path", "field", "value", "message")
+VANISHED_COLUMNS = ("run", "entity", "id", "key", "proposal", "externalId")
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 """Characters that make a formula of a cell, also as wide as Asian letters."""
 _ROWS_AT_ONCE = 50_000
@@ -35,6 +36,8 @@ def write_sheets(report: Report, folder: Path) -> None:
         write_sheet(folder / f"{entity.name}.csv", CHANGE_COLUMNS, rows)
     refusals = ((report.run, *refusal.to_dict().values()) for refusal in refusals_in_order(report.refusals))
     write_sheet(folder / "refusals.csv", REFUSAL_COLUMNS, refusals)
+    vanished = ((report.run, *thing.to_dict().values()) for thing in vanished_in_order(report.vanished or ()))
+    write_sheet(folder / "vanished.csv", VANISHED_COLUMNS, vanished)
 
 
 def write_sheet(path: Path, columns: tuple[str, ...], rows: Iterable[Cells]) -> None:

@@ -13,6 +13,12 @@ from types import TracebackType
 import pytest
 from databases import Ispyb
 from small import CommandLine, document, export, holds, in_folder, run, write
+from sqlalchemy import make_url
+
+from sync import history, pipeline
+from sync.pipeline import Job
+from sync.report import Report
+from sync.settings import load_settings
 
 QUESTION = "Write this to ISPyB? [y/n] (n): "
 
@@ -125,7 +131,7 @@ def test_a_no_is_told_in_one_line(ispyb: Ispyb) -> None:
     assert holds(ispyb, 0)
 
 
-def test_nobody_is_asked_where_there_is_nothing_to_ask_or_no_terminal(ispyb: Ispyb) -> None:
+def test_nobody_is_asked_who_said_yes_or_sits_at_no_terminal(ispyb: Ispyb) -> None:
     def code(*arguments: str, **streams: int) -> int:
         with AtTerminal("apply", *arguments, **streams) as terminal:
             code, _ = terminal.ended()
@@ -134,7 +140,6 @@ def test_nobody_is_asked_where_there_is_nothing_to_ask_or_no_terminal(ispyb: Isp
 
     assert code("good.ndjson", "--proposal", "MX-1", "--yes") == 0
     assert holds(ispyb, 1)
-    assert code("partly.ndjson") == 1  # there is nothing to write
     assert code("good.ndjson", stdin=subprocess.DEVNULL) == 0
     assert holds(ispyb, 2)
     write("good.ndjson", export(2, title="other"))
@@ -142,37 +147,74 @@ def test_nobody_is_asked_where_there_is_nothing_to_ask_or_no_terminal(ispyb: Isp
     assert {row["title"] for row in ispyb.rows("Proposal")} == {"other"}
 
 
+# The pipeline, which asks whom it is given
+
+
+def job(ispyb: Ispyb, confirm: Callable[[Report], bool], **settings: object) -> Job:
+    given = load_settings(database=ispyb.role_url, staging_schema=ispyb.staging_schema, **settings)
+    return Job("good.ndjson", ispyb.role_url, given, write=True, confirm=confirm)
+
+
+def links(report: Report) -> tuple[int, int]:
+    counts = report.entities["proposal_has_person"]
+    return counts.inserted, counts.unchanged
+
+
+def test_nobody_is_asked_where_nothing_would_be_written(ispyb: Ispyb) -> None:
+    def nobody(report: Report) -> bool:
+        pytest.fail("asked")
+
+    write("good.ndjson", [document(1), {"proposal": {"title": "nothing names it"}}])
+    assert pipeline.run(job(ispyb, nobody, strict=True)).status == "rolled_back"
+    assert pipeline.run(job(ispyb, lambda report: True)).status == "applied"
+    done = pipeline.run(job(ispyb, nobody))
+    assert (done.status, done.nothing_to_do, len(done.refusals)) == ("applied", True, 1)
+
+
 def test_nothing_is_held_while_somebody_thinks_and_what_changed_is_shown_anew(
     command: CommandLine, ispyb: Ispyb
 ) -> None:
-    with AtTerminal("apply", "good.ndjson") as terminal:
-        assert "proposal_has_person       6         6" in terminal.asked()
-        write("other.ndjson", [document(1)])
-        assert command("apply", "other.ndjson", "--lock-timeout", "0").code == 0  # not the run's own lock
-        run(ispyb, "SET SESSION lock_wait_timeout = 1", "ALTER TABLE Person COMMENT 'x'")  # no table's lock
-        terminal.answer("y\n")
-        assert "proposal_has_person       6         3        -          3" in terminal.asked()
-        assert holds(ispyb, 1)
-        terminal.answer("y\n")
-        assert terminal.ended()[0] == 0
+    shown = []
+
+    def somebody(report: Report) -> bool:
+        shown.append(links(report))
+        if len(shown) == 1:
+            write("other.ndjson", [document(1)])
+            assert command("apply", "other.ndjson", "--lock-timeout", "0").code == 0  # not the run's own lock
+            run(ispyb, "SET SESSION lock_wait_timeout = 1", "ALTER TABLE Person COMMENT 'x'")  # no table's lock
+        return True
+
+    done = pipeline.run(job(ispyb, somebody))
+    assert shown == [(6, 0), (3, 3)]
+    assert (done.status, links(done), len(done.refusals)) == ("applied", (3, 3), 0)
     assert holds(ispyb, 2)
 
 
+def test_after_a_no_the_tables_are_as_they_were(ispyb: Ispyb) -> None:
+    before = ispyb.snapshot()
+    done = pipeline.run(job(ispyb, lambda report: False))
+    assert (done.status, done.run) == ("declined", None)
+    assert ispyb.snapshot() == before
+    assert history.runs(ispyb.role_url, load_settings(staging_schema=ispyb.staging_schema)) == []
+
+
 def test_a_connection_that_is_lost_meanwhile_is_opened_again(ispyb: Ispyb) -> None:
-    with AtTerminal("apply", "good.ndjson") as terminal:
-        terminal.asked()
-        run(ispyb, *kill_statements(ispyb))
-        terminal.answer("y\n")
-        terminal.asked()
-        terminal.answer("y\n")
-        assert terminal.ended()[0] == 0
+    asked = []
+
+    def somebody(report: Report) -> bool:
+        asked.append(links(report))
+        if len(asked) == 1:
+            run(ispyb, *kill_statements(ispyb))
+        return True
+
+    assert pipeline.run(job(ispyb, somebody)).status == "applied"
+    assert asked == [(6, 0), (6, 0)]
     assert holds(ispyb, 2)
 
 
 def kill_statements(ispyb: Ispyb) -> list[str]:
+    """What ends the connections of the sync's login."""
+    login = make_url(ispyb.role_url).username
     with ispyb.engine.connect() as connection:
-        login = ispyb.role_url.split("://")[1].split(":")[0]
         query = f"SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{login}'"
-        found = connection.exec_driver_sql(query).scalars().all()
-    assert found
-    return [f"KILL {number}" for number in found]
+        return [f"KILL {number}" for number in connection.exec_driver_sql(query).scalars()]

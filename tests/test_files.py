@@ -12,10 +12,10 @@ from small import ROWS, CommandLine, document, export, in_folder, run, write
 from test_report import planned, refusal, update
 
 from sync.entities import ENTITIES
-from sync.report import Change, Report
-from sync.sheets import CHANGE_COLUMNS, FORMULA, REFUSAL_COLUMNS, write_sheet, write_sheets
+from sync.report import Change, Report, Vanished
+from sync.sheets import CHANGE_COLUMNS, FORMULA, REFUSAL_COLUMNS, VANISHED_COLUMNS, write_sheet, write_sheets
 
-SHEETS = {f"{entity.name}.csv" for entity in ENTITIES} | {"refusals.csv"}
+SHEETS = {f"{entity.name}.csv" for entity in ENTITIES} | {"refusals.csv", "vanished.csv"}
 Sheet = list[dict[str, str]]
 
 
@@ -66,6 +66,17 @@ def test_refusals_have_a_sheet_of_their_own(tmp_path: Path) -> None:
     assert [(row["proposal"], row["document"], row["message"]) for row in rows] == [
         ("MX-9", "5", "Do this."),
         ("MX-10", "2", "Do this."),
+    ]
+
+
+def test_what_vanished_has_a_sheet_of_its_own(tmp_path: Path) -> None:
+    report = planned()
+    report.vanished = [Vanished("session", 7, "=visit", "MX-10", 5), Vanished("session", 8, None, "MX-9", 2**80)]
+    write_sheets(report, tmp_path)
+    assert (tmp_path / "vanished.csv").read_text().splitlines() == [
+        ",".join(VANISHED_COLUMNS),
+        f",session,8,,MX-9,{2**80}",
+        ",session,7,'=visit,MX-10,5",
     ]
 
 
@@ -167,7 +178,7 @@ def test_an_apply_writes_what_history_keeps_and_history_writes_it_again(command:
         assert (Path("again") / name).read_bytes() == (Path("new/folder") / name).read_bytes()
     for html in ("apply.html", "again.html"):
         text = Path(html).read_text()
-        assert "Apply of run 1" in text
+        assert "Run 1: apply" in text
         assert "familyName" in text
         assert "Runs over time" in text
 
@@ -187,6 +198,13 @@ def test_a_run_that_is_rolled_back_has_its_refusals_in_the_files(command: Comman
     assert command("apply", "partly.ndjson", "--strict", "--csv", "out", "--html", "apply.html").code == 4
     assert len(sheet(Path("out/refusals.csv"))) == 1
     assert "rolled back, nothing written" in Path("apply.html").read_text()
+
+
+@pytest.mark.parametrize("arguments", [[], ["purge", "--older-than", "1d"], ["--row", "person:1"]])
+def test_history_writes_files_of_one_run_only(command: CommandLine, arguments: list[str]) -> None:
+    done = command("history", *arguments, "--html", "x.html")
+    assert done.code == 2
+    assert "show one run" in done.err
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from sync import page as pages
 from sync.history import Run
 from sync.page import page
 from sync.refusals import Notice, Refusal
-from sync.report import Change, Report
+from sync.report import Change, Report, Vanished
 
 __all__ = ["browser", "chromium"]  # fixtures
 
@@ -196,6 +196,25 @@ def test_rows_beyond_what_a_page_holds_are_counted(
     open_page(browser, shown(many(200)), tmp_path)
     assert matches(browser) == "30 rows"
     assert "170 more are left out" in browser.find_element(By.CSS_SELECTOR, "#changes .note").text
+
+
+def test_a_page_has_an_end_however_long_the_values(
+    browser: Chrome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "MOST_LETTERS", 5000)
+    report = planned(*(update(number, sequence=("A" * 900, "G")) for number in range(9)))
+    open_page(browser, shown(report), tmp_path)
+    assert len(rows(browser)) == 5
+    assert "4 more are left out" in browser.find_element(By.CSS_SELECTOR, "#changes .note").text
+
+
+def test_what_vanished_is_counted_and_listed(browser: Chrome, tmp_path: Path) -> None:
+    report = planned(update(1, a=(1, 2)))
+    report.vanished = [Vanished("session", 7, "visit", "MX-9", 5), Vanished("session", 8, None, "MX-9", 6)]
+    open_page(browser, shown(report), tmp_path)
+    browser.find_element(By.CSS_SELECTOR, "[aria-labelledby=vanished] button").click()
+    assert matches(browser) == "2 of 3 rows match"
+    assert rows(browser)[0] == "vanished session 7 visit MX-9 externalId 5: in ISPyB, and not in this export"
 
 
 # For everyone

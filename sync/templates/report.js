@@ -157,7 +157,7 @@
       const { entity: name, kinds: only, search: word } = place.dataset;
       const button = element("button", "link", place.textContent);
       button.type = "button";
-      if (place.tagName === "TD") button.setAttribute("aria-label", `${place.textContent} of ${name}: ${only}; show them`);
+      if (!word) button.setAttribute("aria-label", `${place.textContent} of ${name}: ${only}; show them`);
       button.addEventListener("click", () => {
         form.reset();
         entity.value = name;
