@@ -35,7 +35,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from sync.database import connect, failure
 from sync.entities import ENTITIES, PERSON, SESSION, Entity
-from sync.refusals import refused_value
+from sync.refusals import printable, refused_value
 from sync.sheets import write_sheet
 
 QUIET = timedelta(days=365)
@@ -247,7 +247,7 @@ def _show_table(table: str, uses: list[Use], console: Console) -> None:
 
 def _line(use: Use) -> str:
     null = "" if use.nullable else ", NOT NULL"
-    head = f"{use.finding:10}  {use.column} ({use.type}{null})"
+    head = f"{use.finding:10}  {printable(use.column)} ({printable(use.type)}{null})"
     match use.finding:
         case "one value":
             value = "" if use.value is None else f" {refused_value(use.value)!r}"

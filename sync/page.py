@@ -21,7 +21,7 @@ from markupsafe import Markup
 from sync.chart import chart
 from sync.entities import ENTITIES
 from sync.history import Run
-from sync.refusals import Refusal, refused_value
+from sync.refusals import Refusal, printable, refused_value
 from sync.render import STATUS
 from sync.report import Report, in_order, refusals_in_order, vanished_in_order
 
@@ -60,7 +60,7 @@ def page(run: Run, past: Sequence[Run]) -> str:
             tiles=[(name, _sum(totals, name) if name != "refused" else len(report.refusals)) for name in _TILES],
             refusals=_refusals(report),
             refused=len(report.refusals),
-            warnings=report.warnings,
+            warnings=[(printable(warning.message), warning.count) for warning in report.warnings],
             vanished=_vanished(report),
             total_columns=list(_COLUMNS),
             totals=[
@@ -145,7 +145,7 @@ def _refusals(report: Report) -> list[dict[str, Any]]:
                 {
                     "where": _where(refusal),
                     "value": None if refusal.value is None else refused_value(refusal.value),
-                    "message": refusal.message,
+                    "message": printable(refusal.message),
                 }
                 for refusal in found[:REFUSALS_FIRST]
             ],
@@ -156,7 +156,7 @@ def _refusals(report: Report) -> list[dict[str, Any]]:
 
 def _where(refusal: Refusal) -> str:
     proposal = f" ({refused_value(refusal.proposal)})" if refusal.proposal else ""
-    return f"document {refusal.document}{proposal} {refusal.path}".rstrip()
+    return f"document {refusal.document}{proposal} {printable(refusal.path)}".rstrip()
 
 
 def _vanished(report: Report) -> list[dict[str, Any]]:
