@@ -34,7 +34,16 @@ _SETTINGS = {
     "group_concat_max_len": 4096,
     "foreign_key_checks": 1,
     "unique_checks": 1,
+    "max_recursive_iterations": 2**32 - 1,  # claims fall one after the other, as many as there are
+    "sql_auto_is_null": 0,
+    "sql_big_selects": 1,
+    "sql_quote_show_create": 1,  # SHOW GRANTS is read
+    "sql_safe_updates": 0,
+    "sql_select_limit": 2**64 - 1,
+    "completion_type": "NO_CHAIN",
 }
+_LEAST_PACKET = 1 << 20
+"""The driver joins rows into statements of nearly so many bytes."""
 
 DEADLOCK, LOCK_WAIT = 1213, 1205
 LOST = {0, 2006, 2013, 2014, 2055, 1927}
@@ -47,8 +56,12 @@ _REMEDIES = dict.fromkeys((1142, 1143, 1227, 1370), _GRANT) | {
     "default: SET DEFAULT ROLE.",
     1045: "Correct the account or the password in the URL.",
     DEADLOCK: "Others changed the same rows, each time. Try again.",
-    LOCK_WAIT: "Others use the same rows; SHOW PROCESSLIST names them. Try again.",
+    LOCK_WAIT: "Others use the same rows for longer than innodb_lock_wait_timeout; SHOW PROCESSLIST names them. "
+    "Try again.",
     1049: "Correct the schema at the end of the URL.",
+    1290: "Point --database at the primary server, or take the option away.",
+    1665: "SET GLOBAL binlog_format = MIXED, or ROW.",
+    1969: "Raise max_statement_time, for this account or for the server.",
 }
 _AS_IT_STANDS = {"no_parameters": True}  # a percent sign in a statement is just that
 _ORIGIN = re.compile(r"/\* (.+?) \*/")
@@ -147,9 +160,12 @@ def connect(database: Database) -> Iterator[Connection]:
 
 
 def _reading_committed(connection: Connection) -> Connection:
+    """With the tool's own isolation, and able to write where transactions are read-only unless said otherwise."""
     try:
-        return connection.execution_options(isolation_level="READ COMMITTED")
-    except pymysql.MySQLError as error:  # SQLAlchemy lets these through as they are
+        connection = connection.execution_options(isolation_level="READ COMMITTED")
+        connection.exec_driver_sql("SET SESSION TRANSACTION READ WRITE")
+        return connection
+    except (DBAPIError, pymysql.MySQLError) as error:  # SQLAlchemy lets the driver's errors through here
         raise failure(error) from None
 
 
@@ -161,9 +177,9 @@ def _is_open(connection: Connection) -> bool:
 @contextmanager
 def _settings(connection: Connection) -> Iterator[None]:
     names = ", ".join(f"@@SESSION.{name}" for name in _SETTINGS)
-    facts = "@@character_set_client, DATABASE(), @@autocommit AND NOT @@in_transaction"
+    facts = "@@max_allowed_packet, @@character_set_client, DATABASE(), @@autocommit AND NOT @@in_transaction"
     row = connection.exec_driver_sql(f"SELECT {names}, {facts}").one()
-    *before, charset, schema, commits_itself = row
+    *before, packet, charset, schema, commits_itself = row
     if commits_itself:
         raise UsageError(
             "the connection commits each statement by itself", hint="Open it without isolation_level AUTOCOMMIT."
@@ -173,6 +189,11 @@ def _settings(connection: Connection) -> Iterator[None]:
     if charset != "utf8mb4":
         raise UsageError(
             f"the connection's character set is {charset}", hint="Open it with ?charset=utf8mb4 in the URL."
+        )
+    if packet < _LEAST_PACKET:
+        raise DatabaseError(
+            f"max_allowed_packet is {packet:,} bytes, and a run needs {_LEAST_PACKET:,}",
+            hint="SET GLOBAL max_allowed_packet = 16777216, which is the default, and in the server's option file too.",
         )
     _set(connection, _SETTINGS)
     try:
