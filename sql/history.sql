@@ -58,7 +58,8 @@ ORDER BY
     FIELD(
         c.entity, 'laboratory', 'person', 'proposal', 'proposal_has_person', 'session', 'session_has_person', 'protein', 'lab_contact'
     ),
-    c.number;
+    c.number
+LIMIT %(limit)s;
 
 -- name: show_row
 -- What the tool ever did to one row.

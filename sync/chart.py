@@ -9,6 +9,7 @@ from sync.history import Run
 
 WIDTH, HEIGHT, CAP = 600, 100, 4
 _GAP = 0.2  # of a bar's room
+_WIDEST = 40
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,10 @@ def _past(run: Run) -> Past:
 
 def _bar(run: Past, x: float, step: float, decades: int) -> dict[str, Any]:
     y = _y(math.log10(1 + run.changed), decades)
+    width = min(step * (1 - _GAP), _WIDEST)
     return {
-        "x": round(x + step * _GAP / 2, 2),
-        "width": round(step * (1 - _GAP), 2),
+        "x": round(x + (step - width) / 2, 2),
+        "width": round(width, 2),
         "y": y,
         "height": round(HEIGHT - y, 2),
         "refused": run.refused,

@@ -225,8 +225,8 @@ def show_columns(found: Columns, console: Console) -> None:
         _show_table(table, list(uses), console)
     console.print(Text("deprecated keys", style="bold"))
     for key in found.keys:
-        words = f"{key.needed:,} of these have no externalId yet and need it" if key.needed else "no row needs it"
-        console.print(Text(f"  {key.table}.{key.column}: {key.filled:,} rows have one; {words}"), soft_wrap=True)
+        needed = f"needed by {_rows(key.needed)} without an externalId" if key.needed else "no row needs it"
+        console.print(Text(f"  {key.table}.{key.column}: in {_rows(key.filled)}; {needed}"), soft_wrap=True)
     if not found.keys:
         console.print(Text("  none is there"))
 
@@ -234,7 +234,7 @@ def show_columns(found: Columns, console: Console) -> None:
 def _show_table(table: str, uses: list[Use], console: Console) -> None:
     first = uses[0]
     dated = f"dated by {first.dated_by}, the newest {first.newest}" if first.newest else "no dates"
-    console.print(Text(f"{table} ({first.rows:,} rows; {dated})", style="bold"))
+    console.print(Text(f"{table} ({_rows(first.rows)}; {dated})", style="bold"))
     if not first.rows:
         return
     for finding in ("no value", "one value", "none since"):
@@ -251,8 +251,12 @@ def _line(use: Use) -> str:
     match use.finding:
         case "one value":
             value = "" if use.value is None else f" {refused_value(use.value)!r}"
-            return f"{head}:{value} in {use.filled:,} {'row' if use.filled == 1 else 'rows'}"
+            return f"{head}:{value} in {_rows(use.filled)}"
         case "none since":
-            return f"{head}: {use.last}; {use.filled:,} rows have one"
+            return f"{head}: {use.last}; in {_rows(use.filled)}"
         case _:
             return head
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" if count == 1 else f"{count:,} rows"

@@ -11,7 +11,8 @@ from sync import history
 from sync.database import Database
 from sync.errors import UsageError
 from sync.history import Run
-from sync.page import page
+from sync.page import MOST_ROWS, page
+from sync.reconcile import ALL_CHANGES
 from sync.report import Report
 from sync.settings import Settings
 from sync.sheets import write_sheets
@@ -55,7 +56,8 @@ class Files:
         if report.run is None:
             run = Run(datetime.now(UTC), "", version("ispyb-sync"), export, report)
         else:
-            kept = history.show(database, settings, report.run)
+            limit = MOST_ROWS if self.csv is None else ALL_CHANGES  # an initial load has millions
+            kept = history.show(database, settings, report.run, limit=limit)
             run = replace(kept, report=replace(report, changes=kept.report.changes))
         self.write(run, past)
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sync.database import Database, connect, failure
 from sync.entities import ENTITIES
 from sync.errors import UsageError
+from sync.reconcile import ALL_CHANGES
 from sync.refusals import Notice, Refusal
 from sync.report import Change, Counts, Report, Vanished, read_changes
 from sync.settings import Settings
@@ -51,14 +52,14 @@ def runs(database: Database, settings: Settings, limit: int = LISTED_RUNS) -> li
         return [_run(row) for row in _ask(connection, settings, "list_runs", limit=limit)]
 
 
-def show(database: Database, settings: Settings, run: int) -> Run:
-    """One run with all its changes. Raises UsageError where there is none of that number."""
+def show(database: Database, settings: Settings, run: int, *, limit: int = ALL_CHANGES) -> Run:
+    """One run with its changes, or the first of them. Raises UsageError where there is none of that number."""
     with connect(database) as connection:
         row = _ask(connection, settings, "show_run", run=run).first()
         if row is None:
             raise UsageError(f"no run {run} in history", hint="`ispyb-sync history` lists them.")
         found = _run(row)
-        for stored in _ask(connection, settings, "show_changes", run=run):
+        for stored in _ask(connection, settings, "show_changes", run=run, limit=limit):
             found.report.changes.extend(read_changes(stored.entity, [tuple(stored)[1:]]))
         return found
 

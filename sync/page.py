@@ -72,7 +72,7 @@ def page(run: Run, past: Sequence[Run]) -> str:
             ],
             chart=chart(past, report.run),
             rows=len(rows),
-            left_out=len(report.changes) + len(report.refusals) + len(report.vanished or ()) - len(rows),
+            left_out=_all_rows(report) - len(rows),
             nothing="Nothing to do." if report.nothing_to_do else "The changes are not kept.",
             data={"rows": rows, "entities": [e.name for e in ENTITIES], "kinds": KINDS},
             written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -163,6 +163,13 @@ def _vanished(report: Report) -> list[dict[str, Any]]:
     """What a full export no longer has, counted by entity."""
     counts = Counter(thing.entity for thing in report.vanished or ())
     return [{"entity": entity, "count": count} for entity, count in counts.items()]
+
+
+def _all_rows(report: Report) -> int:
+    """How many rows there are to list, also where only the first changes were read."""
+    changed = sum(counts.inserted + counts.updated + counts.deleted for counts in report.entities.values())
+    changes = max(changed, len(report.changes)) if report.changes else 0
+    return changes + len(report.refusals) + len(report.vanished or ())
 
 
 def _as_many_as_fit(rows: Iterator[list[Any]]) -> Iterator[list[Any]]:

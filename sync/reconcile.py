@@ -31,6 +31,8 @@ _MATCHING = (
 _FEWEST_ROUNDS = 1
 PLANNED = 0
 """Stands for the number of the run where there is none yet."""
+ALL_CHANGES = 2**63 - 1
+"""A limit that is none."""
 
 _TABLE = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
 
@@ -116,7 +118,7 @@ class Reconciliation:
         self._record(PLANNED)
         (show,) = (statement for statement in load("history") if statement.name == "show_changes")
         sql = show.render((), self._runner.staging_schema) or ""
-        yield from map(tuple, self._runner.connection.exec_driver_sql(sql, {"run": PLANNED}))
+        yield from map(tuple, self._runner.connection.exec_driver_sql(sql, {"run": PLANNED, "limit": ALL_CHANGES}))
 
     def _record(self, run: int) -> None:
         self._runner.connection.exec_driver_sql("SET @run = %s", (run,))

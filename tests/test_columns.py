@@ -165,7 +165,7 @@ def test_the_command_prints_text_json_and_csv(
     lines = done.out.splitlines()
     assert "Person (2 rows; dated by recordTimeStamp, the newest 2026-01-02)" in lines
     assert "  one value   faxNumber (varchar(45)): '=1' in 2 rows" in lines, done.out
-    assert "  Person.siteId: 2 rows have one; 2 of these have no externalId yet and need it" in lines
+    assert "  Person.siteId: in 2 rows; needed by 2 rows without an externalId" in lines
     with Path("out/columns.csv").open(newline="") as file:
         rows = {(row["table"], row["column"]): row for row in csv.DictReader(file)}
     assert rows["Person", "faxNumber"]["value"] == "'=1"
