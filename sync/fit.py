@@ -6,7 +6,7 @@ So every value is checked here, against the limits that `sync.target` read from 
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,9 @@ from sync.target import Column
 
 Misfit = Callable[[Any], str | None]
 """Returns the refusal code of a value that does not fit, or None."""
+
+AllFit = Callable[[Sequence[Any]], bool]
+"""Whether each of one or more values fits."""
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _FLOAT_MAX = 3.4028234e38
@@ -59,6 +62,38 @@ def misfit(column: Column) -> Misfit:
     return lambda value: None
 
 
+def all_fit(column: Column) -> AllFit:
+    """A quick look at many values at once; where it is False, some may fit none the less."""
+    if column.members:
+        members = column.members
+        return lambda values: all(value.casefold() in members for value in set(values))
+    if column.charset is not None:
+        return _texts(column)
+    if column.bounds is not None:
+        low, high = column.bounds
+        return lambda values: low <= min(values) and max(values) <= high
+    is_misfit = misfit(column)
+    return lambda values: not any(map(is_misfit, values))
+
+
+def _texts(column: Column) -> AllFit:
+    characters = column.characters
+    codec = _CODECS[column.charset or ""]
+
+    def check(values: Sequence[str]) -> bool:
+        if characters is None or column.charset in ("utf8", "utf8mb3") or len(max(values, key=len)) > characters:
+            return False
+        text = "".join(values)
+        if not text.isprintable():
+            return False
+        try:
+            return text.isascii() or bool(text.encode(codec))
+        except UnicodeEncodeError:
+            return False
+
+    return check
+
+
 def _enum(column: Column) -> Misfit:
     members = column.members
     return lambda value: None if value.casefold() in members else "value_not_allowed"
@@ -86,7 +121,7 @@ def _text(column: Column) -> Misfit:
             if not value.isprintable() and _CONTROL.search(value):
                 return "value_not_allowed"
             return "value_too_long" if octets is not None and len(value) > octets else None
-        if _CONTROL.search(value):
+        if not value.isprintable() and _CONTROL.search(value):
             return "value_not_allowed"
         try:
             encoded = value.encode(codec)

@@ -5,9 +5,12 @@ error here. The rows are sent from memory: no file is opened, whatever file name
 server that asks for one at any other moment is refused by the driver.
 """
 
-from collections.abc import Iterable, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import pymysql
 from pymysql.constants import COMMAND
@@ -22,6 +25,9 @@ from sync.target import Target
 
 FEW_ROWS = 500
 """Up to so many rows, one INSERT is quicker than LOAD DATA."""
+
+_MOST_WAITING = 8
+"""Batches that wait at the most: one of each entity."""
 
 _PACKET = 1 << 16
 """Far below the smallest max_allowed_packet that servers have."""
@@ -42,27 +48,27 @@ class Loader:
             for name, table in target.tables.items()
         }
 
-    def load(self, entity: Entity, rows: Sequence[Sequence[Any]]) -> None:
-        """Loads rows whose values stand in the order of the entity's staged columns, less missing ones."""
+    def load(self, entity: Entity, values: Sequence[Sequence[Any]]) -> None:
+        """Loads rows, given as columns in the order of the entity's staged columns, less missing ones."""
         try:
-            if self._local and len(rows) > FEW_ROWS:
-                self._load_data(entity, rows)
+            if self._local and len(values[0]) > FEW_ROWS:
+                self._load_data(entity, values)
             else:
-                self._insert(entity, rows)
+                self._insert(entity, values)
         except DBAPIError as error:
             error.add_note(f"loading stage_{entity.name}")
             raise
 
-    def _insert(self, entity: Entity, rows: Sequence[Sequence[Any]]) -> None:
+    def _insert(self, entity: Entity, values: Sequence[Sequence[Any]]) -> None:
         columns = self._columns[entity.name]
         places = ", ".join(["%s"] * len(columns))
         self._connection.exec_driver_sql(
             # names of the registry and a checked setting, never data
             f"INSERT INTO `{self._schema}`.stage_{entity.name} ({', '.join(columns)}) VALUES ({places})",  # noqa: S608
-            [tuple(row) for row in rows],
+            list(zip(*values, strict=True)),
         )
 
-    def _load_data(self, entity: Entity, rows: Sequence[Sequence[Any]]) -> None:
+    def _load_data(self, entity: Entity, values: Sequence[Sequence[Any]]) -> None:
         columns = self._columns[entity.name]
         names = ", ".join("@externalId" if column == "externalId" else column for column in columns)
         decoded = " SET externalId = UNHEX(@externalId)" if "externalId" in columns else ""
@@ -71,7 +77,7 @@ class Loader:
             f" CHARACTER SET utf8mb4 ({names}){decoded}"
         )
         try:
-            warnings = _send(self._driver, sql, _tab_separated(rows))
+            warnings = _send(self._driver, sql, _tab_separated(values))
         except pymysql.MySQLError as error:
             if code_of(error) in LOST:
                 self._connection.invalidate()
@@ -85,6 +91,44 @@ class Loader:
                 f"loading stage_{entity.name}: {warnings} warnings, the first: {first and first[2]}",
                 hint="This is a fault of the tool: every value was checked before. Nothing was written.",
             )
+
+
+class Background:
+    """Loads batches one after another while the next ones are read; a single one at once, which is quicker.
+
+    While rows are loaded nothing else may use the connection: `finish` waits, and raises what loading raised.
+    """
+
+    def __init__(self, loader: Loader) -> None:
+        self.seconds = 0.0
+        self._loader = loader
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._waiting: deque[Future[None]] = deque()
+
+    def load(self, entity: Entity, values: Sequence[Sequence[Any]]) -> None:
+        """Loads rows as `Loader.load` does, now or soon."""
+        if len(values[0]) <= FEW_ROWS and not self._waiting:
+            self._load(entity, values)
+            return
+        while len(self._waiting) >= _MOST_WAITING:
+            self._waiting.popleft().result()
+        self._waiting.append(self._threads.submit(self._load, entity, values))
+
+    def finish(self) -> None:
+        """Waits until all rows are loaded."""
+        while self._waiting:
+            self._waiting.popleft().result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def _load(self, entity: Entity, values: Sequence[Sequence[Any]]) -> None:
+        start = time.perf_counter()
+        self._loader.load(entity, values)
+        self.seconds += time.perf_counter() - start
 
 
 def _send(driver: "pymysql.Connection[Any]", sql: str, data: bytes) -> int:
@@ -103,17 +147,41 @@ def _send(driver: "pymysql.Connection[Any]", sql: str, data: bytes) -> int:
     return warnings
 
 
-def _tab_separated(rows: Iterable[Sequence[Any]]) -> bytes:
-    return "".join(["\t".join(map(_text, row)) + "\n" for row in rows]).encode()
+def _tab_separated(values: Sequence[Sequence[Any]]) -> bytes:
+    """The columns as lines. Column by column is several times as quick as value by value."""
+    lines = map("\t".join, zip(*map(_texts, values), strict=True))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _texts(values: Sequence[Any]) -> Sequence[str]:
+    """One column as LOAD DATA reads it."""
+    kinds = set(map(type, values))
+    may_be_null = type(None) in kinds
+    kinds.discard(type(None))
+    if not kinds:
+        return [_NULL] * len(values)
+    if len(kinds) > 1:
+        return list(map(_text, values))
+    (kind,) = kinds
+    if kind is str:
+        if may_be_null:
+            given = [value for value in values if value is not None]
+            return list(map(_text, values)) if _has_escapes(given) else [_NULL if v is None else v for v in values]
+        return list(map(_text, values)) if _has_escapes(values) else values
+    write = _WRITE[kind]
+    return [_NULL if v is None else write(v) for v in values] if may_be_null else list(map(write, values))
+
+
+def _has_escapes(values: Sequence[str]) -> bool:
+    text = "".join(values)
+    return not text.isprintable() or "\\" in text
 
 
 def _text(value: Any) -> str:
     if value is None:
-        return "\\N"
-    if isinstance(value, str):
-        return value if value.isprintable() and "\\" not in value else value.translate(_ESCAPES)
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, datetime):
-        return value.isoformat(" ")
-    return repr(value)
+        return _NULL
+    return value.translate(_ESCAPES) if isinstance(value, str) else _WRITE[type(value)](value)
+
+
+_NULL = "\\N"
+_WRITE: dict[type, Callable[[Any], str]] = {int: str, bool: repr, float: repr, bytes: bytes.hex, datetime: str}

@@ -37,7 +37,7 @@ from sync.database import (
 )
 from sync.entities import ENTITIES, PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
 from sync.errors import DatabaseError, LimitError, UsageError
-from sync.load import Loader
+from sync.load import Background, Loader
 from sync.lock import Turn, run_lock
 from sync.read import Export, RawDocument, Reader, Unreadable
 from sync.reconcile import Overtaken, Reconciliation
@@ -46,7 +46,7 @@ from sync.report import Counts, Report, fill, find_vanished
 from sync.rights import demand
 from sync.settings import Settings
 from sync.sqlfiles import load
-from sync.stage import Row, Stager
+from sync.stage import Columns, Stager
 from sync.target import Target, introspect
 from sync.validate import Validator
 
@@ -158,24 +158,22 @@ def _reconcile(job: Job, connection: Connection) -> Report:
 
 def _stage(job: Job, report: Report, connection: Connection, target: Target, reconciliation: Reconciliation) -> Reader:
     loader = Loader(connection, target, job.settings.staging_schema)
-    loading = 0.0
-
-    def load_rows(entity: Entity, rows: list[Row]) -> None:
-        nonlocal loading
-        start = time.perf_counter()
-        loader.load(entity, rows)
-        reconciliation.staged.add(entity.name)
-        loading += time.perf_counter() - start
-
     start = time.perf_counter()
     reader, validator = _read(job, report)
-    stager = Stager(target, load_rows, report.refusals.append, clear_nulls=job.settings.nulls == "clear")
-    for valid in validator.documents(_watched(reader, job.progress)):
-        stager.add(valid)
-    stager.flush()
+    with Background(loader) as background:
+
+        def load_columns(entity: Entity, columns: Columns) -> None:
+            reconciliation.staged.add(entity.name)
+            background.load(entity, columns)
+
+        stager = Stager(target, load_columns, report.refusals.append, clear_nulls=job.settings.nulls == "clear")
+        for valid in validator.documents(_watched(reader, job.progress)):
+            stager.add(valid)
+        stager.flush()
+        report.seconds["read"] = time.perf_counter() - start
+        background.finish()
     _finish_reading(report, reader, validator)
-    report.seconds["stage"] = loading
-    report.seconds["read"] = time.perf_counter() - start - loading
+    report.seconds["stage"] = background.seconds
     return reader
 
 

@@ -4,27 +4,33 @@ Each distinct content is staged once: people and laboratories repeat on every se
 the order of the file; `position` is the place of a row's last copy, by which the last one wins. A list of
 persons that is given and empty is staged as a link to nobody: pruning tells it from one that is not given.
 Refuses what does not fit the live column (see `sync.fit`); a key that does not fit refuses the row, which is
-then staged without it, so that what hangs on the row is refused too. Never decides who is who.
+then staged without it, so that what hangs on the row is refused too. Values are looked at by the column, which
+is much quicker than one by one; people and laboratories, which wait long, when they are met. Never decides who
+is who.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
-from pydantic import BaseModel
-
 from sync import entities
-from sync.documents import Document, LabContact, Person, Protein, Session
+from sync.documents import Document, LabContact, Protein, Session
 from sync.entities import ENTITIES, Entity
-from sync.fit import Misfit, misfit
+from sync.fit import AllFit, Misfit, all_fit, misfit
+from sync.mentions import Known
 from sync.refusals import REFUSED, Refusal, ValidDocument, refused_value
 from sync.target import Target
 
-Row = list[Any]
-Load = Callable[[Entity, list[Row]], None]
+Row = tuple[Any, ...]
+Columns = list[Sequence[Any]]
+Load = Callable[[Entity, Columns], None]
 
-BATCH_ROWS = 50_000
-"""Rows kept in memory before they are loaded: some 30 MB."""
+BATCH_ROWS = 20_000
+"""Rows kept in memory before they are loaded: some 10 MB."""
+
+MOST_SHARED = 30_000
+"""People and laboratories kept, as their positions change with each mention: some 30 MB."""
 
 _POSITION = 1
 _CLEARABLE_REFERENCES = {"person": ("laboratory",), "protein": ("person",)}
@@ -36,6 +42,7 @@ class _Field:
 
     name: str
     misfit: Misfit
+    all_fit: AllFit
     is_key: bool
     is_name: bool
     required: bool
@@ -43,10 +50,39 @@ class _Field:
     limit: str
 
 
+class _Fields:
+    """The staged columns of one entity; `before` is how many columns stand before them."""
+
+    def __init__(self, entity: Entity, target: Target) -> None:
+        self.all = _fields(entity, target)
+        self.before = len(entity.staged_columns) - len(entity.columns)
+        self.nothing = (None,) * len(self.all)
+        self.names = [place for place, field in enumerate(self.all) if field.is_name]
+        self.may_be_nameless = not entity.names
+        self.last_row = 0
+        columns = [field.name for field in self.all]
+        self.pick: Callable[[dict[str, Any]], Row] = itemgetter(*columns) if len(columns) > 1 else self._pick_few
+
+    def _pick_few(self, data: dict[str, Any]) -> Row:
+        return tuple(data[field.name] for field in self.all)
+
+    def suspects(self, columns: Columns) -> list[int]:
+        """The places of rows of which a value does not fit, or which have nothing to name them."""
+        found: set[int] = set()
+        for field, values in zip(self.all, columns[self.before :], strict=True):
+            given = [value for value in values if value is not None]
+            if given and not field.all_fit(given):
+                found.update(n for n, value in enumerate(values) if value is not None and field.misfit(value))
+        if not self.may_be_nameless:
+            names = [columns[self.before + place] for place in self.names]
+            found.update(n for n, row in enumerate(zip(*names, strict=True)) if not any(v is not None for v in row))
+        return sorted(found)
+
+
 class Stager:
     """Stages documents one by one; `flush` loads what is left.
 
-    load      takes an entity and its rows, each in the order of `Entity.staged_columns` less missing columns
+    load      takes an entity and the columns of its rows, in the order of `Entity.staged_columns` less missing ones
     refuse    takes each refusal
     """
 
@@ -54,10 +90,10 @@ class Stager:
         self._load = load
         self._refuse = refuse
         self._clear_nulls = clear_nulls
-        self._fields = {entity.name: _fields(entity, target) for entity in ENTITIES}
+        self._fields = {entity.name: _Fields(entity, target) for entity in ENTITIES}
         self._rows: dict[str, list[Row]] = {entity.name: [] for entity in ENTITIES}
-        self._known: dict[str, dict[object, Row]] = {"laboratory": {}, "person": {}}
-        self._last_row = dict.fromkeys(self._rows, 0)
+        self._shared: dict[str, list[Known]] = {"laboratory": [], "person": []}
+        self._labels: dict[int, str | None] = {}
         self._waiting = 0
         self._position = 0
         self._at: ValidDocument
@@ -65,6 +101,7 @@ class Stager:
     def add(self, valid: ValidDocument) -> None:
         """Stages one document; its number is the row_id of its proposal."""
         self._at = valid
+        self._labels[valid.number] = valid.proposal
         document: Document = valid.document
         self._proposal(document)
         for number, session in enumerate(document.sessions or ()):
@@ -74,26 +111,57 @@ class Stager:
         for number, contact in enumerate(document.proposal.labcontacts or ()):
             self._lab_contact(contact, f"proposal.labcontacts[{number}]")
         if self._waiting >= BATCH_ROWS:
+            self._flush_rows()
+        if len(self._shared["person"]) >= MOST_SHARED:
             self.flush()
 
     def flush(self) -> None:
         """Loads the rows that wait, and forgets the people and laboratories seen so far."""
+        for known in self._shared["person"]:
+            if (laboratory := known.data["laboratory"]) is not None:
+                laboratory.row[_POSITION] = max(laboratory.row[_POSITION], known.row[_POSITION])
+        for name, shared in self._shared.items():
+            for known in shared:
+                self._rows[name].append(known.row)
+                known.row = None
+            shared.clear()
+        self._flush_rows()
+
+    def _flush_rows(self) -> None:
         for entity in ENTITIES:
             rows = self._rows[entity.name]
-            known = self._known.get(entity.name)
-            if known:
-                rows.extend(known.values())
-                known.clear()
             if rows:
-                self._load(entity, rows)
+                self._load(entity, self._checked(entity, rows))
                 self._rows[entity.name] = []
+        self._labels.clear()
         self._waiting = 0
 
+    def _checked(self, entity: Entity, rows: list[Row]) -> Columns:
+        """The rows as columns, without the values that do not fit."""
+        columns: Columns = list(zip(*rows, strict=True))
+        if entity.name in self._shared:
+            return columns  # checked when they were met
+        fields = self._fields[entity.name]
+        suspects = fields.suspects(columns)
+        for place in suspects:
+            rows[place] = self._without_misfits(entity, rows[place])
+        return list(zip(*rows, strict=True)) if suspects else columns
+
+    def _without_misfits(self, entity: Entity, row: Row) -> Row:
+        """A row less the values that do not fit, which are refused."""
+        fields = self._fields[entity.name]
+        row_id, position, number, path, refused, *between = row[: fields.before]
+        if refused is not None:
+            return row
+        place = f"{path}.session_options" if entity is entities.SESSION_HAS_PERSON else path
+        values, refused = self._fitting(entity, fields, row[fields.before :], number, place)
+        return (row_id, position, number, path, refused, *between, *values)
+
     def _proposal(self, document: Document) -> None:
-        people = document.proposal.persons or ()
+        people: Any = document.proposal.persons or ()
         rows = [self._person(person, f"proposal.persons[{number}]") for number, person in enumerate(people)]
         proposer = rows[0] if rows else None
-        self._last_row["proposal"] = self._at.number - 1  # the document's number is the row's
+        self._fields["proposal"].last_row = self._at.number - 1  # the document's number is the row's
         self._row(entities.PROPOSAL, document.proposal, "proposal", proposer)
         for number, person_row in _first_of_each(rows):
             self._row(entities.PROPOSAL_HAS_PERSON, None, f"proposal.persons[{number}]", person_row)
@@ -105,11 +173,13 @@ class Stager:
         if session is REFUSED:
             return
         seen = set()
-        for number, person in enumerate(session.persons or ()):
+        people: Any = session.persons or ()
+        for number, participant in enumerate(people):
             person_path = f"{path}.persons[{number}]"
-            person_row = self._person(person, person_path)
-            options = None if person is REFUSED else person.session_options
-            link = (person_row, options and (options.role, options.remote))
+            refused = participant is REFUSED
+            options: Known | None = None if refused else participant.session_options
+            person_row = self._person(REFUSED if refused else participant.person, person_path)
+            link = (person_row, options and (options.data["role"], options.data["remote"]))
             if link not in seen:
                 seen.add(link)
                 self._row(entities.SESSION_HAS_PERSON, options, person_path, session_row, person_row)
@@ -126,105 +196,83 @@ class Stager:
         person_row = None if contact is REFUSED else self._person(contact.person, f"{path}.person")
         self._row(entities.LAB_CONTACT, contact, path, person_row)
 
-    def _person(self, person: Person, path: str) -> int:
+    def _person(self, person: Any, path: str) -> int:
+        """The row of a person, staged once for all its mentions."""
         if person is REFUSED:
             return self._row(entities.PERSON, REFUSED, path, None)
-        laboratory_row = None
-        if person.laboratory is not None:
-            laboratory_row = self._shared(entities.LABORATORY, person.laboratory, f"{path}.laboratory")
-        return self._shared(entities.PERSON, person, path, laboratory_row)
-
-    def _shared(self, entity: Entity, model: BaseModel, path: str, *references: int | None) -> int:
-        """The row of a person or laboratory, staged once for all its equal copies."""
-        data = model.__dict__
-        content: tuple[object, ...] = (*references, *[data[name] for name in entity.columns])
-        if self._clear_nulls:
-            content = (*content, frozenset(model.model_fields_set))
-        known = self._known[entity.name]
-        row = known.get(content)
+        known: Known = person
+        row = known.row
         if row is None:
-            row_id = self._row(entity, model, path, *references)
-            row = known[content] = self._rows[entity.name].pop()
-            return row_id
+            return self._meet_person(known, path)
         self._position += 1
         row[_POSITION] = self._position
         found: int = row[0]
         return found
 
-    def _row(self, entity: Entity, model: Any, path: str, *references: int | None) -> int:
-        """Adds one row to those that wait; returns its row_id."""
-        name = entity.name
-        row_id = self._last_row[name] = self._last_row[name] + 1
-        self._position += 1
-        self._waiting += 1
-        fields = self._fields[name]
-        refused, clears = None, ""
-        if model is REFUSED:
-            refused = "invalid_document"
-            values = [None] * len(fields)
-        elif model is None:
-            values = [None] * len(fields)
-        else:
-            place = f"{path}.session_options" if entity is entities.SESSION_HAS_PERSON else path
-            values, refused = self._fitting(entity, fields, model.__dict__, place)
-            if self._clear_nulls:
-                clears = _clears(entity, fields, model)
-        self._rows[name].append([row_id, self._position, self._at.number, path, refused, clears, *references, *values])
+    def _meet_person(self, known: Known, path: str) -> int:
+        laboratory_row = None
+        if (laboratory := known.data["laboratory"]) is not None:
+            if laboratory.row is None:
+                self._share(entities.LABORATORY, laboratory, f"{path}.laboratory")
+            laboratory_row = laboratory.row[0]
+        return self._share(entities.PERSON, known, path, laboratory_row)
+
+    def _share(self, entity: Entity, known: Known, path: str, *references: int | None) -> int:
+        row_id = self._row(entity, known, path, *references)
+        known.row = list(self._without_misfits(entity, self._rows[entity.name].pop()))
+        self._shared[entity.name].append(known)
         return row_id
 
-    def _fitting(
-        self, entity: Entity, fields: list[_Field], data: dict[str, Any], path: str
-    ) -> tuple[list[Any], str | None]:
-        """The values that fit, None for the others; and the code that refuses the row, or None."""
-        values = []
-        refused = None
-        named = not entity.names
-        for field in fields:
-            value = data[field.name]
-            if value is not None:
-                code = field.misfit(value)
-                if code is not None:
-                    self._refuse_value(entity, field, value, code, path)
-                    if field.is_key or field.required:
-                        refused = refused or code
-                    value = None
-                elif field.is_name:
-                    named = True
-            values.append(value)
-        if not named and refused is None:
+    def _row(self, entity: Entity, thing: Any, path: str, *references: int | None) -> int:
+        """Adds one row to those that wait; returns its row_id. `thing` is a model, known, REFUSED or None."""
+        fields = self._fields[entity.name]
+        fields.last_row = row_id = fields.last_row + 1
+        self._position += 1
+        self._waiting += 1
+        refused, clears = None, ""
+        if thing is None:
+            values = fields.nothing
+        elif thing is REFUSED:
             refused = "invalid_document"
-            self._refuse_nameless(entity, path)
-        return values, refused
+            values = fields.nothing
+        else:
+            values = fields.pick(thing.data if type(thing) is Known else thing.__dict__)
+            if self._clear_nulls:
+                clears = _clears(entity, fields.all, thing)
+        self._rows[entity.name].append(
+            (row_id, self._position, self._at.number, path, refused, clears, *references, *values)
+        )
+        return row_id
 
-    def _refuse_value(self, entity: Entity, field: _Field, value: object, code: str, path: str) -> None:
+    def _fitting(self, entity: Entity, fields: _Fields, values: Row, number: int, path: str) -> tuple[Row, str | None]:
+        """The values that fit, None for the others; and the code that refuses the row, or None."""
+        left = list(values)
+        refused = None
+        for place, field in enumerate(fields.all):
+            value = values[place]
+            code = None if value is None else field.misfit(value)
+            if code is not None:
+                self._refuse_value(entity, field, value, code, number, path)
+                if field.is_key or field.required:
+                    refused = refused or code
+                left[place] = None
+        if refused is None and not fields.may_be_nameless and all(left[place] is None for place in fields.names):
+            refused = "invalid_document"
+            self._refuse_nameless(entity, number, path)
+        return tuple(left), refused
+
+    def _refuse_value(self, entity: Entity, field: _Field, value: object, code: str, number: int, path: str) -> None:
         whole = "the row is refused" if field.is_key or field.required else "the column keeps what it has"
+        message = f"{_REASONS[code]}{field.limit}; {whole}. Correct it in the User Portal."
+        label = self._labels[number]
         self._refuse(
-            Refusal(
-                entity=entity.name,
-                code=code,
-                document=self._at.number,
-                proposal=self._at.proposal,
-                path=f"{path}.{field.name}",
-                field=field.name,
-                value=refused_value(value),
-                message=f"{_REASONS[code]}{field.limit}; {whole}. Correct it in the User Portal.",
-            )
+            Refusal(entity.name, code, number, label, f"{path}.{field.name}", field.name, refused_value(value), message)
         )
 
-    def _refuse_nameless(self, entity: Entity, path: str) -> None:
-        usable = ", ".join(field.name for field in self._fields[entity.name] if field.is_name)
-        self._refuse(
-            Refusal(
-                entity=entity.name,
-                code="invalid_document",
-                document=self._at.number,
-                proposal=self._at.proposal,
-                path=path,
-                field=None,
-                value=None,
-                message=f"no key that this database can match by. Give one of: {usable}.",
-            )
-        )
+    def _refuse_nameless(self, entity: Entity, number: int, path: str) -> None:
+        usable = ", ".join(field.name for field in self._fields[entity.name].all if field.is_name)
+        message = f"no key that this database can match by. Give one of: {usable}."
+        self._refuse(Refusal(entity.name, "invalid_document", number, self._labels[number], path, None, None, message))
 
 
 _REASONS = {
@@ -246,6 +294,7 @@ def _fields(entity: Entity, target: Target) -> list[_Field]:
             _Field(
                 name=name,
                 misfit=misfit(column),
+                all_fit=all_fit(column),
                 is_key=name in entity.keys and (name != "visit_number" or table.visit_number_unique),
                 is_name=name in entity.names and (name != "visit_number" or table.visit_number_unique),
                 required=not column.nullable and not column.has_default and name != "lastUpdate",
@@ -257,16 +306,16 @@ def _fields(entity: Entity, target: Target) -> list[_Field]:
     return fields
 
 
-def _clears(entity: Entity, fields: list[_Field], model: BaseModel) -> str:
+def _clears(entity: Entity, fields: list[_Field], thing: Any) -> str:
     """The columns that a null of the document empties, as FIND_IN_SET takes them; never a key."""
-    data = model.__dict__
+    data = thing.data if type(thing) is Known else thing.__dict__
     names = [
         field.name
         for field in fields
-        if field.clearable and not field.is_key and field.name in model.model_fields_set and data[field.name] is None
+        if field.clearable and not field.is_key and field.name in thing.model_fields_set and data[field.name] is None
     ]
     for reference in _CLEARABLE_REFERENCES.get(entity.name, ()):
-        if reference in model.model_fields_set and data[reference] is None:
+        if reference in thing.model_fields_set and data[reference] is None:
             names.append(reference)
     return ",".join(names)
 

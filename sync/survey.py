@@ -3,17 +3,28 @@
 Only the union of the keys of all objects of a kind is looked at unless something is new, so this costs little.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from enum import StrEnum
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from sync.documents import Document
+from sync.documents import Document, Laboratory
 from sync.refusals import Notice, refused_value
 
 _MOST_KEYS = 1000
+
+
+class Place(StrEnum):
+    """Where documents name people, and how these take part."""
+
+    PROPOSAL = "proposal.persons[]"
+    LAB_CONTACT = "proposal.labcontacts[].person"
+    PROTEIN = "proteins[].person"
+    SESSION = "sessions[].persons[]"
+    OPTIONS = "sessions[].persons[].session_options"
 
 
 @dataclass(frozen=True)
@@ -36,12 +47,26 @@ class Survey:
 
     def __init__(self) -> None:
         self._root = _level(Document, "")
+        self._around_people = _without(self._root, set(Place))
+        self._people = {level.path: level for level in _levels(self._root)}
         self._unknown: dict[tuple[str, object], _Unknown] = {}
         self._beyond = 0
 
     def look(self, raw: dict[str, Any]) -> None:
         """Counts the unknown keys of one valid document."""
         self._look(self._root, [raw])
+
+    def look_around_people(self, raw: dict[str, Any], people: Iterable[tuple[Place, dict[str, Any]]]) -> None:
+        """The same, where it is known which of its people have unknown keys."""
+        self._look(self._around_people, [raw])
+        for place, person in people:
+            self._look(self._people[place], [person])
+
+    def is_odd(self, model: type[BaseModel], raw: dict[str, Any]) -> bool:
+        """Whether a valid person, or how one takes part, has unknown keys."""
+        known = model.model_fields.keys()
+        laboratory = raw.get("laboratory")
+        return not (raw.keys() <= known and (laboratory is None or laboratory.keys() <= Laboratory.model_fields.keys()))
 
     def notices(self) -> Iterator[Notice]:
         """One for each unknown key."""
@@ -97,3 +122,15 @@ def _models_in(annotation: object) -> Iterator[tuple[type[BaseModel], bool]]:
     for part in get_args(annotation):
         for model, is_list in _models_in(part):
             yield model, is_list or get_origin(annotation) is list
+
+
+def _levels(level: _Level) -> Iterator[_Level]:
+    yield level
+    for _, _, child in level.children:
+        yield from _levels(child)
+
+
+def _without(level: _Level, paths: Collection[str]) -> _Level:
+    """A kind of object, less the kinds at these paths and all that is in them."""
+    kept = [(name, many, _without(child, paths)) for name, many, child in level.children if child.path not in paths]
+    return _Level(level.path, level.known, tuple(kept))

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from sync.documents import Document
+from sync.mentions import AroundPeople, Mentions, Unknown, make_known
 from sync.read import RawDocument, Unreadable
 from sync.refusals import Notice, Refusal, ValidDocument, refused_value
 from sync.repair import Repair
@@ -45,6 +46,7 @@ class Validator:
         self._wanted = None if proposals is None else frozenset(proposals)
         self._found: set[str | None] = set()
         self._survey = Survey()
+        self._mentions = Mentions(self._timezone, self._survey)
 
     def documents(self, items: Iterable[RawDocument | Unreadable]) -> Iterator[ValidDocument]:
         """The documents that are left, with REFUSED in the place of what is not."""
@@ -82,7 +84,19 @@ class Validator:
         """The document, less what is refused; None if nothing is left."""
         raw = item.raw
         try:
-            document = self._validated(raw)
+            document = self._validated(AroundPeople, self._mentions.put_in(raw))
+        except (Unknown, ValidationError):
+            return self._as_sent(item, label)
+        if self._mentions.null_words:
+            self._null_words.update(self._mentions.null_words)
+        self._survey.look_around_people(raw, self._mentions.odd)
+        return document
+
+    def _as_sent(self, item: RawDocument, label: str | None) -> Document | None:
+        """The same, without a short cut: errors name their places in the document."""
+        raw = item.raw
+        try:
+            document = self._validated(Document, raw)
         except ValidationError as error:
             repair = Repair(raw, item.number, _short(label))
             repaired = self._repaired(repair, error)
@@ -92,12 +106,12 @@ class Validator:
                 return None
             document, raw = repaired, repair.raw
         self._survey.look(raw)
-        return document
+        return make_known(document)
 
-    def _validated(self, raw: dict[str, Any]) -> Document:
+    def _validated(self, model: type[Document], raw: dict[str, Any]) -> Document:
         null_words: Counter[str] = Counter()
         context = {"timezone": self._timezone, "null_words": null_words}
-        document = Document.model_validate(raw, context=context)
+        document = model.model_validate(raw, context=context)
         if null_words:
             self._null_words.update(null_words)
         return document
@@ -105,7 +119,7 @@ class Validator:
     def _repaired(self, repair: Repair, error: ValidationError) -> Document | None:
         while repair.take_out(error):
             try:
-                document = self._validated(repair.raw)
+                document = self._validated(Document, repair.raw)
             except ValidationError as next_error:
                 error = next_error
             else:

@@ -63,7 +63,7 @@ def staged(connection: Connection, py: Ispyb, entity: Entity, rows: list[list[An
     """What is in the staging table after loading these rows into an empty one."""
     target = introspect(connection)
     Reconciliation(Runner(connection, py.staging_schema), target).create()
-    Loader(connection, target, py.staging_schema).load(entity, rows)
+    Loader(connection, target, py.staging_schema).load(entity, list(zip(*rows, strict=True)))
     result = connection.exec_driver_sql(f"SELECT * FROM `{py.staging_schema}`.stage_{entity.name} ORDER BY row_id")
     return [dict(row) for row in result.mappings()]
 

@@ -1,0 +1,231 @@
+"""People are named again on every session: each distinct mention is validated once, and known from then on.
+
+A document's people become `Known` things, one object for all equal mentions, and what is left of the document is
+validated around them. Refuses nothing itself: where a person is not valid, or of a kind that JSON has not, the
+whole document has to be validated as it was sent, since only then do errors name their places.
+"""
+
+import marshal
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ValidationError
+
+from sync.documents import (
+    REFUSED,
+    Document,
+    LabContact,
+    Laboratory,
+    Person,
+    Proposal,
+    Protein,
+    Session,
+    SessionOptions,
+)
+from sync.survey import Place, Survey
+
+MOST_KNOWN = 50_000
+"""Distinct mentions kept: some 50 MB."""
+
+_KEY_VERSION = 0
+"""Of marshal: the one that writes equal values alike, wherever they come from."""
+
+
+_NONE: Counter[str] = Counter()
+
+
+class Known:
+    """A validated person, laboratory or way of taking part; `row` is for whoever stages it."""
+
+    __slots__ = ("data", "model_fields_set", "null_words", "odd", "row")
+
+    def __init__(self, thing: BaseModel) -> None:
+        self.data = thing.__dict__
+        self.model_fields_set = _shared(thing.model_fields_set)
+        self.null_words: Counter[str] = _NONE
+        self.odd = False
+        self.row: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.data[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class Participant:
+    """A known person on a session, and how that person takes part."""
+
+    __slots__ = ("person", "session_options")
+
+    def __init__(self, person: Known, session_options: Known | None) -> None:
+        self.person = person
+        self.session_options = session_options
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.person, name)
+
+
+class _Proposal(Proposal):
+    persons: list[Any] | None = None
+    labcontacts: "list[_LabContact] | None" = None  # type: ignore[assignment]
+
+
+class _LabContact(LabContact):
+    person: Any
+
+
+class _Session(Session):
+    persons: list[Any] | None = None
+
+
+class _Protein(Protein):
+    person: Any = None
+
+
+class AroundPeople(Document):
+    """A document whose people are known."""
+
+    proposal: _Proposal
+    sessions: list[_Session] | None = None  # type: ignore[assignment]
+    proteins: list[_Protein] | None = None  # type: ignore[assignment]
+
+
+class Unknown(Exception):
+    """A person that cannot be known."""
+
+
+class Mentions:
+    """The people of one export.
+
+    null_words  words taken for null in the people of the last document
+    odd         its people with unknown keys: where they are named, and how they were sent
+    """
+
+    def __init__(self, timezone: ZoneInfo, survey: Survey) -> None:
+        self.null_words: Counter[str] = Counter()
+        self.odd: list[tuple[Place, dict[str, Any]]] = []
+        self._timezone = timezone
+        self._survey = survey
+        self._known: dict[type[BaseModel], dict[bytes, Known]] = {Person: {}, Laboratory: {}, SessionOptions: {}}
+
+    def put_in(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """A copy of the document in which known people stand for those that were sent. Raises Unknown."""
+        self.null_words.clear()
+        self.odd.clear()
+        copy = raw.copy()
+        proposal = raw.get("proposal")
+        if type(proposal) is dict:
+            copy["proposal"] = proposal = proposal.copy()
+            if type(people := proposal.get("persons")) is list:
+                proposal["persons"] = [self._person(person, Place.PROPOSAL) for person in people]
+            _in_each(proposal, "labcontacts", self._lab_contact)
+        _in_each(copy, "sessions", self._session)
+        _in_each(copy, "proteins", self._protein)
+        return copy
+
+    def _lab_contact(self, sent: dict[str, Any]) -> dict[str, Any]:
+        return sent | {"person": self._person(sent.get("person"), Place.LAB_CONTACT)}
+
+    def _protein(self, sent: dict[str, Any]) -> dict[str, Any]:
+        person = sent.get("person")
+        return sent if person is None else sent | {"person": self._person(person, Place.PROTEIN)}
+
+    def _session(self, sent: dict[str, Any]) -> dict[str, Any]:
+        people = sent.get("persons")
+        return sent | {"persons": list(map(self._participant, people))} if type(people) is list else sent
+
+    def _participant(self, sent: Any) -> Participant:
+        if type(sent) is not dict:
+            raise Unknown
+        if "session_options" not in sent:
+            return Participant(self._person(sent, Place.SESSION), None)
+        person = sent.copy()
+        options = person.pop("session_options")
+        return Participant(
+            self._person(person, Place.SESSION),
+            None if options is None else self._find(SessionOptions, options, Place.OPTIONS),
+        )
+
+    def _person(self, sent: Any, place: Place) -> Known:
+        return self._find(Person, sent, place)
+
+    def _find(self, model: type[BaseModel], sent: Any, place: Place) -> Known:
+        try:
+            key = marshal.dumps(sent, _KEY_VERSION)
+        except ValueError:  # not of JSON's kinds
+            raise Unknown from None
+        known = self._known[model].get(key) or self._meet(model, sent, key)
+        if known.null_words or known.odd:
+            self.null_words.update(known.null_words)
+            if known.odd:
+                self.odd.append((place, sent))
+        return known
+
+    def _meet(self, model: type[BaseModel], sent: Any, key: bytes) -> Known:
+        """Validates what was not met before."""
+        null_words: Counter[str] = Counter()
+        context = {"timezone": self._timezone, "null_words": null_words}
+        try:
+            known = Known(model.model_validate(sent, context=context))
+        except ValidationError:
+            raise Unknown from None
+        if model is Person and known.laboratory is not None:
+            laboratory = sent["laboratory"]
+            key_of_laboratory = marshal.dumps(laboratory, _KEY_VERSION)
+            laboratories = self._known[Laboratory]
+            known.data["laboratory"] = laboratories.setdefault(key_of_laboratory, Known(known.laboratory))
+        known.null_words = null_words or _NONE
+        known.odd = self._survey.is_odd(model, sent)
+        known_things = self._known[model]
+        if len(known_things) >= MOST_KNOWN:
+            known_things.clear()
+        known_things[key] = known
+        return known
+
+
+def make_known(document: Document) -> Document:
+    """Makes the people of a validated document known, each mention for itself; what was given stays as it is."""
+    _replace(document.proposal, "persons", lambda people: _each(people, _known_person))
+    for thing in (*(document.proposal.labcontacts or ()), *(document.proteins or ())):
+        _replace(thing, "person", _known_person)
+    for session in document.sessions or ():
+        _replace(session, "persons", lambda people: _each(people, _known_participant))
+    return document
+
+
+def _replace(thing: Any, name: str, change: Callable[[Any], Any]) -> None:
+    if thing is not REFUSED and thing.__dict__[name] is not None:
+        thing.__dict__[name] = change(thing.__dict__[name])
+
+
+def _known_person(person: Person) -> Known:
+    known = Known(person)
+    if person.laboratory is not None:
+        known.data = known.data | {"laboratory": Known(person.laboratory)}
+    return known
+
+
+def _known_participant(person: Any) -> Participant:
+    return Participant(_known_person(person), person.session_options and Known(person.session_options))
+
+
+def _each(people: list[Any], make: Callable[[Any], Any]) -> list[Any]:
+    return [person if person is REFUSED else make(person) for person in people]
+
+
+def _in_each(holder: dict[str, Any], name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    things = holder.get(name)
+    if type(things) is list:
+        holder[name] = [change(thing) if type(thing) is dict else thing for thing in things]
+
+
+_sets: dict[frozenset[str], frozenset[str]] = {}
+
+
+def _shared(names: Iterable[str]) -> frozenset[str]:
+    """One set for all that are equal: there are few, and people are many."""
+    given = frozenset(names)
+    return _sets.setdefault(given, given)
