@@ -106,7 +106,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: refuse_duplicate_key
+-- name: refuse_duplicate_key -- if: joined
 -- Two cards for one person, or two people on one card.
 UPDATE ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN (
@@ -136,7 +136,7 @@ SET
     m.held = g.held
 WHERE m.refused IS NULL;
 
--- name: split_duplicates
+-- name: split_duplicates -- if: duplicates
 -- Refused together, but counted and reported as the different things they are.
 UPDATE ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN (
@@ -208,7 +208,16 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: refuse_same_target
+-- name: probe_same_target
+-- Whether several things found one row.
+SELECT m.target_id
+FROM ispyb_sync.map_lab_contact AS m
+WHERE m.target_id IS NOT NULL
+GROUP BY m.target_id
+HAVING MIN(m.thing) < MAX(m.thing)
+LIMIT 1;
+
+-- name: refuse_same_target -- if: same_target
 -- Two cards of the export that are one card of ISPyB.
 UPDATE ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN (
@@ -220,7 +229,7 @@ STRAIGHT_JOIN (
 ) AS g ON g.target_id = m.target_id
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('labContactId ', m.target_id);
 
--- name: unite
+-- name: unite -- if: joined
 -- The copies of a thing become one row: per column the last in file order that gives a value. The position in
 -- front of the value makes MAX() choose it.
 REPLACE INTO ispyb_sync.stage_lab_contact (
@@ -280,7 +289,7 @@ LEFT JOIN (
 WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.labContactId <=> m.target_id AND NOT t.personId <=> h.personId
 GROUP BY m.row_id, h.labContactId;
 
--- name: refuse_taken
+-- name: refuse_taken -- if: claims
 -- A claim falls when nobody in this run gives the value up, or when the one who would falls itself; what is
 -- left are swaps and rotations, in which everyone gets what it asks for.
 UPDATE ispyb_sync.map_lab_contact AS m
@@ -302,7 +311,7 @@ SET
     m.value = c.value,
     m.held = CONCAT('labContactId ', c.holder_id);
 
--- name: share
+-- name: share -- if: joined
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN ispyb_sync.map_lab_contact AS t ON t.row_id = m.thing
@@ -345,7 +354,7 @@ ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
 
--- name: release_person
+-- name: release_person -- if: claims
 -- A swap needs a moment in which the old holder has nobody; the column cannot be NULL, so it gets a number that
 -- no person has. Foreign keys are not checked in this statement (see sync/apply.py), and are in the next.
 UPDATE ispyb_sync.claim_lab_contact AS c
@@ -444,7 +453,7 @@ SELECT
 FROM ispyb_sync.map_lab_contact AS m
 WHERE m.thing = m.row_id;
 
--- name: conflicting_copies
+-- name: conflicting_copies -- if: joined
 SELECT COUNT(*) FROM ispyb_sync.stage_lab_contact AS s WHERE s.conflicting;
 
 -- name: kept_card_name

@@ -106,7 +106,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: refuse_duplicate_key
+-- name: refuse_duplicate_key -- if: joined
 -- Laboratories that are joined and contradict each other: two laboratoryExtPk under one externalId, or the other way round.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN (
@@ -136,7 +136,7 @@ SET
     m.held = g.held
 WHERE m.refused IS NULL;
 
--- name: split_duplicates
+-- name: split_duplicates -- if: duplicates
 -- Refused together, but counted and reported as the different things they are.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN (
@@ -151,7 +151,7 @@ STRAIGHT_JOIN (
 ) AS g ON g.row_id = m.row_id
 SET m.thing = g.first;
 
--- name: unite_keys
+-- name: unite_keys -- if: joined
 -- The first row of a thing carries all its keys from here on.
 UPDATE ispyb_sync.stage_laboratory AS s
 STRAIGHT_JOIN (
@@ -197,6 +197,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.owner
 WHERE
     m.thing = m.row_id
+    AND m.thing <> g.owner
     AND m.refused IS NULL
     AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
     AND s.externalId IS NULL;
@@ -296,7 +297,16 @@ GROUP BY named.thing
 HAVING SUM(c.laboratoryId IS NULL) = 0
 ON DUPLICATE KEY UPDATE target_id = VALUES(target_id);
 
--- name: refuse_same_target
+-- name: probe_same_target
+-- Whether several things found one row.
+SELECT m.target_id
+FROM ispyb_sync.map_laboratory AS m
+WHERE m.target_id IS NOT NULL
+GROUP BY m.target_id
+HAVING MIN(m.thing) < MAX(m.thing)
+LIMIT 1;
+
+-- name: refuse_same_target -- if: same_target
 -- Two things of the export that are one row of ISPyB, and disagree about its keys.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN (
@@ -322,7 +332,7 @@ STRAIGHT_JOIN (
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('laboratoryId ', m.target_id)
 WHERE m.thing = m.row_id AND m.refused IS NULL;
 
--- name: join_target
+-- name: join_target -- if: same_target
 -- Two things of the export that turn out to be one row, and agree, are one.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.map_laboratory AS t ON t.row_id = m.thing
@@ -341,7 +351,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
 
--- name: unite
+-- name: unite -- if: joined
 -- The copies of a thing become one row: per column the last in file order that gives a value. The position in
 -- front of the value makes MAX() choose it.
 REPLACE INTO ispyb_sync.stage_laboratory (
@@ -405,7 +415,7 @@ WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.laboratoryId <=> m.targ
     AND t.laboratoryId IS NOT NULL AND NOT t.laboratoryPk <=> s.laboratoryExtPk -- if: laboratoryPk
 GROUP BY m.row_id, h.laboratoryId;
 
--- name: refuse_taken
+-- name: refuse_taken -- if: claims
 -- A claim falls when nobody in this run gives the value up, or when the one who would falls itself; what is
 -- left are swaps and rotations, in which everyone gets what it asks for.
 UPDATE ispyb_sync.map_laboratory AS m
@@ -427,7 +437,7 @@ SET
     m.value = c.value,
     m.held = CONCAT('laboratoryId ', c.holder_id);
 
--- name: share
+-- name: share -- if: joined
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.map_laboratory AS t ON t.row_id = m.thing
@@ -574,7 +584,7 @@ SELECT
 FROM ispyb_sync.map_laboratory AS m
 WHERE m.thing = m.row_id;
 
--- name: conflicting_copies
+-- name: conflicting_copies -- if: joined
 SELECT COUNT(*) FROM ispyb_sync.stage_laboratory AS s WHERE s.conflicting;
 
 -- name: several_of_one_name

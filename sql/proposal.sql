@@ -103,7 +103,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: refuse_duplicate_key
+-- name: refuse_duplicate_key -- if: joined
 -- Documents that are joined and contradict each other: two numbers under one externalId, or the other way round.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN (
@@ -133,7 +133,7 @@ SET
     m.held = g.held
 WHERE m.refused IS NULL;
 
--- name: split_duplicates
+-- name: split_duplicates -- if: duplicates
 -- Refused together, but counted and reported as the different things they are.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN (
@@ -146,7 +146,7 @@ STRAIGHT_JOIN (
 ) AS g ON g.row_id = m.row_id
 SET m.thing = g.first;
 
--- name: refuse_ambiguous_mention
+-- name: refuse_ambiguous_mention -- if: duplicates
 -- A mention by proposalNumber alone cannot say which of the things that share it is meant.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
@@ -161,7 +161,7 @@ STRAIGHT_JOIN (
 SET m.refused = 'ambiguous_match', m.field = 'proposalNumber', m.value = CONCAT_WS('-', s.proposalCode, s.proposalNumber)
 WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.proposalNumber IS NOT NULL;
 
--- name: unite_keys
+-- name: unite_keys -- if: joined
 -- The first row of a thing carries all its keys from here on.
 UPDATE ispyb_sync.stage_proposal AS s
 STRAIGHT_JOIN (
@@ -182,7 +182,7 @@ SET
     s.proposalCode = NVL(s.proposalCode, u.proposalCode),
     s.proposalNumber = NVL(s.proposalNumber, u.proposalNumber);
 
--- name: match_external_id
+-- name: match_external_id -- if: joined | inserted
 INSERT INTO ispyb_sync.map_proposal (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -234,7 +234,16 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: refuse_same_target
+-- name: probe_same_target
+-- Whether several things found one row.
+SELECT m.target_id
+FROM ispyb_sync.map_proposal AS m
+WHERE m.target_id IS NOT NULL
+GROUP BY m.target_id
+HAVING MIN(m.thing) < MAX(m.thing)
+LIMIT 1;
+
+-- name: refuse_same_target -- if: same_target
 -- Two things of the export that are one row of ISPyB, and disagree about its keys.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN (
@@ -259,7 +268,7 @@ STRAIGHT_JOIN (
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('proposalId ', m.target_id)
 WHERE m.thing = m.row_id AND m.refused IS NULL;
 
--- name: join_target
+-- name: join_target -- if: same_target
 -- Two things of the export that turn out to be one row, and agree, are one.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.map_proposal AS t ON t.row_id = m.thing
@@ -278,7 +287,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
 
--- name: unite
+-- name: unite -- if: joined
 -- The copies of a thing become one row: per column the last in file order that gives a value. The position in
 -- front of the value makes MAX() choose it.
 REPLACE INTO ispyb_sync.stage_proposal (
@@ -336,7 +345,7 @@ LEFT JOIN (
 WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.proposalId <=> m.target_id AND (t.proposalId IS NULL OR s.proposalCode <> t.proposalCode OR s.proposalNumber <> t.proposalNumber OR t.proposalCode IS NULL AND s.proposalCode IS NOT NULL OR t.proposalNumber IS NULL)
 GROUP BY m.row_id, h.proposalId;
 
--- name: refuse_taken
+-- name: refuse_taken -- if: claims
 -- A claim falls when nobody in this run gives the value up, or when the one who would falls itself; what is
 -- left are swaps and rotations, in which everyone gets what it asks for.
 UPDATE ispyb_sync.map_proposal AS m
@@ -389,7 +398,7 @@ WHERE
     AND m.refused IS NULL
     AND (person.row_id IS NULL OR person.refused IS NOT NULL);
 
--- name: share
+-- name: share -- if: joined
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.map_proposal AS t ON t.row_id = m.thing
@@ -438,7 +447,7 @@ ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
 
--- name: release_code_number
+-- name: release_code_number -- if: claims
 -- Where numbers are unique, a swap needs a moment in which the old holder has none.
 UPDATE ispyb_sync.claim_proposal AS c
 STRAIGHT_JOIN ispyb_sync.map_proposal AS m ON m.row_id = c.row_id
@@ -535,7 +544,7 @@ SELECT
 FROM ispyb_sync.map_proposal AS m
 WHERE m.thing = m.row_id;
 
--- name: conflicting_copies
+-- name: conflicting_copies -- if: joined
 SELECT COUNT(*) FROM ispyb_sync.stage_proposal AS s WHERE s.conflicting;
 
 -- name: refusals

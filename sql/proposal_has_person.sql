@@ -34,8 +34,7 @@ CREATE TEMPORARY TABLE ispyb_sync.map_proposal_has_person (
     field VARCHAR(32) NULL,
     value TEXT NULL,
     held TEXT NULL,
-    changes LONGTEXT NULL,
-    KEY (thing)
+    changes LONGTEXT NULL
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
 -- name: create_list
@@ -64,7 +63,7 @@ CREATE TEMPORARY TABLE ispyb_sync.stale_proposal_has_person (
 
 -- name: open_map
 -- What hangs on a refused proposal or person is refused with it. The pair is not unique in the table.
-INSERT INTO ispyb_sync.map_proposal_has_person (row_id, thing, proposal, person, target_id, refused, field)
+INSERT INTO ispyb_sync.map_proposal_has_person (row_id, thing, proposal, person, target_id, refused, field, action)
 SELECT
     s.row_id,
     s.row_id,
@@ -72,7 +71,8 @@ SELECT
     person.thing,
     MIN(t.proposalHasPersonId),
     IF(proposal.refused IS NULL AND person.refused IS NULL, NULL, 'parent_refused'),
-    IF(proposal.refused IS NOT NULL, 'proposal', IF(person.refused IS NOT NULL, 'person', NULL))
+    IF(proposal.refused IS NOT NULL, 'proposal', IF(person.refused IS NOT NULL, 'person', NULL)),
+    IF(proposal.refused IS NULL AND person.refused IS NULL AND MIN(t.proposalHasPersonId) IS NULL, 'insert', NULL)
 FROM ispyb_sync.stage_proposal_has_person AS s
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
@@ -89,15 +89,8 @@ STRAIGHT_JOIN (
     GROUP BY m.proposal, m.person
     HAVING COUNT(*) > 1
 ) AS g ON g.proposal = m.proposal AND g.person = m.person
-SET m.thing = g.first
+SET m.thing = g.first, m.action = NULL
 WHERE m.thing > g.first AND m.refused IS NULL;
-
--- pass: compare
-
--- name: decide
-UPDATE ispyb_sync.map_proposal_has_person AS m
-SET m.action = 'insert'
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL;
 
 -- pass: prune
 

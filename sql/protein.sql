@@ -88,36 +88,30 @@ SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
 -- name: owner_of_acronym
--- A mention by acronym alone means the protein of that acronym; the mentions of one acronym are one protein.
+-- A mention by acronym alone means the protein of that acronym; the mentions of one acronym are one protein. Two
+-- proteins of one proposal may share an acronym; a mention by acronym alone then names neither.
 UPDATE ispyb_sync.map_protein AS m
 STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN (
-    SELECT m.proposal, s.acronym, NVL(MIN(IF(s.externalId IS NULL, NULL, m.thing)), MIN(m.thing)) AS owner
+    SELECT
+        m.proposal,
+        s.acronym,
+        COUNT(DISTINCT s.externalId) > 1 AS ambiguous,
+        NVL(MIN(IF(s.externalId IS NULL, NULL, m.thing)), MIN(m.thing)) AS owner
     FROM ispyb_sync.map_protein AS m
     INNER JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
     WHERE s.acronym IS NOT NULL AND m.refused IS NULL
     GROUP BY m.proposal, s.acronym
-    HAVING COUNT(*) > 1 AND SUM(s.externalId IS NULL) > 0 AND COUNT(DISTINCT s.externalId) < 2
+    HAVING COUNT(*) > 1 AND SUM(s.externalId IS NULL) > 0
 ) AS g ON g.proposal = m.proposal AND g.acronym = s.acronym
-SET m.thing = g.owner
+SET
+    m.thing = IF(g.ambiguous, m.thing, g.owner),
+    m.refused = IF(g.ambiguous, 'ambiguous_match', NULL),
+    m.field = IF(g.ambiguous, 'acronym', NULL),
+    m.value = IF(g.ambiguous, s.acronym, NULL)
 WHERE s.externalId IS NULL AND m.refused IS NULL;
 
--- name: refuse_ambiguous_mention
--- Two proteins of one proposal may share an acronym; a mention by acronym alone then names neither.
-UPDATE ispyb_sync.map_protein AS m
-STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN (
-    SELECT m.proposal, s.acronym
-    FROM ispyb_sync.map_protein AS m
-    INNER JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-    WHERE s.acronym IS NOT NULL AND m.refused IS NULL
-    GROUP BY m.proposal, s.acronym
-    HAVING COUNT(DISTINCT s.externalId) > 1 AND SUM(s.externalId IS NULL) > 0
-) AS g ON g.proposal = m.proposal AND g.acronym = s.acronym
-SET m.refused = 'ambiguous_match', m.field = 'acronym', m.value = s.acronym
-WHERE s.externalId IS NULL AND m.refused IS NULL;
-
--- name: unite_keys
+-- name: unite_keys -- if: joined
 -- The first row of a thing carries all its keys from here on.
 UPDATE ispyb_sync.stage_protein AS s
 STRAIGHT_JOIN (
@@ -189,7 +183,16 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: refuse_same_target
+-- name: probe_same_target
+-- Whether several things found one row.
+SELECT m.target_id
+FROM ispyb_sync.map_protein AS m
+WHERE m.target_id IS NOT NULL
+GROUP BY m.target_id
+HAVING MIN(m.thing) < MAX(m.thing)
+LIMIT 1;
+
+-- name: refuse_same_target -- if: same_target
 -- Two things of the export that are one row of ISPyB, and disagree about its keys.
 UPDATE ispyb_sync.map_protein AS m
 STRAIGHT_JOIN (
@@ -213,7 +216,7 @@ STRAIGHT_JOIN (
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('proteinId ', m.target_id)
 WHERE m.thing = m.row_id AND m.refused IS NULL;
 
--- name: join_target
+-- name: join_target -- if: same_target
 -- Two things of the export that turn out to be one row, and agree, are one.
 UPDATE ispyb_sync.map_protein AS m
 STRAIGHT_JOIN ispyb_sync.map_protein AS t ON t.row_id = m.thing
@@ -232,7 +235,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
 
--- name: unite
+-- name: unite -- if: joined
 -- The copies of a thing become one row: per column the last in file order that gives a value. The position in
 -- front of the value makes MAX() choose it.
 REPLACE INTO ispyb_sync.stage_protein (
@@ -288,7 +291,7 @@ STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 GROUP BY m.thing;
 
--- name: share
+-- name: share -- if: joined
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_protein AS m
 STRAIGHT_JOIN ispyb_sync.map_protein AS t ON t.row_id = m.thing
@@ -463,7 +466,7 @@ SELECT
 FROM ispyb_sync.map_protein AS m
 WHERE m.thing = m.row_id;
 
--- name: conflicting_copies
+-- name: conflicting_copies -- if: joined
 SELECT COUNT(*) FROM ispyb_sync.stage_protein AS s WHERE s.conflicting;
 
 -- name: refusals

@@ -135,7 +135,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: refuse_duplicate_key
+-- name: refuse_duplicate_key -- if: joined
 -- Mentions that are joined and contradict each other, or that two proposals claim.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN (
@@ -171,7 +171,7 @@ SET
     m.held = g.held
 WHERE m.refused IS NULL;
 
--- name: split_duplicates
+-- name: split_duplicates -- if: duplicates
 -- Refused together, but counted and reported as the different things they are.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN (
@@ -187,7 +187,7 @@ STRAIGHT_JOIN (
 ) AS g ON g.row_id = m.row_id
 SET m.thing = g.first;
 
--- name: refuse_ambiguous_mention -- if: expSessionPk
+-- name: refuse_ambiguous_mention -- if: expSessionPk, duplicates
 -- A mention by expSessionPk alone cannot say which of the things that share it is meant.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
@@ -202,7 +202,7 @@ STRAIGHT_JOIN (
 SET m.refused = 'ambiguous_match', m.field = 'expSessionPk', m.value = s.expSessionPk
 WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.expSessionPk IS NOT NULL;
 
--- name: unite_keys
+-- name: unite_keys -- if: joined
 -- The first row of a thing carries all its keys from here on.
 UPDATE ispyb_sync.stage_session AS s
 STRAIGHT_JOIN (
@@ -223,7 +223,7 @@ SET
     s.visit_number = NVL(s.visit_number, u.visit_number), -- if: unique(visit_number)
     s.externalId = NVL(s.externalId, u.externalId);
 
--- name: match_external_id
+-- name: match_external_id -- if: joined | inserted
 INSERT INTO ispyb_sync.map_session (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -328,7 +328,16 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: refuse_same_target
+-- name: probe_same_target
+-- Whether several things found one row.
+SELECT m.target_id
+FROM ispyb_sync.map_session AS m
+WHERE m.target_id IS NOT NULL
+GROUP BY m.target_id
+HAVING MIN(m.thing) < MAX(m.thing)
+LIMIT 1;
+
+-- name: refuse_same_target -- if: same_target
 -- Two things of the export that are one row of ISPyB, and disagree about its keys.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN (
@@ -355,7 +364,7 @@ STRAIGHT_JOIN (
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('sessionId ', m.target_id)
 WHERE m.thing = m.row_id AND m.refused IS NULL;
 
--- name: join_target
+-- name: join_target -- if: same_target
 -- Two things of the export that turn out to be one row, and agree, are one.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.map_session AS t ON t.row_id = m.thing
@@ -374,7 +383,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
 
--- name: unite
+-- name: unite -- if: joined
 -- The copies of a thing become one row: per column the last in file order that gives a value. The position in
 -- front of the value makes MAX() choose it.
 REPLACE INTO ispyb_sync.stage_session (
@@ -486,7 +495,7 @@ LEFT JOIN (
 WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.sessionId <=> m.target_id AND (t.sessionId IS NULL OR NOT t.visit_number <=> s.visit_number)
 GROUP BY m.row_id, h.sessionId;
 
--- name: refuse_taken
+-- name: refuse_taken -- if: claims
 -- A claim falls when nobody in this run gives the value up, or when the one who would falls itself; what is
 -- left are swaps and rotations, in which everyone gets what it asks for.
 UPDATE ispyb_sync.map_session AS m
@@ -508,7 +517,7 @@ SET
     m.value = c.value,
     m.held = CONCAT('sessionId ', c.holder_id);
 
--- name: share
+-- name: share -- if: joined
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.map_session AS t ON t.row_id = m.thing
@@ -559,7 +568,7 @@ ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
 
--- name: release_visit_number -- if: unique(visit_number)
+-- name: release_visit_number -- if: unique(visit_number), claims
 -- A swap needs a moment in which the old holder has none.
 UPDATE ispyb_sync.claim_session AS c
 STRAIGHT_JOIN ispyb_sync.map_session AS m ON m.row_id = c.row_id
@@ -718,7 +727,7 @@ SELECT
 FROM ispyb_sync.map_session AS m
 WHERE m.thing = m.row_id;
 
--- name: conflicting_copies
+-- name: conflicting_copies -- if: joined
 SELECT COUNT(*) FROM ispyb_sync.stage_session AS s WHERE s.conflicting;
 
 -- name: refusals

@@ -41,8 +41,7 @@ CREATE TEMPORARY TABLE ispyb_sync.map_session_has_person (
     field VARCHAR(32) NULL,
     value TEXT NULL,
     held TEXT NULL,
-    changes LONGTEXT NULL,
-    KEY (thing)
+    changes LONGTEXT NULL
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
 -- name: create_list
@@ -70,8 +69,9 @@ CREATE TEMPORARY TABLE ispyb_sync.stale_session_has_person (
 -- pass: match
 
 -- name: open_map
--- What hangs on a refused session or person is refused with it.
-INSERT INTO ispyb_sync.map_session_has_person (row_id, thing, session, person, target_id, refused, field)
+-- What hangs on a refused session or person is refused with it. Links are many: what is to be done with each is
+-- found at once, while its row is at hand.
+INSERT INTO ispyb_sync.map_session_has_person (row_id, thing, session, person, target_id, refused, field, action)
 SELECT
     s.row_id,
     s.row_id,
@@ -79,7 +79,12 @@ SELECT
     person.thing,
     t.personId,
     IF(session.refused IS NULL AND person.refused IS NULL, NULL, 'parent_refused'),
-    IF(session.refused IS NOT NULL, 'session', IF(person.refused IS NOT NULL, 'person', NULL))
+    IF(session.refused IS NOT NULL, 'session', IF(person.refused IS NOT NULL, 'person', NULL)),
+    CASE
+        WHEN session.refused IS NOT NULL OR person.refused IS NOT NULL THEN NULL
+        WHEN t.personId IS NULL THEN 'insert'
+        WHEN s.clears <> '' OR NOT BINARY t.role <=> BINARY NVL(s.role, t.role) OR NOT t.remote <=> NVL(s.remote, t.remote) THEN 'update'
+    END
 FROM ispyb_sync.stage_session_has_person AS s
 STRAIGHT_JOIN ispyb_sync.map_session AS session ON session.row_id = s.session_row
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
@@ -95,12 +100,12 @@ STRAIGHT_JOIN (
     GROUP BY m.session, m.person
     HAVING COUNT(*) > 1
 ) AS g ON g.session = m.session AND g.person = m.person
-SET m.thing = g.first
+SET m.thing = g.first, m.action = NULL
 WHERE m.thing > g.first AND m.refused IS NULL;
 
 -- pass: settle
 
--- name: unite
+-- name: unite -- if: joined
 -- The copies of a link become one row: per column the last in file order that gives a value.
 REPLACE INTO ispyb_sync.stage_session_has_person (
     row_id, position, document, path, clears, conflicting, session_row, person_row,
@@ -124,19 +129,23 @@ STRAIGHT_JOIN ispyb_sync.map_session_has_person AS m ON m.thing = several.thing
 STRAIGHT_JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 GROUP BY m.thing;
 
--- pass: compare
-
--- name: decide
+-- name: look_again -- if: joined
+-- United copies may differ from ISPyB where the first of them did not.
 UPDATE ispyb_sync.map_session_has_person AS m
-SET m.action = 'insert'
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL;
+STRAIGHT_JOIN (
+    SELECT DISTINCT m.thing FROM ispyb_sync.map_session_has_person AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
+) AS several ON several.thing = m.row_id
+SET m.action = 'update'
+WHERE m.target_id IS NOT NULL;
+
+-- pass: compare
 
 -- name: compare
 INSERT INTO ispyb_sync.map_session_has_person (row_id, thing, action, changes)
 SELECT
     m.row_id,
     m.thing,
-    'update',
+    NULL,
     CONCAT('{', NULLIF(CONCAT_WS(
         ', ',
         IF(BINARY t.role <=> BINARY NVL(s.role, IF(FIND_IN_SET('role', s.clears), NULL, t.role)), NULL, CONCAT('"role": ', JSON_ARRAY(t.role, s.role))),
@@ -147,9 +156,8 @@ STRAIGHT_JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = session.target_id AND t.personId = person.target_id
-WHERE m.thing = m.row_id AND m.refused IS NULL
-HAVING changes IS NOT NULL
-ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
+WHERE m.action = 'update'
+ON DUPLICATE KEY UPDATE action = IF(VALUES(changes) IS NULL, NULL, 'update'), changes = VALUES(changes);
 
 -- pass: prune
 
@@ -324,7 +332,7 @@ SELECT
 FROM ispyb_sync.map_session_has_person AS m
 WHERE m.thing = m.row_id;
 
--- name: conflicting_copies
+-- name: conflicting_copies -- if: joined
 SELECT COUNT(*) FROM ispyb_sync.stage_session_has_person AS s WHERE s.conflicting;
 
 -- name: refusals

@@ -14,6 +14,7 @@ class Entity:
     keys        the columns that matching uses: never emptied, and a value that does not fit refuses the row
     names       those of them of which a row must give one, so that the next run finds it again
     references  staged rows that a row points at, by the name of the column in the staging table
+    parent_of_field  the entity that a row goes on without when it is refused
     aliases     a field whose column has another name in some variants
     """
 
@@ -24,6 +25,7 @@ class Entity:
     keys: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    parent_of_field: str | None = None
     aliases: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -52,6 +54,7 @@ PERSON = Entity(
     keys=("externalId", "login", "siteId"),
     names=("externalId", "login", "siteId"),
     references=("laboratory_row",),
+    parent_of_field="laboratory",
 )
 PROPOSAL = Entity(
     "proposal",
@@ -96,6 +99,7 @@ PROTEIN = Entity(
     keys=("externalId", "acronym"),
     names=("externalId", "acronym"),
     references=("person_row",),
+    parent_of_field="person",
 )
 LAB_CONTACT = Entity(
     "lab_contact",

@@ -11,7 +11,7 @@ Up to prune only the staging tables are written: an apply and a plan are the sam
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -28,7 +28,14 @@ _MATCHING = (
     (PERSON, "settle"),
     *((entity, pass_) for entity in ENTITIES[ENTITIES.index(PROPOSAL) :] for pass_ in ("match", "settle")),
 )
-_FEWEST_ROUNDS = 1
+# What a statement finds decides whether later ones have anything to do: by the first word of its name.
+_FINDINGS = {
+    "join": "joined",
+    "owner": "joined",
+    "refuse_duplicate_key": "duplicates",
+    "probe": "same_target",
+    "claim": "claims",
+}
 PLANNED = 0
 """Stands for the number of the run where there is none yet."""
 ALL_CHANGES = 2**63 - 1
@@ -49,6 +56,7 @@ class Reconciliation:
         self._target = target
         self.staged: set[str] = set()
         self._doomed: dict[str, object] = {}
+        self._findings: dict[str, set[str]] = {}
 
     def create(self) -> None:
         """Makes the staging tables: temporary, so private to the connection and gone with it."""
@@ -70,6 +78,7 @@ class Reconciliation:
 
     def match(self) -> None:
         """Finds who is who, and refuses what cannot be decided."""
+        self._findings = {entity.name: set() for entity in ENTITIES}
         for entity, pass_ in _MATCHING:
             if entity.name in self.staged:
                 for joins, statements in groupby(_pass(entity, pass_), lambda s: s.name.startswith("join_")):
@@ -129,7 +138,7 @@ class Reconciliation:
         """The rows of one statement of the report pass."""
         for statement in _pass(entity, "report"):
             if statement.name == name:
-                result = self._runner.run(statement, self._target[entity].facts)
+                result = self._runner.run(statement, self._facts(entity))
                 if result is not None:
                     yield from map(tuple, result)
 
@@ -149,6 +158,7 @@ class Reconciliation:
         share = [s for s in _pass(entity, "settle") if s.name == "share"]
         if not again:
             return
+        self._findings[entity.name].add("inserted")
         self._all(entity, [*again, *share])
         ((unplaced,),) = self.rows(entity, "unplaced")
         if unplaced:
@@ -156,11 +166,8 @@ class Reconciliation:
 
     def _rounds(self, entity: Entity, joins: list[Statement]) -> None:
         """Joins by each key in turn until a round joins nothing more."""
-        rounds = 0
-        joined = True
-        while joined or rounds < _FEWEST_ROUNDS:
-            joined = sum(self._run(entity, statement) for statement in joins) > 0
-            rounds += 1
+        while sum([self._run(entity, statement) for statement in joins]) and len(joins) > 1:
+            pass
 
     def _staged(self) -> Iterator[Entity]:
         return (entity for entity in ENTITIES if entity.name in self.staged)
@@ -170,8 +177,17 @@ class Reconciliation:
             self._run(entity, statement)
 
     def _run(self, entity: Entity, statement: Statement) -> int:
-        result = self._runner.run(statement, self._target[entity].facts)
-        return 0 if result is None else result.rowcount
+        result = self._runner.run(statement, self._facts(entity))
+        if not result or not result.rowcount:
+            return 0
+        finding = _FINDINGS.get(statement.name) or _FINDINGS.get(statement.name.partition("_")[0])
+        if finding is not None:
+            self._findings[entity.name].add(finding)
+        return result.rowcount
+
+    def _facts(self, entity: Entity) -> Collection[str]:
+        """What the conditions of statements ask for: about the live table, and about this run."""
+        return self._target[entity].facts | self._findings.get(entity.name, set())
 
 
 def _pass(entity: Entity, pass_: str) -> tuple[Statement, ...]:

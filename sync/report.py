@@ -127,7 +127,9 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
         report.entities[entity.name] = counts
         if counts.refused:
             report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "refusals")))
-        report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "field_refusals")))
+        parent = entity.parent_of_field
+        if parent is not None and report.entities[parent].refused:
+            report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "field_refusals")))
         report.warnings.extend(_notices(entity, reconciliation, target))
     if changes:
         report.changes = [change for row in reconciliation.planned() for change in read_changes(row[0], [row[1:]])]

@@ -4,7 +4,6 @@ Introspected, never assumed: DLS, ESRF and py-ispyb differ, and so do sites.
 """
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,7 +70,7 @@ class Table:
         return tuple(name for name in self.entity.columns if self.column(name) is None)
 
     @cached_property
-    def facts(self) -> Collection[str]:
+    def facts(self) -> frozenset[str]:
         """What the conditions in the SQL files ask for."""
         facts = set(self.columns)
         for name, alias in self.entity.aliases.items():
