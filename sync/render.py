@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sync.entities import ENTITIES
 from sync.history import Run
 from sync.refusals import Refusal, printable, refused_value
 from sync.report import Change, Report, Vanished, in_order, refusals_in_order, vanished_in_order
@@ -158,11 +159,12 @@ def _refusal_line(refusal: Refusal) -> str:
 
 def _list_changes(report: Report, console: Console, limit: int) -> None:
     by_entity: dict[str, list[Change]] = defaultdict(list)
-    for change in in_order(report.changes):
+    for change in report.changes:
         by_entity[change.entity].append(change)
-    for entity, changes in by_entity.items():
+    for entity in (entity.name for entity in ENTITIES if entity.name in by_entity):
+        changes = by_entity[entity]
         console.print(Text(f"{entity} ({len(changes):,})", style="bold"))
-        for change in changes[:limit]:
+        for change in in_order(changes, limit):
             console.print(Text(f"  {_line(change)}"), soft_wrap=True)
         _rest(console, len(changes) - limit)
 

@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+from heapq import nsmallest
 from typing import Any, Literal
 from uuid import UUID
 
@@ -259,12 +261,13 @@ def _gains_earlier_key(keys: tuple[str, ...], matched_by: str | None, fields: di
 _PLACES = {entity.name: place for place, entity in enumerate(ENTITIES)}
 
 
-def in_order(changes: Iterable[Change]) -> list[Change]:
-    """Changes as people read them: by entity, by proposal, what is new last."""
-    return sorted(
-        changes,
-        key=lambda c: (_PLACES[c.entity], natural(c.proposal), c.id is None, c.id or 0, natural(c.key)),
-    )
+def in_order(changes: Iterable[Change], most: int | None = None) -> list[Change]:
+    """Changes as people read them, or the first of them: by entity, by proposal, what is new last."""
+
+    def order(change: Change) -> tuple[Any, ...]:
+        return _PLACES[change.entity], natural(change.proposal), change.id is None, change.id or 0
+
+    return sorted(changes, key=order) if most is None else nsmallest(most, changes, key=order)
 
 
 def refusals_in_order(refusals: Iterable[Refusal]) -> list[Refusal]:
@@ -283,6 +286,7 @@ def vanished_in_order(vanished: Iterable[Vanished]) -> list[Vanished]:
 _DIGITS = re.compile(r"(\d+)")
 
 
+@lru_cache(maxsize=100_000)
 def natural(label: str | None) -> tuple[object, ...]:
     """A sort key by which MX-9 comes before MX-10, and what has no label first."""
     parts = _DIGITS.split(label or "")  # text and digits in turn
