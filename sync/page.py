@@ -155,8 +155,13 @@ def _refusals(report: Report) -> list[dict[str, Any]]:
 
 
 def _where(refusal: Refusal) -> str:
-    proposal = f" ({refused_value(refusal.proposal)})" if refusal.proposal else ""
-    return f"document {refusal.document}{proposal} {printable(refusal.path)}".rstrip()
+    """The place in the export, or for an undo, which has none, the row."""
+    places = [
+        "" if refusal.document is None else f"document {refusal.document}",
+        f"({refused_value(refusal.proposal)})" if refusal.proposal else "",
+        printable(refusal.path),
+    ]
+    return " ".join(place for place in places if place)
 
 
 def _vanished(report: Report) -> list[dict[str, Any]]:
@@ -188,7 +193,7 @@ def _rows(report: Report) -> Iterator[list[Any]]:
         yield [change.kind, change.entity, change.id, change.key, change.proposal, fields, None]
     for refusal in refusals_in_order(report.refusals):
         value = "" if refusal.value is None else f" = {refused_value(refusal.value)}"
-        words = f"{refusal.code}: document {refusal.document} {refusal.path}{value}: {refusal.message}"
+        words = f"{refusal.code}: {_where(refusal)}{value}: {refusal.message}"
         yield ["refused", refusal.entity, None, None, refusal.proposal, [], words]
     for thing in vanished_in_order(report.vanished or ()):
         words = f"externalId {thing.externalId}: in ISPyB, and not in this export"
