@@ -27,6 +27,7 @@ from sync import documents, history, migrate, pipeline
 from sync.database import failure, open_engine
 from sync.errors import SyncError, UsageError
 from sync.files import NO_FILES, Files, make_folder
+from sync.process import hide_passwords
 from sync.refusals import printable
 from sync.render import is_idle, render, render_row, render_runs, render_warnings
 from sync.report import Mode, Report
@@ -517,6 +518,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks stops nothing
+    if hide_passwords(sys.argv[1:]):
+        print("warning: a password on the command line may be seen by others; set ISPYB_SYNC_DATABASE", file=sys.stderr)
     try:
         app()
     except (SyncError, DBAPIError) as raised:

@@ -102,7 +102,8 @@ def _options(url: URL, dialect: Dialect) -> dict[str, Any]:
     options = dict(dialect.create_connect_args(url.difference_update_query(_TLS))[1])
     path = options.get("read_default_file")
     stored = {} if path is None else _option_file(str(path), str(options.get("read_default_group", "client")))
-    password = url.password or stored.get("password")
+    given_otherwise = options.pop("password", None) or options.pop("passwd", None)
+    password = url.password or given_otherwise or stored.get("password")
     if password is not None:
         options["password"] = password.encode()  # the driver would send it in latin1
     options["client_flag"] = CLIENT.LOCAL_FILES if options.pop("local_infile", True) else 0

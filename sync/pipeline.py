@@ -73,7 +73,7 @@ class Job:
     """One call: what to do, with which settings; `confirm` is shown what an apply is about to write."""
 
     export: Export
-    database: Database
+    database: Database = field(repr=False)
     settings: Settings
     write: bool
     proposals: frozenset[str] = frozenset()

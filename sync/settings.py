@@ -105,5 +105,6 @@ def load_settings(**flags: object) -> Settings:
             "settings: " + "; ".join(wrong),
             hint=f"Correct the flag, the ISPYB_SYNC_* variable or {SETTINGS_FILE}.",
         ) from None
-    except ValueError as error:  # a broken TOML file
-        raise UsageError(f"{SETTINGS_FILE}: {error}", hint="Correct the file.") from None
+    except (OSError, ValueError) as error:  # a TOML file that is broken, or not ours to read
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{SETTINGS_FILE}: {reason}", hint="Correct the file.") from None

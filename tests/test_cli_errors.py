@@ -99,29 +99,6 @@ def test_a_database_that_cannot_be_used(command: CommandLine, dls: Ispyb, url: s
         assert password(dls) not in done.err
 
 
-def test_a_password_from_anywhere_is_never_shown(
-    command: CommandLine, dls: Ispyb, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def outputs(*flags: str) -> str:
-        commands = ["apply good.ndjson", "plan good.ndjson --json", "check", "history --json"]
-        return "".join(f"{done.out}{done.err}" for done in (command(*c.split(), *flags) for c in commands))
-
-    secret, right = password(dls), dls.role_url
-    wrong = right.replace(secret, f"{secret}x")
-    for url in (right, wrong):
-        assert secret not in outputs("--database", url)
-        monkeypatch.setenv("ISPYB_SYNC_DATABASE", url)
-        assert secret not in outputs()
-        monkeypatch.delenv("ISPYB_SYNC_DATABASE")
-        Path("ispyb-sync.toml").write_text(f'database = "{url}"\n')
-        assert secret not in outputs()
-        Path("ispyb-sync.toml").unlink()
-    with dls.engine.connect() as connection:
-        stored = connection.exec_driver_sql(f"SELECT * FROM `{dls.staging_schema}`.run").all()
-    assert len(stored) == 3
-    assert secret not in str([tuple(row) for row in stored])  # the text of a Row is cut off
-
-
 def test_a_database_that_is_not_migrated(command: CommandLine, dls: Ispyb) -> None:
     done = command("apply", "good.ndjson", "--staging-schema", "not_there", "--database", dls.url)
     assert_explained(done, 3, "not migrated", "ispyb-sync migrate")
