@@ -12,6 +12,11 @@
 --
 -- Without the last line the role is there and does nothing. `ispyb-sync check`, run as that account, says
 -- what is missing.
+--
+-- `undo` deletes a row that a run inserted only where it sees that nothing refers to it, in whichever table. This role
+-- sees eight, so its undo takes back updates and links, and leaves and reports inserted rows. To let it delete those:
+--
+--     GRANT SELECT ON ispyb.* TO ispyb_sync;
 
 -- name: create_role
 CREATE ROLE IF NOT EXISTS ispyb_sync;

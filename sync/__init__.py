@@ -2,6 +2,7 @@
 
     report = sync.plan("export.ndjson", database="mysql+pymysql://sync@host/ispyb")
     report = sync.apply(document, database=connection)
+    report = sync.undo(report.run, database=connection)
 
 The map of the package, in the order of the road:
 
@@ -9,14 +10,15 @@ The map of the package, in the order of the road:
     read         export -> documents, streaming
     documents    the document schema, one class per entity; validate checks against it
     stage, load  documents -> rows that fit the live columns -> staging tables
-    reconcile    runs the passes of sql/*.sql: match, settle, compare, apply
+    reconcile    runs the passes of sql/*.sql: match, settle, compare, prune, apply
     report       what a run did; render prints it, page shows it in a browser, sheets writes it as CSV
+    undo         takes a run back; live, what only the live schema tells
     entities     the registry; target, what the live database is; sqlfiles, how its SQL is found
     database, settings, errors, refusals     what all of them stand on
     history, migrate, check, columns, server, demo, cli    the other commands
 """
 
-from sync.api import apply, plan
+from sync.api import apply, plan, undo
 from sync.report import Report
 
-__all__ = ["Report", "apply", "plan"]
+__all__ = ["Report", "apply", "plan", "undo"]

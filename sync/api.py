@@ -1,9 +1,10 @@
-"""The Python API: `plan` and `apply`."""
+"""The Python API: `plan`, `apply` and `undo`."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from sync import pipeline
+from sync import undo as undoing
 from sync.database import Database
 from sync.read import Export
 from sync.report import Report
@@ -31,6 +32,15 @@ def apply(
     A Connection is left in its transaction: the caller commits or rolls back, and what was written goes with it.
     """
     return _run(export, database, proposals, settings, write=True)
+
+
+def undo(run: int, *, database: Database | None = None, plan: bool = False, **settings: Any) -> Report:
+    """Takes one run back, as far as nobody has built on it since; with `plan`, says what that would be.
+
+    What is left is in the report's refusals. Raises UsageError for a run that cannot be taken back, DatabaseError.
+    """
+    loaded = load_settings(**settings)
+    return undoing.undo(run, database if database is not None else loaded.database_url(), loaded, write=not plan)
 
 
 def _run(

@@ -33,6 +33,7 @@ from sync.render import is_idle, render, render_row, render_runs, render_warning
 from sync.report import Mode, Report
 from sync.settings import Settings, load_settings
 from sync.terminal import Terminal
+from sync.undo import undo
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 done, but part of the export was refused; 2 wrong usage, settings or an unreadable "
@@ -401,6 +402,43 @@ def history_command(
             _print(lambda console: render_runs(runs, console))
 
 
+@app.command("undo")
+def undo_command(
+    run: Annotated[int, typer.Argument(metavar="RUN", min=1, help="The number of a run; `history` lists them.")],
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what would be taken back, and what would be left.")
+    ] = False,
+    database: DatabaseOption = None,
+    staging_schema: SchemaOption = None,
+    lock_timeout: LockTimeoutOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+) -> None:
+    """Takes one run back, in one transaction: updated rows return to their old values, inserted rows and links go,
+    and links that it deleted come back.
+
+    A row that anybody changed since is left and reported, and so is a new row that something refers to by now. Exits 0
+    when all is taken back, 1 when part of it was left.
+
+    Examples: ispyb-sync undo 42 --plan
+
+    ispyb-sync undo 42
+    """
+    settings = load_settings(database=database, staging_schema=staging_schema, lock_timeout=lock_timeout)
+    _log_statements(verbose)
+    try:
+        report = undo(run, settings.database_url(), settings, write=not plan)
+    except SyncError:
+        if as_json:
+            _print_json(Report("undo", "failed", undoes=run).to_dict())
+        raise
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        _print(lambda console: render(report, console, verbose=verbose > 0))
+    raise typer.Exit(_exit_code(report))
+
+
 @app.command()
 def schema() -> None:
     """Prints the JSON Schema of a document.
@@ -423,12 +461,7 @@ def _reconcile(
     ask: bool = False,
 ) -> None:
     files.prepare()
-    if verbose > 1:
-        logging.basicConfig(
-            level=logging.DEBUG,
-            format="%(message)s",
-            handlers=[RichHandler(console=Console(stderr=True), show_path=False, show_level=False)],
-        )
+    _log_statements(verbose)
     try:
         with Terminal() as terminal:
             asks = ask and export != "-" and terminal.can_answer()
@@ -460,6 +493,15 @@ def _reconcile(
     if files:
         _write_files(lambda: files.write_report(report, settings.database_url(), settings, export))
     raise typer.Exit(_exit_code(report))
+
+
+def _log_statements(verbose: int) -> None:
+    if verbose > 1:
+        logging.basicConfig(
+            level=logging.DEBUG,
+            format="%(message)s",
+            handlers=[RichHandler(console=Console(stderr=True), show_path=False, show_level=False)],
+        )
 
 
 def _write_files(write: Callable[[], None]) -> None:

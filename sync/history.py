@@ -107,5 +107,6 @@ def _run(row: Any) -> Run:
     report.warnings = [Notice(**warning) for warning in data["warnings"]]
     if (vanished := data.get("vanished")) is not None:
         report.vanished = [Vanished(**thing) for thing in vanished]
+    report.undoes = data.get("undoes")
     report.seconds = data["seconds"]
     return Run(started, account, version, export, report)

@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -42,7 +41,7 @@ from sync.lock import Turn, run_lock
 from sync.read import Export, RawDocument, Reader, Unreadable
 from sync.reconcile import Overtaken, Reconciliation
 from sync.refusals import Notice, Refusal
-from sync.report import Counts, Report, fill, find_vanished
+from sync.report import Counts, Report, fill, find_vanished, storable
 from sync.rights import demand
 from sync.settings import Settings
 from sync.sqlfiles import load
@@ -51,7 +50,6 @@ from sync.target import Target, introspect
 from sync.validate import Validator
 
 ATTEMPTS = 5
-STORED_REFUSALS = 500
 _PAUSE_SECONDS = 0.2
 
 Progress = Callable[[Reader], None]
@@ -352,7 +350,7 @@ def _was_committed(job: Job, unanswered: CommitUnanswered) -> bool:
 def _record(job: Job, report: Report, runner: Runner, reader: Reader, started: datetime) -> int:
     """Writes the run into the tool's own schema; returns its number."""
     (record,) = [s for s in load("history") if s.name == "record_run"]
-    stored = _storable(report)
+    stored = storable(report)
     settings = job.settings.model_dump(mode="json", exclude={"database"})
     result = runner.connection.exec_driver_sql(
         record.render((), runner.staging_schema) or "",
@@ -369,18 +367,6 @@ def _record(job: Job, report: Report, runner: Runner, reader: Reader, started: d
         },
     )
     return int(result.lastrowid)
-
-
-def _storable(report: Report) -> dict[str, Any]:
-    """The report as history keeps it: without changes, and of many refusals the first, as a packet has an end."""
-    stored = report.to_dict()
-    del stored["changes"]
-    for name in ("refusals", "vanished"):
-        more = len(stored[name] or ()) - STORED_REFUSALS
-        if more > 0:
-            stored[name] = stored[name][:STORED_REFUSALS]
-            stored["warnings"].append(Notice(f"{name}_not_kept", f"{name} that history does not keep", more).to_dict())
-    return stored
 
 
 def _read(job: Job, report: Report) -> tuple[Reader, Validator]:

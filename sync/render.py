@@ -27,6 +27,8 @@ STATUS = {
     "rolled_back": "rolled back, nothing written",
     "declined": "declined, nothing written",
     "failed": "failed, nothing written",
+    "undone": "applied, and undone since",
+    "partly_undone": "applied, and undone in part since",
 }
 
 
@@ -38,7 +40,10 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
     head = f"{report.mode}: {STATUS[report.status]}"
     if report.run is not None:
         head += f" (run {report.run})"
-    head += f"; {report.documents_read:,} documents read, {report.documents_refused:,} refused"
+    if report.undoes is None:
+        head += f"; {report.documents_read:,} documents read, {report.documents_refused:,} refused"
+    else:
+        head += f"; takes back run {report.undoes}"
     if "total" in report.seconds:
         head += f"; {report.seconds['total']:.2f} s"
     console.print(Text(head))
@@ -46,7 +51,8 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
         return
     if report.mode != "validate":
         if report.nothing_to_do and not report.refusals:
-            console.print(Text(f"{NOTHING}: ISPyB holds what the export says"))
+            why = "ISPyB holds what the export says" if report.undoes is None else "the run changed nothing"
+            console.print(Text(f"{NOTHING}: {why}"))
         else:
             console.print(_totals(report))
     _list_refusals(report, console, LISTED if not verbose else len(report.refusals))
@@ -129,7 +135,8 @@ def _list_refusals(report: Report, console: Console, limit: int) -> None:
     for entity, by_code in by_entity.items():
         shares = _shares([len(refusals) for refusals in by_code.values()], limit)
         for (code, refusals), share in zip(by_code.items(), shares, strict=True):
-            console.print(Text(f"refused: {entity} {code} ({len(refusals):,})", style="bold red"))
+            word = "refused" if report.undoes is None else "left"
+            console.print(Text(f"{word}: {entity} {code} ({len(refusals):,})", style="bold red"))
             for refusal in refusals[:share]:
                 console.print(Text(f"  {_refusal_line(refusal)}"), soft_wrap=True)
             _rest(console, len(refusals) - share)
@@ -149,10 +156,11 @@ def _shares(counts: list[int], limit: int) -> list[int]:
 
 def _refusal_line(refusal: Refusal) -> str:
     value = "" if refusal.value is None else f" = {refused_value(refusal.value)}"
-    where = f"document {refusal.document}"
+    of_undo = refusal.document is None  # which names the row, and no place in an export
+    where = refusal.path if of_undo else f"document {refusal.document}"
     if refusal.proposal:
         where += f" ({refused_value(refusal.proposal)})"
-    if refusal.path:
+    if refusal.path and not of_undo:
         where += f" {refusal.path}"
     return f"{where}{value}: {printable(refusal.message)}"
 

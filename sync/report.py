@@ -17,8 +17,8 @@ from sync.reconcile import Reconciliation
 from sync.refusals import Notice, Refusal, refused_value
 from sync.target import Target
 
-Mode = Literal["apply", "plan", "validate"]
-Status = Literal["applied", "planned", "validated", "rolled_back", "declined", "failed"]
+Mode = Literal["apply", "plan", "validate", "undo"]
+Status = Literal["applied", "planned", "validated", "rolled_back", "declined", "failed", "undone", "partly_undone"]
 
 
 @dataclass
@@ -75,7 +75,11 @@ class Vanished:
 
 @dataclass
 class Report:
-    """The result of a run. `vanished` is None unless the export was said to be full."""
+    """The result of a run.
+
+    vanished  None unless the export was said to be full
+    undoes    the run that this one takes back; None unless it is an undo
+    """
 
     mode: Mode
     status: Status
@@ -87,6 +91,7 @@ class Report:
     warnings: list[Notice] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     vanished: list[Vanished] | None = None
+    undoes: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -99,8 +104,11 @@ class Report:
         self.refusals = [refusal.masked() for refusal in self.refusals]
 
     def to_dict(self) -> dict[str, Any]:
-        """The report's public JSON form."""
-        return {
+        """The report's public JSON form; `undoes` and `vanished` are there where they say something."""
+        more: dict[str, Any] = {} if self.undoes is None else {"undoes": self.undoes}
+        if self.vanished is not None:
+            more["vanished"] = [thing.to_dict() for thing in self.vanished]
+        return more | {
             "run": self.run,
             "mode": self.mode,
             "status": self.status,
@@ -109,9 +117,23 @@ class Report:
             "refusals": [refusal.to_dict() for refusal in self.refusals],
             "warnings": [warning.to_dict() for warning in self.warnings],
             "changes": [change.to_dict() for change in self.changes],
-            "vanished": None if self.vanished is None else [thing.to_dict() for thing in self.vanished],
             "seconds": {name: round(value, 4) for name, value in self.seconds.items()},
         }
+
+
+STORED_REFUSALS = 500
+
+
+def storable(report: Report) -> dict[str, Any]:
+    """The report as history keeps it: without changes, and of many refusals the first, as a packet has an end."""
+    stored = report.to_dict()
+    del stored["changes"]
+    for name in ("refusals", "vanished"):
+        more = len(stored.get(name, ())) - STORED_REFUSALS
+        if more > 0:
+            stored[name] = stored[name][:STORED_REFUSALS]
+            stored["warnings"].append(Notice(f"{name}_not_kept", f"{name} that history does not keep", more).to_dict())
+    return stored
 
 
 _PARENT_IDS = frozenset({"laboratoryId", "personId", "proposalId"})

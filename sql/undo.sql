@@ -1,0 +1,951 @@
+-- undo: takes back what one run wrote, as far as nobody has built on it since.
+--
+-- target    all eight tables of ISPyB, and every table that refers to them
+-- stage     undo, undo_claim, undo_person, undo_proposal
+-- after     a run that history knows
+-- refuses   changed_since, key_taken, linked_again, not_seen, parent_gone, referenced, row_gone
+-- never     deletes a row that the run did not insert, that has changed, or that anything refers to
+--
+-- Passes named after an entity run children before parents, so that what hangs on a row is decided before the row.
+-- Rows that refer to others are found by statements that sync/live.py makes from the live foreign keys.
+
+-- pass: create
+
+-- name: create_undo
+-- `was` holds the old values of an update, `wrote` the new ones; of a link that was deleted, `wrote` is the whole row.
+CREATE TEMPORARY TABLE ispyb_sync.undo (
+    entity VARCHAR(32) NOT NULL,
+    number INT UNSIGNED NOT NULL,
+    target_id BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    second_id BIGINT UNSIGNED NULL,
+    action ENUM('insert', 'update', 'delete') NOT NULL DEFAULT 'update',
+    wrote LONGTEXT NULL,
+    was LONGTEXT NULL,
+    kept VARCHAR(32) NULL,
+    held TEXT NULL,
+    PRIMARY KEY (entity, number),
+    KEY (entity, target_id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- name: create_claim
+CREATE TEMPORARY TABLE ispyb_sync.undo_claim (
+    entity VARCHAR(32) NOT NULL,
+    number INT UNSIGNED NOT NULL,
+    field VARCHAR(32) NOT NULL,
+    holder BIGINT UNSIGNED NOT NULL,
+    giver INT UNSIGNED NULL,
+    PRIMARY KEY (entity, number, field, holder),
+    KEY (entity, giver)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- name: create_person
+CREATE TEMPORARY TABLE ispyb_sync.undo_person (
+    number INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY
+) ENGINE = InnoDB
+SELECT t.login FROM (SELECT 1) AS nothing LEFT JOIN Person AS t ON FALSE WHERE FALSE;
+
+-- name: create_proposal
+CREATE TEMPORARY TABLE ispyb_sync.undo_proposal (
+    number INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY
+) ENGINE = InnoDB
+SELECT t.proposalCode, t.proposalNumber FROM (SELECT 1) AS nothing LEFT JOIN Proposal AS t ON FALSE WHERE FALSE;
+
+-- pass: load
+
+-- name: load
+-- The fields of an update are pairs, old and new: `was` takes the first of each, `wrote` the second. What an earlier
+-- undo of the same run has taken back already is left out.
+INSERT INTO ispyb_sync.undo (entity, number, target_id, second_id, action, wrote, was)
+SELECT
+    c.entity,
+    c.number,
+    c.target_id,
+    c.second_id,
+    c.action,
+    IF(c.action = 'update', REGEXP_REPLACE(c.fields, '\\[("[^"\\\\]*+(?:\\\\.[^"\\\\]*+)*+"|[^],"]*+), ("[^"\\\\]*+(?:\\\\.[^"\\\\]*+)*+"|[^],"]*+)\\]', '\\2'), c.fields),
+    IF(c.action = 'update', REGEXP_REPLACE(c.fields, '\\[("[^"\\\\]*+(?:\\\\.[^"\\\\]*+)*+"|[^],"]*+), ("[^"\\\\]*+(?:\\\\.[^"\\\\]*+)*+"|[^],"]*+)\\]', '\\1'), NULL)
+FROM ispyb_sync.change AS c
+LEFT JOIN (
+    SELECT
+        d.entity,
+        d.number
+    FROM ispyb_sync.run AS r
+    INNER JOIN ispyb_sync.change AS d ON d.run = r.run
+    WHERE r.mode = 'undo' AND JSON_VALUE(r.settings, '$.undoes') = @undone
+) AS done ON done.entity = c.entity AND done.number = c.number
+WHERE c.run = @undone AND done.number IS NULL;
+
+-- pass: lock
+
+-- Who adds a row that refers to one of these waits from here on, or is waited for: nothing comes in between looking and
+-- deleting. Only an undo that writes does this.
+
+-- name: lock_laboratory
+SELECT COUNT(*)
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = u.target_id
+WHERE u.entity = 'laboratory' AND u.action <> 'delete'
+FOR UPDATE;
+
+-- name: lock_person
+SELECT COUNT(*)
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Person AS t ON t.personId = u.target_id
+WHERE u.entity = 'person' AND u.action <> 'delete'
+FOR UPDATE;
+
+-- name: lock_proposal
+SELECT COUNT(*)
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Proposal AS t ON t.proposalId = u.target_id
+WHERE u.entity = 'proposal' AND u.action <> 'delete'
+FOR UPDATE;
+
+-- name: lock_proposal_has_person
+SELECT COUNT(*)
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalHasPersonId = u.target_id
+WHERE u.entity = 'proposal_has_person' AND u.action <> 'delete'
+FOR UPDATE;
+
+-- name: lock_session
+SELECT COUNT(*)
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN BLSession AS t ON t.sessionId = u.target_id
+WHERE u.entity = 'session' AND u.action <> 'delete'
+FOR UPDATE;
+
+-- name: lock_session_has_person
+SELECT COUNT(*)
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = u.target_id AND t.personId = u.second_id
+WHERE u.entity = 'session_has_person' AND u.action <> 'delete'
+FOR UPDATE;
+
+-- name: lock_protein
+SELECT COUNT(*)
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Protein AS t ON t.proteinId = u.target_id
+WHERE u.entity = 'protein' AND u.action <> 'delete'
+FOR UPDATE;
+
+-- name: lock_lab_contact
+SELECT COUNT(*)
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN LabContact AS t ON t.labContactId = u.target_id
+WHERE u.entity = 'lab_contact' AND u.action <> 'delete'
+FOR UPDATE;
+
+-- pass: decide_lab_contact
+
+-- name: keep_changed_lab_contact
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    IF(t.labContactId IS NULL, 'row_gone', 'changed_since'),
+    CONCAT_WS(
+        ', ',
+        IF(NOT JSON_EXISTS(u.wrote, '$.proposalId') OR BINARY CONVERT(t.proposalId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.proposalId'), NULL, 'proposalId'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.personId') OR BINARY CONVERT(t.personId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.personId'), NULL, 'personId'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.cardName') OR BINARY CONVERT(t.cardName USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.cardName'), NULL, 'cardName'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.defaultCourrierCompany') OR BINARY CONVERT(t.defaultCourrierCompany USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.defaultCourrierCompany'), NULL, 'defaultCourrierCompany'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.courierAccount') OR BINARY CONVERT(t.courierAccount USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.courierAccount'), NULL, 'courierAccount'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.billingReference') OR BINARY CONVERT(t.billingReference USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.billingReference'), NULL, 'billingReference'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.dewarAvgCustomsValue') OR BINARY CONVERT(t.dewarAvgCustomsValue USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.dewarAvgCustomsValue'), NULL, 'dewarAvgCustomsValue'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.dewarAvgTransportValue') OR BINARY CONVERT(t.dewarAvgTransportValue USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.dewarAvgTransportValue'), NULL, 'dewarAvgTransportValue'),
+        IF(t.labContactId IS NULL, 'labContactId', NULL)
+    ) AS held
+FROM ispyb_sync.undo AS u
+LEFT JOIN LabContact AS t ON t.labContactId = u.target_id
+WHERE u.entity = 'lab_contact' AND u.action <> 'delete' AND u.kept IS NULL
+HAVING held <> ''
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- name: keep_orphan_lab_contact
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    'parent_gone',
+    CONCAT('personId ', JSON_VALUE(u.was, '$.personId'))
+FROM ispyb_sync.undo AS u
+LEFT JOIN Person AS parent ON parent.personId = JSON_VALUE(u.was, '$.personId')
+WHERE
+    u.entity = 'lab_contact'
+    AND u.action = 'update'
+    AND u.kept IS NULL
+    AND JSON_VALUE(u.was, '$.personId') IS NOT NULL
+    AND parent.personId IS NULL
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- pass: claim_lab_contact
+
+-- name: claim_person_lab_contact -- if: unique(personId)
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, giver)
+SELECT u.entity, u.number, 'personId', h.labContactId, giver.number
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN LabContact AS t ON t.labContactId = u.target_id
+STRAIGHT_JOIN LabContact AS h ON h.proposalId = t.proposalId AND h.personId = JSON_VALUE(u.was, '$.personId') AND h.labContactId <> u.target_id
+LEFT JOIN ispyb_sync.undo AS giver
+    ON giver.entity = u.entity
+    AND giver.target_id = h.labContactId
+    AND giver.kept IS NULL
+    AND (giver.action = 'insert' OR JSON_EXISTS(giver.was, '$.personId'))
+WHERE u.entity = 'lab_contact' AND u.action = 'update' AND u.kept IS NULL;
+
+-- pass: decide_protein
+
+-- name: keep_changed_protein
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    IF(t.proteinId IS NULL, 'row_gone', 'changed_since'),
+    CONCAT_WS(
+        ', ',
+        IF(NOT JSON_EXISTS(u.wrote, '$.proposalId') OR BINARY CONVERT(t.proposalId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.proposalId'), NULL, 'proposalId'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.personId') OR BINARY CONVERT(t.personId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.personId'), NULL, 'personId'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.externalId') OR HEX(t.externalId) <=> JSON_VALUE(u.wrote, '$.externalId'), NULL, 'externalId'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.acronym') OR BINARY CONVERT(t.acronym USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.acronym'), NULL, 'acronym'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.name') OR BINARY CONVERT(t.name USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.name'), NULL, 'name'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.description') OR BINARY CONVERT(t.description USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.description'), NULL, 'description'), -- if: description
+        IF(NOT JSON_EXISTS(u.wrote, '$.hazardGroup') OR BINARY CONVERT(t.hazardGroup USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.hazardGroup'), NULL, 'hazardGroup'), -- if: hazardGroup
+        IF(NOT JSON_EXISTS(u.wrote, '$.containmentLevel') OR BINARY CONVERT(t.containmentLevel USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.containmentLevel'), NULL, 'containmentLevel'), -- if: containmentLevel
+        IF(NOT JSON_EXISTS(u.wrote, '$.safetyLevel') OR BINARY CONVERT(t.safetyLevel USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.safetyLevel'), NULL, 'safetyLevel'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.molecularMass') OR t.molecularMass + 0e0 <=> JSON_VALUE(u.wrote, '$.molecularMass') + 0e0, NULL, 'molecularMass'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.sequence') OR BINARY CONVERT(t.sequence USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.sequence'), NULL, 'sequence'), -- if: sequence
+        IF(NOT JSON_EXISTS(u.wrote, '$.isCreatedBySampleSheet') OR BINARY CONVERT(t.isCreatedBySampleSheet USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.isCreatedBySampleSheet'), NULL, 'isCreatedBySampleSheet'), -- if: isCreatedBySampleSheet
+        IF(NOT JSON_EXISTS(u.wrote, '$.proteinType') OR BINARY CONVERT(t.proteinType USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.proteinType'), NULL, 'proteinType'),
+        IF(t.proteinId IS NULL, 'proteinId', NULL)
+    ) AS held
+FROM ispyb_sync.undo AS u
+LEFT JOIN Protein AS t ON t.proteinId = u.target_id
+WHERE u.entity = 'protein' AND u.action <> 'delete' AND u.kept IS NULL
+HAVING held <> ''
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- name: keep_orphan_protein
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    'parent_gone',
+    CONCAT('personId ', JSON_VALUE(u.was, '$.personId'))
+FROM ispyb_sync.undo AS u
+LEFT JOIN Person AS parent ON parent.personId = JSON_VALUE(u.was, '$.personId')
+WHERE
+    u.entity = 'protein'
+    AND u.action = 'update'
+    AND u.kept IS NULL
+    AND JSON_VALUE(u.was, '$.personId') IS NOT NULL
+    AND parent.personId IS NULL
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- pass: decide_session_has_person
+
+-- name: keep_changed_session_has_person
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    IF(t.sessionId IS NULL, 'row_gone', 'changed_since'),
+    CONCAT_WS(
+        ', ',
+        IF(NOT JSON_EXISTS(u.wrote, '$.role') OR BINARY CONVERT(t.role USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.role'), NULL, 'role'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.remote') OR BINARY CONVERT(t.remote USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.remote'), NULL, 'remote'),
+        IF(t.sessionId IS NULL, 'sessionId', NULL)
+    ) AS held
+FROM ispyb_sync.undo AS u
+LEFT JOIN Session_has_Person AS t ON t.sessionId = u.target_id AND t.personId = u.second_id
+WHERE u.entity = 'session_has_person' AND u.action <> 'delete' AND u.kept IS NULL
+HAVING held <> ''
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- name: keep_linked_session_has_person
+-- Somebody has made the link again.
+INSERT INTO ispyb_sync.undo (entity, number, kept)
+SELECT DISTINCT
+    u.entity,
+    u.number,
+    'linked_again'
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = u.target_id AND t.personId = u.second_id
+WHERE u.entity = 'session_has_person' AND u.action = 'delete' AND u.kept IS NULL
+ON DUPLICATE KEY UPDATE kept = VALUES(kept);
+
+-- name: keep_unlinked_session_has_person
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    'parent_gone',
+    CONCAT_WS(
+        ', ',
+        IF(parent.sessionId IS NULL, CONCAT('sessionId ', u.target_id), NULL),
+        IF(person.personId IS NULL, CONCAT('personId ', u.second_id), NULL)
+    ) AS held
+FROM ispyb_sync.undo AS u
+LEFT JOIN BLSession AS parent ON parent.sessionId = u.target_id
+LEFT JOIN Person AS person ON person.personId = u.second_id
+WHERE u.entity = 'session_has_person' AND u.action = 'delete' AND u.kept IS NULL
+HAVING held <> ''
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- pass: decide_session
+
+-- name: keep_changed_session
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    IF(t.sessionId IS NULL, 'row_gone', 'changed_since'),
+    CONCAT_WS(
+        ', ',
+        IF(NOT JSON_EXISTS(u.wrote, '$.proposalId') OR BINARY CONVERT(t.proposalId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.proposalId'), NULL, 'proposalId'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.externalId') OR HEX(t.externalId) <=> JSON_VALUE(u.wrote, '$.externalId'), NULL, 'externalId'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.expSessionPk') OR BINARY CONVERT(t.expSessionPk USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.expSessionPk'), NULL, 'expSessionPk'), -- if: expSessionPk
+        IF(NOT JSON_EXISTS(u.wrote, '$.visit_number') OR BINARY CONVERT(t.visit_number USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.visit_number'), NULL, 'visit_number'), -- if: visit_number
+        IF(NOT JSON_EXISTS(u.wrote, '$.startDate') OR CONCAT(t.startDate) <=> LEFT(JSON_VALUE(u.wrote, '$.startDate'), 19), NULL, 'startDate'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.endDate') OR CONCAT(t.endDate) <=> LEFT(JSON_VALUE(u.wrote, '$.endDate'), 19), NULL, 'endDate'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.beamLineName') OR BINARY CONVERT(t.beamLineName USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.beamLineName'), NULL, 'beamLineName'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.scheduled') OR BINARY CONVERT(t.scheduled USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.scheduled'), NULL, 'scheduled'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.nbShifts') OR BINARY CONVERT(t.nbShifts USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.nbShifts'), NULL, 'nbShifts'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.beamLineOperator') OR BINARY CONVERT(t.beamLineOperator USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.beamLineOperator'), NULL, 'beamLineOperator'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.sessionTitle') OR BINARY CONVERT(t.sessionTitle USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.sessionTitle'), NULL, 'sessionTitle'), -- if: sessionTitle
+        IF(NOT JSON_EXISTS(u.wrote, '$.structureDeterminations') OR t.structureDeterminations + 0e0 <=> JSON_VALUE(u.wrote, '$.structureDeterminations') + 0e0, NULL, 'structureDeterminations'), -- if: structureDeterminations
+        IF(NOT JSON_EXISTS(u.wrote, '$.dewarTransport') OR t.dewarTransport + 0e0 <=> JSON_VALUE(u.wrote, '$.dewarTransport') + 0e0, NULL, 'dewarTransport'), -- if: dewarTransport
+        IF(NOT JSON_EXISTS(u.wrote, '$.databackupFrance') OR t.databackupFrance + 0e0 <=> JSON_VALUE(u.wrote, '$.databackupFrance') + 0e0, NULL, 'databackupFrance'), -- if: databackupFrance
+        IF(NOT JSON_EXISTS(u.wrote, '$.databackupEurope') OR t.databackupEurope + 0e0 <=> JSON_VALUE(u.wrote, '$.databackupEurope') + 0e0, NULL, 'databackupEurope'), -- if: databackupEurope
+        IF(NOT JSON_EXISTS(u.wrote, '$.operatorSiteNumber') OR BINARY CONVERT(t.operatorSiteNumber USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.operatorSiteNumber'), NULL, 'operatorSiteNumber'), -- if: operatorSiteNumber
+        IF(NOT JSON_EXISTS(u.wrote, '$.nbReimbDewars') OR BINARY CONVERT(t.nbReimbDewars USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.nbReimbDewars'), NULL, 'nbReimbDewars'), -- if: nbReimbDewars
+        IF(NOT JSON_EXISTS(u.wrote, '$.projectCode') OR BINARY CONVERT(t.projectCode USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.projectCode'), NULL, 'projectCode'), -- if: projectCode
+        IF(NOT JSON_EXISTS(u.wrote, '$.protectedData') OR BINARY CONVERT(t.protectedData USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.protectedData'), NULL, 'protectedData'), -- if: protectedData
+        IF(NOT JSON_EXISTS(u.wrote, '$.usedFlag') OR BINARY CONVERT(t.usedFlag USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.usedFlag'), NULL, 'usedFlag'), -- if: usedFlag
+        IF(NOT JSON_EXISTS(u.wrote, '$.lastUpdate') OR CONCAT(t.lastUpdate) <=> LEFT(JSON_VALUE(u.wrote, '$.lastUpdate'), 19), NULL, 'lastUpdate'), -- if: lastUpdate
+        IF(NOT JSON_EXISTS(u.wrote, '$.comments') OR BINARY CONVERT(t.comments USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.comments'), NULL, 'comments'),
+        IF(t.sessionId IS NULL, 'sessionId', NULL)
+    ) AS held
+FROM ispyb_sync.undo AS u
+LEFT JOIN BLSession AS t ON t.sessionId = u.target_id
+WHERE u.entity = 'session' AND u.action <> 'delete' AND u.kept IS NULL
+HAVING held <> ''
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- pass: claim_session
+
+-- name: claim_external_id_session -- if: unique(externalId)
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, giver)
+SELECT u.entity, u.number, 'externalId', h.sessionId, giver.number
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN BLSession AS h ON h.externalId = UNHEX(JSON_VALUE(u.was, '$.externalId')) AND h.sessionId <> u.target_id
+LEFT JOIN ispyb_sync.undo AS giver
+    ON giver.entity = u.entity
+    AND giver.target_id = h.sessionId
+    AND giver.kept IS NULL
+    AND (giver.action = 'insert' OR JSON_EXISTS(giver.was, '$.externalId'))
+WHERE u.entity = 'session' AND u.action = 'update' AND u.kept IS NULL;
+
+-- name: claim_visit_number -- if: unique(visit_number)
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, giver)
+SELECT u.entity, u.number, 'visit_number', h.sessionId, giver.number
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN BLSession AS t ON t.sessionId = u.target_id
+STRAIGHT_JOIN BLSession AS h ON h.proposalId = t.proposalId AND h.visit_number = JSON_VALUE(u.was, '$.visit_number') AND h.sessionId <> u.target_id
+LEFT JOIN ispyb_sync.undo AS giver
+    ON giver.entity = u.entity
+    AND giver.target_id = h.sessionId
+    AND giver.kept IS NULL
+    AND (giver.action = 'insert' OR JSON_EXISTS(giver.was, '$.visit_number'))
+WHERE u.entity = 'session' AND u.action = 'update' AND u.kept IS NULL;
+
+-- pass: decide_proposal_has_person
+
+-- name: keep_changed_proposal_has_person
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    IF(t.proposalHasPersonId IS NULL, 'row_gone', 'changed_since'),
+    CONCAT_WS(
+        ', ',
+        IF(NOT JSON_EXISTS(u.wrote, '$.proposalId') OR BINARY CONVERT(t.proposalId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.proposalId'), NULL, 'proposalId'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.personId') OR BINARY CONVERT(t.personId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.personId'), NULL, 'personId'),
+        IF(t.proposalHasPersonId IS NULL, 'proposalHasPersonId', NULL)
+    ) AS held
+FROM ispyb_sync.undo AS u
+LEFT JOIN ProposalHasPerson AS t ON t.proposalHasPersonId = u.target_id
+WHERE u.entity = 'proposal_has_person' AND u.action <> 'delete' AND u.kept IS NULL
+HAVING held <> ''
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- name: keep_linked_proposal_has_person
+-- Somebody has made the link again.
+INSERT INTO ispyb_sync.undo (entity, number, kept)
+SELECT DISTINCT
+    u.entity,
+    u.number,
+    'linked_again'
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN ProposalHasPerson AS t
+    ON t.proposalId = JSON_VALUE(u.wrote, '$.proposalId') AND t.personId = JSON_VALUE(u.wrote, '$.personId')
+WHERE u.entity = 'proposal_has_person' AND u.action = 'delete' AND u.kept IS NULL
+ON DUPLICATE KEY UPDATE kept = VALUES(kept);
+
+-- name: keep_unlinked_proposal_has_person
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    'parent_gone',
+    CONCAT_WS(
+        ', ',
+        IF(parent.proposalId IS NULL, CONCAT('proposalId ', JSON_VALUE(u.wrote, '$.proposalId')), NULL),
+        IF(person.personId IS NULL, CONCAT('personId ', JSON_VALUE(u.wrote, '$.personId')), NULL)
+    ) AS held
+FROM ispyb_sync.undo AS u
+LEFT JOIN Proposal AS parent ON parent.proposalId = JSON_VALUE(u.wrote, '$.proposalId')
+LEFT JOIN Person AS person ON person.personId = JSON_VALUE(u.wrote, '$.personId')
+WHERE u.entity = 'proposal_has_person' AND u.action = 'delete' AND u.kept IS NULL
+HAVING held <> ''
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- pass: decide_proposal
+
+-- name: keep_changed_proposal
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    IF(t.proposalId IS NULL, 'row_gone', 'changed_since'),
+    CONCAT_WS(
+        ', ',
+        IF(NOT JSON_EXISTS(u.wrote, '$.personId') OR BINARY CONVERT(t.personId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.personId'), NULL, 'personId'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.externalId') OR HEX(t.externalId) <=> JSON_VALUE(u.wrote, '$.externalId'), NULL, 'externalId'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.proposalCode') OR BINARY CONVERT(t.proposalCode USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.proposalCode'), NULL, 'proposalCode'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.proposalNumber') OR BINARY CONVERT(t.proposalNumber USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.proposalNumber'), NULL, 'proposalNumber'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.title') OR BINARY CONVERT(t.title USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.title'), NULL, 'title'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.state') OR BINARY CONVERT(t.state USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.state'), NULL, 'state'), -- if: state
+        IF(NOT JSON_EXISTS(u.wrote, '$.proposalType') OR BINARY CONVERT(t.proposalType USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.proposalType'), NULL, 'proposalType'),
+        IF(t.proposalId IS NULL, 'proposalId', NULL)
+    ) AS held
+FROM ispyb_sync.undo AS u
+LEFT JOIN Proposal AS t ON t.proposalId = u.target_id
+WHERE u.entity = 'proposal' AND u.action <> 'delete' AND u.kept IS NULL
+HAVING held <> ''
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- name: keep_orphan_proposal
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    'parent_gone',
+    CONCAT('personId ', JSON_VALUE(u.was, '$.personId'))
+FROM ispyb_sync.undo AS u
+LEFT JOIN Person AS parent ON parent.personId = JSON_VALUE(u.was, '$.personId')
+WHERE
+    u.entity = 'proposal'
+    AND u.action = 'update'
+    AND u.kept IS NULL
+    AND JSON_VALUE(u.was, '$.personId') IS NOT NULL
+    AND parent.personId IS NULL
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- pass: claim_proposal
+
+-- name: claim_external_id_proposal -- if: unique(externalId)
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, giver)
+SELECT u.entity, u.number, 'externalId', h.proposalId, giver.number
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Proposal AS h ON h.externalId = UNHEX(JSON_VALUE(u.was, '$.externalId')) AND h.proposalId <> u.target_id
+LEFT JOIN ispyb_sync.undo AS giver
+    ON giver.entity = u.entity
+    AND giver.target_id = h.proposalId
+    AND giver.kept IS NULL
+    AND (giver.action = 'insert' OR JSON_EXISTS(giver.was, '$.externalId'))
+WHERE u.entity = 'proposal' AND u.action = 'update' AND u.kept IS NULL;
+
+-- name: old_code_number -- if: unique(proposalNumber)
+-- With the character set of the column, so that its index is used.
+INSERT INTO ispyb_sync.undo_proposal (number, proposalCode, proposalNumber)
+SELECT
+    u.number,
+    IF(JSON_EXISTS(u.was, '$.proposalCode'), JSON_VALUE(u.was, '$.proposalCode'), t.proposalCode),
+    IF(JSON_EXISTS(u.was, '$.proposalNumber'), JSON_VALUE(u.was, '$.proposalNumber'), t.proposalNumber)
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Proposal AS t ON t.proposalId = u.target_id
+WHERE
+    u.entity = 'proposal'
+    AND u.action = 'update'
+    AND u.kept IS NULL
+    AND (JSON_EXISTS(u.was, '$.proposalCode') OR JSON_EXISTS(u.was, '$.proposalNumber'));
+
+-- name: claim_code_number -- if: unique(proposalNumber)
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, giver)
+SELECT u.entity, u.number, 'proposalNumber', h.proposalId, giver.number
+FROM ispyb_sync.undo_proposal AS old
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = 'proposal' AND u.number = old.number
+STRAIGHT_JOIN Proposal AS h
+    ON h.proposalCode = old.proposalCode
+    AND h.proposalNumber = old.proposalNumber
+    AND h.proposalId <> u.target_id
+LEFT JOIN ispyb_sync.undo AS giver
+    ON giver.entity = u.entity
+    AND giver.target_id = h.proposalId
+    AND giver.kept IS NULL
+    AND (
+        giver.action = 'insert'
+        OR JSON_EXISTS(giver.was, '$.proposalCode')
+        OR JSON_EXISTS(giver.was, '$.proposalNumber')
+    )
+WHERE u.kept IS NULL;
+
+-- pass: decide_person
+
+-- name: keep_changed_person
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    IF(t.personId IS NULL, 'row_gone', 'changed_since'),
+    CONCAT_WS(
+        ', ',
+        IF(NOT JSON_EXISTS(u.wrote, '$.laboratoryId') OR BINARY CONVERT(t.laboratoryId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.laboratoryId'), NULL, 'laboratoryId'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.externalId') OR HEX(t.externalId) <=> JSON_VALUE(u.wrote, '$.externalId'), NULL, 'externalId'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.login') OR BINARY CONVERT(t.login USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.login'), NULL, 'login'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.siteId') OR BINARY CONVERT(t.siteId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.siteId'), NULL, 'siteId'), -- if: siteId
+        IF(NOT JSON_EXISTS(u.wrote, '$.familyName') OR BINARY CONVERT(t.familyName USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.familyName'), NULL, 'familyName'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.givenName') OR BINARY CONVERT(t.givenName USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.givenName'), NULL, 'givenName'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.title') OR BINARY CONVERT(t.title USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.title'), NULL, 'title'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.emailAddress') OR BINARY CONVERT(t.emailAddress USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.emailAddress'), NULL, 'emailAddress'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.phoneNumber') OR BINARY CONVERT(t.phoneNumber USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.phoneNumber'), NULL, 'phoneNumber'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.faxNumber') OR BINARY CONVERT(t.faxNumber USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.faxNumber'), NULL, 'faxNumber'),
+        IF(t.personId IS NULL, 'personId', NULL)
+    ) AS held
+FROM ispyb_sync.undo AS u
+LEFT JOIN Person AS t ON t.personId = u.target_id
+WHERE u.entity = 'person' AND u.action <> 'delete' AND u.kept IS NULL
+HAVING held <> ''
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- name: keep_orphan_person
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    'parent_gone',
+    CONCAT('laboratoryId ', JSON_VALUE(u.was, '$.laboratoryId'))
+FROM ispyb_sync.undo AS u
+LEFT JOIN Laboratory AS parent ON parent.laboratoryId = JSON_VALUE(u.was, '$.laboratoryId')
+WHERE
+    u.entity = 'person'
+    AND u.action = 'update'
+    AND u.kept IS NULL
+    AND JSON_VALUE(u.was, '$.laboratoryId') IS NOT NULL
+    AND parent.laboratoryId IS NULL
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- pass: claim_person
+
+-- name: claim_external_id_person -- if: unique(externalId)
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, giver)
+SELECT u.entity, u.number, 'externalId', h.personId, giver.number
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Person AS h ON h.externalId = UNHEX(JSON_VALUE(u.was, '$.externalId')) AND h.personId <> u.target_id
+LEFT JOIN ispyb_sync.undo AS giver
+    ON giver.entity = u.entity
+    AND giver.target_id = h.personId
+    AND giver.kept IS NULL
+    AND (giver.action = 'insert' OR JSON_EXISTS(giver.was, '$.externalId'))
+WHERE u.entity = 'person' AND u.action = 'update' AND u.kept IS NULL;
+
+-- name: old_login -- if: unique(login)
+-- With the character set of the column, so that its index is used.
+INSERT INTO ispyb_sync.undo_person (number, login)
+SELECT
+    u.number,
+    JSON_VALUE(u.was, '$.login')
+FROM ispyb_sync.undo AS u
+WHERE u.entity = 'person' AND u.action = 'update' AND u.kept IS NULL AND JSON_VALUE(u.was, '$.login') IS NOT NULL;
+
+-- name: claim_login -- if: unique(login)
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, giver)
+SELECT u.entity, u.number, 'login', h.personId, giver.number
+FROM ispyb_sync.undo_person AS old
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = 'person' AND u.number = old.number
+STRAIGHT_JOIN Person AS h ON h.login = old.login AND h.personId <> u.target_id
+LEFT JOIN ispyb_sync.undo AS giver
+    ON giver.entity = u.entity
+    AND giver.target_id = h.personId
+    AND giver.kept IS NULL
+    AND (giver.action = 'insert' OR JSON_EXISTS(giver.was, '$.login'))
+WHERE u.kept IS NULL;
+
+-- pass: decide_laboratory
+
+-- name: keep_changed_laboratory
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    IF(t.laboratoryId IS NULL, 'row_gone', 'changed_since'),
+    CONCAT_WS(
+        ', ',
+        IF(NOT JSON_EXISTS(u.wrote, '$.externalId') OR HEX(t.externalId) <=> JSON_VALUE(u.wrote, '$.externalId'), NULL, 'externalId'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.laboratoryExtPk') OR BINARY CONVERT(t.laboratoryExtPk USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.laboratoryExtPk'), NULL, 'laboratoryExtPk'), -- if: laboratoryExtPk
+        IF(NOT JSON_EXISTS(u.wrote, '$.laboratoryExtPk') OR BINARY CONVERT(t.laboratoryPk USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.laboratoryExtPk'), NULL, 'laboratoryPk'), -- if: laboratoryPk
+        IF(NOT JSON_EXISTS(u.wrote, '$.name') OR BINARY CONVERT(t.name USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.name'), NULL, 'name'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.city') OR BINARY CONVERT(t.city USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.city'), NULL, 'city'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.country') OR BINARY CONVERT(t.country USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.country'), NULL, 'country'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.address') OR BINARY CONVERT(t.address USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.address'), NULL, 'address'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.organization') OR BINARY CONVERT(t.organization USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.organization'), NULL, 'organization'), -- if: organization
+        IF(NOT JSON_EXISTS(u.wrote, '$.url') OR BINARY CONVERT(t.url USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.url'), NULL, 'url'),
+        IF(t.laboratoryId IS NULL, 'laboratoryId', NULL)
+    ) AS held
+FROM ispyb_sync.undo AS u
+LEFT JOIN Laboratory AS t ON t.laboratoryId = u.target_id
+WHERE u.entity = 'laboratory' AND u.action <> 'delete' AND u.kept IS NULL
+HAVING held <> ''
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- pass: apply_lab_contact
+
+-- name: delete_lab_contact
+DELETE t
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN LabContact AS t ON t.labContactId = u.target_id
+WHERE u.entity = 'lab_contact' AND u.action = 'insert' AND u.kept IS NULL;
+
+-- name: park_person_lab_contact -- if: unique(personId)
+-- The column cannot be NULL, so the holder gets a number that no person has for a moment; foreign keys are not
+-- checked in this statement (see sync/undo.py), and are in the next.
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN LabContact AS t ON t.labContactId = c.holder
+SET t.personId = 2147483647 - t.labContactId
+WHERE c.entity = 'lab_contact' AND c.field = 'personId' AND u.kept IS NULL;
+
+-- name: update_lab_contact
+UPDATE ispyb_sync.undo AS u
+STRAIGHT_JOIN LabContact AS t ON t.labContactId = u.target_id
+SET
+    t.personId = IF(JSON_EXISTS(u.was, '$.personId'), JSON_VALUE(u.was, '$.personId'), t.personId),
+    t.cardName = IF(JSON_EXISTS(u.was, '$.cardName'), JSON_VALUE(u.was, '$.cardName'), t.cardName)
+WHERE u.entity = 'lab_contact' AND u.action = 'update' AND u.kept IS NULL;
+
+-- pass: apply_protein
+
+-- name: delete_protein
+DELETE t
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Protein AS t ON t.proteinId = u.target_id
+WHERE u.entity = 'protein' AND u.action = 'insert' AND u.kept IS NULL;
+
+-- name: update_protein
+UPDATE ispyb_sync.undo AS u
+STRAIGHT_JOIN Protein AS t ON t.proteinId = u.target_id
+SET
+    t.personId = IF(JSON_EXISTS(u.was, '$.personId'), JSON_VALUE(u.was, '$.personId'), t.personId),
+    t.externalId = IF(JSON_EXISTS(u.was, '$.externalId'), UNHEX(JSON_VALUE(u.was, '$.externalId')), t.externalId),
+    t.acronym = IF(JSON_EXISTS(u.was, '$.acronym'), JSON_VALUE(u.was, '$.acronym'), t.acronym),
+    t.name = IF(JSON_EXISTS(u.was, '$.name'), JSON_VALUE(u.was, '$.name'), t.name),
+    t.description = IF(JSON_EXISTS(u.was, '$.description'), JSON_VALUE(u.was, '$.description'), t.description), -- if: description
+    t.hazardGroup = IF(JSON_EXISTS(u.was, '$.hazardGroup'), JSON_VALUE(u.was, '$.hazardGroup'), t.hazardGroup), -- if: hazardGroup
+    t.containmentLevel = IF(JSON_EXISTS(u.was, '$.containmentLevel'), JSON_VALUE(u.was, '$.containmentLevel'), t.containmentLevel), -- if: containmentLevel
+    t.safetyLevel = IF(JSON_EXISTS(u.was, '$.safetyLevel'), JSON_VALUE(u.was, '$.safetyLevel'), t.safetyLevel),
+    t.molecularMass = IF(JSON_EXISTS(u.was, '$.molecularMass'), JSON_VALUE(u.was, '$.molecularMass'), t.molecularMass),
+    t.sequence = IF(JSON_EXISTS(u.was, '$.sequence'), JSON_VALUE(u.was, '$.sequence'), t.sequence), -- if: sequence
+    t.proteinType = IF(JSON_EXISTS(u.was, '$.proteinType'), JSON_VALUE(u.was, '$.proteinType'), t.proteinType)
+WHERE u.entity = 'protein' AND u.action = 'update' AND u.kept IS NULL;
+
+-- pass: apply_session_has_person
+
+-- name: delete_session_has_person
+DELETE t
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = u.target_id AND t.personId = u.second_id
+WHERE u.entity = 'session_has_person' AND u.action = 'insert' AND u.kept IS NULL;
+
+-- name: update_session_has_person
+UPDATE ispyb_sync.undo AS u
+STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = u.target_id AND t.personId = u.second_id
+SET
+    t.role = IF(JSON_EXISTS(u.was, '$.role'), JSON_VALUE(u.was, '$.role'), t.role),
+    t.remote = IF(JSON_EXISTS(u.was, '$.remote'), JSON_VALUE(u.was, '$.remote'), t.remote)
+WHERE u.entity = 'session_has_person' AND u.action = 'update' AND u.kept IS NULL;
+
+-- name: insert_session_has_person
+INSERT INTO Session_has_Person (sessionId, personId, role, remote)
+SELECT
+    u.target_id,
+    u.second_id,
+    JSON_VALUE(u.wrote, '$.role'),
+    JSON_VALUE(u.wrote, '$.remote')
+FROM ispyb_sync.undo AS u
+WHERE u.entity = 'session_has_person' AND u.action = 'delete' AND u.kept IS NULL
+ORDER BY u.number;
+
+-- pass: apply_session
+
+-- name: delete_session
+DELETE t
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN BLSession AS t ON t.sessionId = u.target_id
+WHERE u.entity = 'session' AND u.action = 'insert' AND u.kept IS NULL;
+
+-- name: park_external_id_session -- if: unique(externalId)
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN BLSession AS t ON t.sessionId = c.holder
+SET t.externalId = NULL
+WHERE c.entity = 'session' AND c.field = 'externalId' AND u.kept IS NULL;
+
+-- name: park_visit_number -- if: unique(visit_number)
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN BLSession AS t ON t.sessionId = c.holder
+SET t.visit_number = NULL
+WHERE c.entity = 'session' AND c.field = 'visit_number' AND u.kept IS NULL;
+
+-- name: update_session
+UPDATE ispyb_sync.undo AS u
+STRAIGHT_JOIN BLSession AS t ON t.sessionId = u.target_id
+SET
+    t.externalId = IF(JSON_EXISTS(u.was, '$.externalId'), UNHEX(JSON_VALUE(u.was, '$.externalId')), t.externalId),
+    t.expSessionPk = IF(JSON_EXISTS(u.was, '$.expSessionPk'), JSON_VALUE(u.was, '$.expSessionPk'), t.expSessionPk), -- if: expSessionPk
+    t.visit_number = IF(JSON_EXISTS(u.was, '$.visit_number'), JSON_VALUE(u.was, '$.visit_number'), t.visit_number), -- if: visit_number
+    t.startDate = IF(JSON_EXISTS(u.was, '$.startDate'), JSON_VALUE(u.was, '$.startDate'), t.startDate),
+    t.endDate = IF(JSON_EXISTS(u.was, '$.endDate'), JSON_VALUE(u.was, '$.endDate'), t.endDate),
+    t.beamLineName = IF(JSON_EXISTS(u.was, '$.beamLineName'), JSON_VALUE(u.was, '$.beamLineName'), t.beamLineName),
+    t.scheduled = IF(JSON_EXISTS(u.was, '$.scheduled'), JSON_VALUE(u.was, '$.scheduled'), t.scheduled),
+    t.nbShifts = IF(JSON_EXISTS(u.was, '$.nbShifts'), JSON_VALUE(u.was, '$.nbShifts'), t.nbShifts),
+    t.sessionTitle = IF(JSON_EXISTS(u.was, '$.sessionTitle'), JSON_VALUE(u.was, '$.sessionTitle'), t.sessionTitle), -- if: sessionTitle
+    t.structureDeterminations = IF(JSON_EXISTS(u.was, '$.structureDeterminations'), JSON_VALUE(u.was, '$.structureDeterminations'), t.structureDeterminations), -- if: structureDeterminations
+    t.dewarTransport = IF(JSON_EXISTS(u.was, '$.dewarTransport'), JSON_VALUE(u.was, '$.dewarTransport'), t.dewarTransport), -- if: dewarTransport
+    t.databackupFrance = IF(JSON_EXISTS(u.was, '$.databackupFrance'), JSON_VALUE(u.was, '$.databackupFrance'), t.databackupFrance), -- if: databackupFrance
+    t.databackupEurope = IF(JSON_EXISTS(u.was, '$.databackupEurope'), JSON_VALUE(u.was, '$.databackupEurope'), t.databackupEurope), -- if: databackupEurope
+    t.operatorSiteNumber = IF(JSON_EXISTS(u.was, '$.operatorSiteNumber'), JSON_VALUE(u.was, '$.operatorSiteNumber'), t.operatorSiteNumber), -- if: operatorSiteNumber
+    t.nbReimbDewars = IF(JSON_EXISTS(u.was, '$.nbReimbDewars'), JSON_VALUE(u.was, '$.nbReimbDewars'), t.nbReimbDewars), -- if: nbReimbDewars
+    t.projectCode = IF(JSON_EXISTS(u.was, '$.projectCode'), JSON_VALUE(u.was, '$.projectCode'), t.projectCode), -- if: projectCode
+    t.protectedData = IF(JSON_EXISTS(u.was, '$.protectedData'), JSON_VALUE(u.was, '$.protectedData'), t.protectedData), -- if: protectedData
+    t.beamLineOperator = IF(JSON_EXISTS(u.was, '$.beamLineOperator'), JSON_VALUE(u.was, '$.beamLineOperator'), t.beamLineOperator)
+WHERE u.entity = 'session' AND u.action = 'update' AND u.kept IS NULL;
+
+-- pass: apply_proposal_has_person
+
+-- name: delete_proposal_has_person
+DELETE t
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalHasPersonId = u.target_id
+WHERE u.entity = 'proposal_has_person' AND u.action = 'insert' AND u.kept IS NULL;
+
+-- name: insert_proposal_has_person
+INSERT INTO ProposalHasPerson (
+    proposalHasPersonId,
+    proposalId,
+    role, -- if: role
+    personId
+)
+SELECT
+    u.target_id,
+    JSON_VALUE(u.wrote, '$.proposalId'),
+    JSON_VALUE(u.wrote, '$.role'), -- if: role
+    JSON_VALUE(u.wrote, '$.personId')
+FROM ispyb_sync.undo AS u
+WHERE u.entity = 'proposal_has_person' AND u.action = 'delete' AND u.kept IS NULL
+ORDER BY u.number;
+
+-- pass: apply_proposal
+
+-- name: delete_proposal
+DELETE t
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Proposal AS t ON t.proposalId = u.target_id
+WHERE u.entity = 'proposal' AND u.action = 'insert' AND u.kept IS NULL;
+
+-- name: park_external_id_proposal -- if: unique(externalId)
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN Proposal AS t ON t.proposalId = c.holder
+SET t.externalId = NULL
+WHERE c.entity = 'proposal' AND c.field = 'externalId' AND u.kept IS NULL;
+
+-- name: park_code_number -- if: unique(proposalNumber)
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN Proposal AS t ON t.proposalId = c.holder
+SET t.proposalNumber = NULL
+WHERE c.entity = 'proposal' AND c.field = 'proposalNumber' AND u.kept IS NULL;
+
+-- name: update_proposal
+UPDATE ispyb_sync.undo AS u
+STRAIGHT_JOIN Proposal AS t ON t.proposalId = u.target_id
+SET
+    t.personId = IF(JSON_EXISTS(u.was, '$.personId'), JSON_VALUE(u.was, '$.personId'), t.personId),
+    t.externalId = IF(JSON_EXISTS(u.was, '$.externalId'), UNHEX(JSON_VALUE(u.was, '$.externalId')), t.externalId),
+    t.proposalCode = IF(JSON_EXISTS(u.was, '$.proposalCode'), JSON_VALUE(u.was, '$.proposalCode'), t.proposalCode),
+    t.proposalNumber = IF(JSON_EXISTS(u.was, '$.proposalNumber'), JSON_VALUE(u.was, '$.proposalNumber'), t.proposalNumber),
+    t.title = IF(JSON_EXISTS(u.was, '$.title'), JSON_VALUE(u.was, '$.title'), t.title),
+    t.state = IF(JSON_EXISTS(u.was, '$.state'), JSON_VALUE(u.was, '$.state'), t.state), -- if: state
+    t.proposalType = IF(JSON_EXISTS(u.was, '$.proposalType'), JSON_VALUE(u.was, '$.proposalType'), t.proposalType)
+WHERE u.entity = 'proposal' AND u.action = 'update' AND u.kept IS NULL;
+
+-- pass: apply_person
+
+-- name: delete_person
+DELETE t
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Person AS t ON t.personId = u.target_id
+WHERE u.entity = 'person' AND u.action = 'insert' AND u.kept IS NULL;
+
+-- name: park_external_id_person -- if: unique(externalId)
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN Person AS t ON t.personId = c.holder
+SET t.externalId = NULL
+WHERE c.entity = 'person' AND c.field = 'externalId' AND u.kept IS NULL;
+
+-- name: park_login -- if: unique(login)
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN Person AS t ON t.personId = c.holder
+SET t.login = NULL
+WHERE c.entity = 'person' AND c.field = 'login' AND u.kept IS NULL;
+
+-- name: update_person
+UPDATE ispyb_sync.undo AS u
+STRAIGHT_JOIN Person AS t ON t.personId = u.target_id
+SET
+    t.laboratoryId = IF(JSON_EXISTS(u.was, '$.laboratoryId'), JSON_VALUE(u.was, '$.laboratoryId'), t.laboratoryId),
+    t.externalId = IF(JSON_EXISTS(u.was, '$.externalId'), UNHEX(JSON_VALUE(u.was, '$.externalId')), t.externalId),
+    t.login = IF(JSON_EXISTS(u.was, '$.login'), JSON_VALUE(u.was, '$.login'), t.login),
+    t.siteId = IF(JSON_EXISTS(u.was, '$.siteId'), JSON_VALUE(u.was, '$.siteId'), t.siteId), -- if: siteId
+    t.familyName = IF(JSON_EXISTS(u.was, '$.familyName'), JSON_VALUE(u.was, '$.familyName'), t.familyName),
+    t.givenName = IF(JSON_EXISTS(u.was, '$.givenName'), JSON_VALUE(u.was, '$.givenName'), t.givenName),
+    t.title = IF(JSON_EXISTS(u.was, '$.title'), JSON_VALUE(u.was, '$.title'), t.title),
+    t.emailAddress = IF(JSON_EXISTS(u.was, '$.emailAddress'), JSON_VALUE(u.was, '$.emailAddress'), t.emailAddress),
+    t.phoneNumber = IF(JSON_EXISTS(u.was, '$.phoneNumber'), JSON_VALUE(u.was, '$.phoneNumber'), t.phoneNumber),
+    t.faxNumber = IF(JSON_EXISTS(u.was, '$.faxNumber'), JSON_VALUE(u.was, '$.faxNumber'), t.faxNumber)
+WHERE u.entity = 'person' AND u.action = 'update' AND u.kept IS NULL;
+
+-- pass: apply_laboratory
+
+-- name: delete_laboratory
+DELETE t
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = u.target_id
+WHERE u.entity = 'laboratory' AND u.action = 'insert' AND u.kept IS NULL;
+
+-- name: update_laboratory
+UPDATE ispyb_sync.undo AS u
+STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = u.target_id
+SET
+    t.externalId = IF(JSON_EXISTS(u.was, '$.externalId'), UNHEX(JSON_VALUE(u.was, '$.externalId')), t.externalId),
+    t.laboratoryExtPk = IF(JSON_EXISTS(u.was, '$.laboratoryExtPk'), JSON_VALUE(u.was, '$.laboratoryExtPk'), t.laboratoryExtPk), -- if: laboratoryExtPk
+    t.laboratoryPk = IF(JSON_EXISTS(u.was, '$.laboratoryExtPk'), JSON_VALUE(u.was, '$.laboratoryExtPk'), t.laboratoryPk), -- if: laboratoryPk
+    t.name = IF(JSON_EXISTS(u.was, '$.name'), JSON_VALUE(u.was, '$.name'), t.name),
+    t.city = IF(JSON_EXISTS(u.was, '$.city'), JSON_VALUE(u.was, '$.city'), t.city),
+    t.country = IF(JSON_EXISTS(u.was, '$.country'), JSON_VALUE(u.was, '$.country'), t.country),
+    t.address = IF(JSON_EXISTS(u.was, '$.address'), JSON_VALUE(u.was, '$.address'), t.address),
+    t.organization = IF(JSON_EXISTS(u.was, '$.organization'), JSON_VALUE(u.was, '$.organization'), t.organization), -- if: organization
+    t.url = IF(JSON_EXISTS(u.was, '$.url'), JSON_VALUE(u.was, '$.url'), t.url)
+WHERE u.entity = 'laboratory' AND u.action = 'update' AND u.kept IS NULL;
+
+-- pass: settle
+
+-- name: keep_taken
+-- A claim falls when the holder keeps the value, or when the one who would give it up is kept itself; what is left are
+-- swaps and rotations.
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+WITH RECURSIVE fallen AS (
+    SELECT c.entity, c.number, c.field, c.holder FROM ispyb_sync.undo_claim AS c WHERE c.giver IS NULL
+    UNION
+    SELECT c.entity, c.number, c.field, c.holder
+    FROM ispyb_sync.undo_claim AS c
+    INNER JOIN fallen ON fallen.entity = c.entity AND fallen.number = c.giver
+)
+SELECT
+    fallen.entity,
+    fallen.number,
+    'key_taken',
+    MIN(CONCAT(fallen.field, ' is held by row ', fallen.holder))
+FROM fallen
+GROUP BY fallen.entity, fallen.number
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- name: keep_unseen
+-- Whoever cannot see all tables cannot know what refers to a row. Links are leaves.
+UPDATE ispyb_sync.undo AS u
+SET u.kept = 'not_seen'
+WHERE u.action = 'insert' AND u.kept IS NULL AND u.entity NOT IN ('proposal_has_person', 'session_has_person');
+
+-- pass: report
+
+-- name: counts
+SELECT
+    u.entity,
+    COUNT(*) AS staged,
+    SUM(u.action = 'delete' AND u.kept IS NULL) AS inserted,
+    SUM(u.action = 'update' AND u.kept IS NULL) AS updated,
+    SUM(u.kept IS NOT NULL) AS refused,
+    SUM(u.action = 'insert' AND u.kept IS NULL) AS deleted
+FROM ispyb_sync.undo AS u
+GROUP BY u.entity;
+
+-- name: kept
+SELECT u.entity, u.kept, u.held, u.action, u.target_id, u.second_id, c.row_key, c.proposal
+FROM ispyb_sync.undo AS u
+INNER JOIN ispyb_sync.change AS c ON c.run = @undone AND c.entity = u.entity AND c.number = u.number
+WHERE u.kept IS NOT NULL
+ORDER BY u.entity, u.number;
+
+-- name: changes
+SELECT
+    c.entity,
+    c.target_id,
+    CASE c.action WHEN 'insert' THEN 'delete' WHEN 'delete' THEN 'insert' ELSE 'update' END AS action,
+    NULL AS matched_by,
+    c.row_key,
+    c.proposal,
+    IF(c.action = 'update', REGEXP_REPLACE(c.fields, '\\[("[^"\\\\]*+(?:\\\\.[^"\\\\]*+)*+"|[^],"]*+), ("[^"\\\\]*+(?:\\\\.[^"\\\\]*+)*+"|[^],"]*+)\\]', '[\\2, \\1]'), c.fields) AS fields
+FROM ispyb_sync.undo AS u
+INNER JOIN ispyb_sync.change AS c ON c.run = @undone AND c.entity = u.entity AND c.number = u.number
+WHERE u.kept IS NULL
+ORDER BY u.entity, u.number;
+
+-- pass: history
+
+-- name: record_changes
+-- Under the number that the change has in the run that is taken back.
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+SELECT
+    @run,
+    c.entity,
+    c.number,
+    c.target_id,
+    c.second_id,
+    CASE c.action WHEN 'insert' THEN 'delete' WHEN 'delete' THEN 'insert' ELSE 'update' END,
+    c.row_key,
+    c.proposal,
+    IF(c.action = 'update', REGEXP_REPLACE(c.fields, '\\[("[^"\\\\]*+(?:\\\\.[^"\\\\]*+)*+"|[^],"]*+), ("[^"\\\\]*+(?:\\\\.[^"\\\\]*+)*+"|[^],"]*+)\\]', '[\\2, \\1]'), c.fields)
+FROM ispyb_sync.undo AS u
+INNER JOIN ispyb_sync.change AS c ON c.run = @undone AND c.entity = u.entity AND c.number = u.number
+WHERE u.kept IS NULL;
+
+-- name: mark_run
+UPDATE ispyb_sync.run AS r
+SET r.status = IF(EXISTS (SELECT 1 FROM ispyb_sync.undo AS u WHERE u.kept IS NOT NULL), 'partly_undone', 'undone')
+WHERE r.run = @undone;
+
+-- pass: show
+
+-- name: find_undo
+-- The undo of a connection that was lost before the server answered.
+SELECT r.run FROM ispyb_sync.run AS r WHERE r.mode = 'undo' AND r.started = @started;
+
+-- name: undone_by
+SELECT MAX(r.run) FROM ispyb_sync.run AS r WHERE r.mode = 'undo' AND JSON_VALUE(r.settings, '$.undoes') = @undone;
+
+-- name: kept_changes
+SELECT COUNT(*) FROM ispyb_sync.change AS c WHERE c.run = @undone;

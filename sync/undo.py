@@ -1,0 +1,261 @@
+"""Takes one run back, in one transaction: `ispyb-sync undo RUN`.
+
+    load     the changes of the run, from history
+    lock     their rows, so that nothing comes in between looking and deleting
+    decide   children before parents: what has changed since, or is referred to, is kept
+    apply    children before parents: inserted rows go, updated ones return to old values, deleted links come back
+
+Up to decide only temporary tables are written: an undo and its plan are the same to that point. Refuses a run whose
+changes history no longer has, one that is undone already, and an undo. A row that is kept is reported as a refusal.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from sync import history, migrate, rights
+from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, Runner, code_of, connect, failure, run_lock
+from sync.entities import ENTITIES, SESSION_HAS_PERSON, Entity
+from sync.errors import DatabaseError, UsageError
+from sync.live import fillings, references, sees_all, unique_facts
+from sync.refusals import Refusal
+from sync.report import Counts, Report, label, read_changes, storable
+from sync.settings import Settings
+from sync.sqlfiles import Statement, load
+from sync.target import introspect
+
+ATTEMPTS = 5
+_PAUSE_SECONDS = 0.2
+_FOREIGN_KEYS = (1451, 1452)
+_AGAIN = {DEADLOCK, LOCK_WAIT, DUPLICATE, *_FOREIGN_KEYS, *LOST}
+_TABLES = ("undo", "undo_claim", "undo_person", "undo_proposal")
+
+
+def undo(run: int, database: Database, settings: Settings, *, write: bool = True) -> Report:
+    """Takes back what a run wrote, or with `write=False` says what that would be.
+
+    Raises UsageError where the run cannot be taken back, DatabaseError where the server fails: nothing was written.
+    """
+    started = datetime.now(UTC).replace(tzinfo=None)
+    own = not isinstance(database, Connection)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with connect(database) as connection:
+                return _Undo(run, connection, settings, started, own=own).report(write=write)
+        except DBAPIError as error:
+            if not own or code_of(error) not in _AGAIN or attempt == ATTEMPTS:
+                raise failure(error, next(iter(getattr(error, "__notes__", ())), None)) from None
+        time.sleep(_PAUSE_SECONDS * attempt)
+    raise AssertionError("the last attempt returns or raises")
+
+
+class _Undo:
+    """One attempt, on one connection."""
+
+    def __init__(self, run: int, connection: Connection, settings: Settings, started: datetime, *, own: bool) -> None:
+        self._run = run
+        self._connection = connection
+        self._settings = settings
+        self._started = started
+        self._own = own
+        self._runner = Runner(connection, settings.staging_schema)
+
+    def report(self, *, write: bool) -> Report:
+        """Undoes, or plans to."""
+        schema = self._settings.staging_schema
+        rights.demand(self._connection, schema, write=write, delete=ENTITIES if write else ())
+        if not migrate.is_current(self._connection, schema):
+            raise DatabaseError(
+                "the database is not migrated, or not to this version of the tool", hint="Run `ispyb-sync migrate`."
+            )
+        start = time.perf_counter()
+        try:
+            if not write:
+                report = self._planned()
+            else:
+                with run_lock(self._connection, self._settings.lock_timeout):
+                    report = self._written()
+        finally:
+            if not self._connection.invalidated:
+                with suppress(DBAPIError):  # on a connection of our own they go anyway
+                    self._drop()
+        report.seconds["total"] = time.perf_counter() - start
+        return report
+
+    def _planned(self) -> Report:
+        self._prepare(lock=False)
+        report = self._filled("planned")
+        report.changes = [change for row in self._rows("changes") for change in read_changes(row[0], [row[1:]])]
+        if self._own:
+            self._connection.rollback()
+        return report
+
+    def _written(self) -> Report:
+        """Everything in one transaction; in a caller's, in a savepoint of it."""
+        self._set(undone=self._run, started=self._started)
+        for (done,) in self._rows("find_undo"):
+            return history.show(self._connection, self._settings, done).report  # its commit was not answered
+        savepoint = None if self._own else self._connection.begin_nested()
+        try:
+            self._prepare(lock=True)
+            report = self._filled("applied")
+            if not report.nothing_to_do:
+                self._apply()
+                self._record(report)
+        except BaseException:
+            if savepoint is not None:
+                with suppress(DBAPIError):  # after a deadlock there is none: the server has ended the transaction
+                    savepoint.rollback()
+            raise
+        if savepoint is not None:
+            savepoint.commit()
+        else:
+            self._connection.commit()
+        return report
+
+    def _prepare(self, *, lock: bool) -> None:
+        """Loads the changes and decides about each."""
+        self._set(undone=self._run)
+        self._check()
+        self._target = introspect(self._connection)
+        self._unique = unique_facts(self._connection)
+        self._drop()
+        self._all("create")
+        self._all("load")
+        if lock:
+            self._all("lock")
+        if not sees_all(self._connection):
+            self._runner.run(_statement("keep_unseen"))
+        schema = self._settings.staging_schema
+        made = list(fillings(self._connection, schema))
+        made += [(reference.entity, reference.statement(schema)) for reference in references(self._connection)]
+        for entity in reversed(ENTITIES):
+            self._all(f"decide_{entity.name}", entity)
+            for statement in (sql for kept, sql in made if kept is entity):
+                self._connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+            self._all(f"claim_{entity.name}", entity)
+            self._runner.run(_statement("keep_taken"))
+
+    def _check(self) -> None:
+        """Refuses a run that cannot be taken back."""
+        past = history.show(self._connection, self._settings, self._run, limit=0).report
+        if past.mode == "undo":
+            raise UsageError(
+                f"run {self._run} is an undo itself", hint=f"Apply the export of run {past.undoes} again instead."
+            )
+        if past.status == "undone":
+            ((by,),) = self._rows("undone_by")
+            raise UsageError(f"run {self._run} is undone already, by run {by}", hint="`ispyb-sync history` lists them.")
+        ((kept,),) = self._rows("kept_changes")
+        if not kept and not past.nothing_to_do:
+            raise UsageError(
+                f"the changes of run {self._run} are no longer in history", hint="`history purge` has forgotten them."
+            )
+
+    def _filled(self, status: Any) -> Report:
+        """What is done and what is kept."""
+        report = Report("undo", status, undoes=self._run)
+        for entity, staged, inserted, updated, refused, deleted in self._rows("counts"):
+            report.entities[entity] = Counts(
+                int(staged), int(inserted), int(updated), refused=int(refused), deleted=int(deleted)
+            )
+        schema = self._connection.exec_driver_sql("SELECT DATABASE()").scalar()
+        report.refusals.extend(_refusal(row, str(schema)) for row in self._rows("kept"))
+        return report
+
+    def _apply(self) -> None:
+        for entity in reversed(ENTITIES):
+            for statement in _pass(f"apply_{entity.name}"):
+                without_keys = statement.name == "park_person_lab_contact"
+                if without_keys:
+                    self._connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
+                self._runner.run(statement, self._facts(entity))
+                if without_keys:
+                    self._connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
+
+    def _record(self, report: Report) -> None:
+        """Keeps the undo as a run of its own, and marks the run that it took back."""
+        (record,) = [s for s in load("history") if s.name == "record_run"]
+        settings = self._settings.model_dump(mode="json", exclude={"database"})
+        result = self._connection.exec_driver_sql(
+            record.render((), self._settings.staging_schema) or "",
+            {
+                "mode": report.mode,
+                "status": report.status,
+                "started": self._started,
+                "tool_version": version("ispyb-sync"),
+                "export_name": f"run {self._run}",
+                "export_bytes": None,
+                "export_sha256": None,
+                "settings": json.dumps(settings | {"undoes": self._run}),
+                "report": json.dumps(storable(report), default=str),
+            },
+        )
+        report.run = int(result.lastrowid)
+        self._set(run=report.run)
+        self._all("history")
+
+    def _all(self, pass_: str, entity: Entity | None = None) -> None:
+        for statement in _pass(pass_):
+            self._runner.run(statement, () if entity is None else self._facts(entity))
+
+    def _rows(self, name: str) -> Iterator[Any]:
+        result = self._runner.run(_statement(name))
+        assert result is not None
+        return iter(result.all())
+
+    def _facts(self, entity: Entity) -> frozenset[str]:
+        return frozenset(self._target[entity].facts) | self._unique[entity.name]
+
+    def _set(self, **variables: object) -> None:
+        names = ", ".join(f"@{name} = %({name})s" for name in variables)
+        self._connection.exec_driver_sql(f"SET {names}", variables)
+
+    def _drop(self) -> None:
+        schema = self._settings.staging_schema
+        names = ", ".join(f"`{schema}`.{table}" for table in _TABLES)
+        self._connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {names}")
+
+
+_REASONS = {
+    "row_gone": "is no longer in ISPyB",
+    "changed_since": "has changed since: {held}. It is left as it is; correct it in ISPyB, or in the User Portal",
+    "parent_gone": "would return to a row that is gone: {held}",
+    "linked_again": "was linked again since; there is nothing to bring back",
+    "key_taken": "cannot have its old value back: {held}. Correct that row first, and undo again",
+    "referenced": "is in use: {held}. It is left; remove what refers to it, and undo again",
+    "not_seen": "is left, since this account cannot see what refers to it. GRANT SELECT ON {schema}.* TO the role of "
+    "sql/grants.sql, and undo again",
+}
+
+
+def _refusal(row: Any, schema: str) -> Refusal:
+    """Why a row was kept."""
+    entity, code, held, _action, number, second, key, proposal = row
+    name = f"{entity}:{number}" + (f" of person:{second}" if entity == SESSION_HAS_PERSON.name else "")
+    return Refusal(
+        entity=entity,
+        code=code,
+        document=None,
+        proposal=label(proposal),
+        path=name,
+        field=None,
+        value=label(key),
+        message=f"{_REASONS[code].format(held=held, schema=schema)}.",
+    )
+
+
+def _pass(pass_: str) -> tuple[Statement, ...]:
+    return tuple(statement for statement in load("undo") if statement.pass_ == pass_)
+
+
+def _statement(name: str) -> Statement:
+    (found,) = (statement for statement in load("undo") if statement.name == name)
+    return found
