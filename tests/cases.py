@@ -58,9 +58,11 @@ class Expectation(_Strict):
 
 
 class Step(_Strict):
-    """One export and what it does."""
+    """One export and what it does; or the undo of an earlier step, by its number, which starts at 1."""
 
-    export: list[Document]
+    meanwhile: list[str] = []
+    export: list[Document] | None = None
+    undo: int | None = None
     expect: Expectation
 
     @model_validator(mode="before")
@@ -68,6 +70,12 @@ class Step(_Strict):
     def _list_of_documents(cls, data: dict[str, Any]) -> dict[str, Any]:
         export = data.get("export")
         return data | {"export": [export]} if isinstance(export, dict) else data
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> Self:
+        if (self.export is None) == (self.undo is None):
+            raise ValueError("a step needs either export or undo")
+        return self
 
 
 class Case(Step):
@@ -118,7 +126,7 @@ def load(path: Path) -> Case:
 def load_all() -> dict[str, Case]:
     """Read every case, by its name such as person/match_login."""
     paths = sorted(FOLDER.glob("*/*.yaml"))
-    _known("case folder", {path.parent.name for path in paths}, {*TABLES, "run"})
+    _known("case folder", {path.parent.name for path in paths}, {*TABLES, "run", "undo"})
     return {path.relative_to(FOLDER).with_suffix("").as_posix(): load(path) for path in paths}
 
 

@@ -68,13 +68,14 @@ class Ispyb:
             counters = _counters(connection)
             return {table: (counters[table], _rows(connection, table)) for table in TABLES.values()}
 
-    def age_timestamps(self) -> None:
+    def age_timestamps(self, days: int = 1) -> None:
         """Take a day off every timestamp, so that a row touched within the same second shows."""
         with self.engine.begin() as connection:
             for table in TABLES.values():
                 for column in self.tables[table] & {"recordTimeStamp", "bltimeStamp", "lastUpdate"}:
                     connection.exec_driver_sql(
-                        f"UPDATE `{table}` SET `{column}` = `{column}` - INTERVAL 1 DAY WHERE `{column}` > '1971-01-01'"
+                        f"UPDATE `{table}` SET `{column}` = `{column}` - INTERVAL {days} DAY "
+                        f"WHERE `{column}` > '1971-01-01'"
                     )
 
     def reset(self) -> None:

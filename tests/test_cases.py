@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import small
 from cases import Case, Expectation, Step, load_all
 from compare import changes, compare, insert_given, lacking, match
 from databases import Ispyb
 
 import sync
+from sync.errors import UsageError
 
 CASES = load_all()
 RUNS = [(name, variant) for name, case in CASES.items() for variant in case.variants]
@@ -31,8 +33,10 @@ def test_case(name: str, ispyb: Ispyb) -> None:
     if missing := lacking(ispyb, case.columns(), case.needs):
         pytest.skip(f"{ispyb.variant} has no {', '.join(missing)}")
     insert_given(ispyb, case.given)
+    runs: list[int] = []
     for number, step in enumerate(case.steps, start=1):
-        problems = list(_Run(ispyb, case, step).problems())
+        small.run(ispyb, *step.meanwhile)
+        problems = list(_Run(ispyb, case, step, runs).problems())
         if problems:
             place = f"{name} on {ispyb.variant}" + (f", export {number}" if case.then else "")
             pytest.fail("\n\n".join([f"{place}\n{case.why.strip()}", *problems]), pytrace=False)
@@ -40,19 +44,24 @@ def test_case(name: str, ispyb: Ispyb) -> None:
 
 @dataclass(frozen=True)
 class _Run:
-    """One step of a case on one database."""
+    """One step of a case on one database; `runs` are those of the steps before, and of this one."""
 
     ispyb: Ispyb
     case: Case
     step: Step
+    runs: list[int]
 
     def problems(self) -> Iterator[str]:
         """Go through plan, apply and apply; say everything that is not as it should be."""
+        if self.step.undo is not None:
+            yield from self._problems_of_undo(self.runs[self.step.undo - 1])
+            return
         before = self.ispyb.snapshot()
         plan = self._call(sync.plan)
         for change in changes(before, self.ispyb.snapshot()):
             yield f"the plan wrote to ISPyB: {change}"
         report = self._call(sync.apply)
+        self.runs.append(report["run"])
         yield from _differing_counts(plan, report)
         yield from self._unmet(self.step.expect, report)
         self.ispyb.age_timestamps()
@@ -62,6 +71,33 @@ class _Run:
             yield f"the second run changed ISPyB: {change}"
         if report["status"] == "applied":
             yield from _touched(again)
+        self.ispyb.age_timestamps(days=-1)
+
+    def _problems_of_undo(self, run: int) -> Iterator[str]:
+        """Plan, undo and undo again; as an account that sees every table."""
+        before = self.ispyb.snapshot()
+        plan = self._undo(run, plan=True)
+        for change in changes(before, self.ispyb.snapshot()):
+            yield f"the plan wrote to ISPyB: {change}"
+        report = self._undo(run)
+        self.runs.append(report["run"])
+        yield from _differing_counts(plan, report)
+        yield from self._unmet(self.step.expect, report)
+        before = self.ispyb.snapshot()
+        try:
+            self._undo(run)
+        except UsageError as error:
+            if report["refusals"]:
+                yield f"what was left may be tried again, but: {error}"
+        else:
+            if not report["refusals"]:
+                yield "a run was undone twice"
+        for change in changes(before, self.ispyb.snapshot()):
+            yield f"the second undo changed ISPyB: {change}"
+
+    def _undo(self, run: int, *, plan: bool = False) -> Report:
+        report = sync.undo(run, database=self.ispyb.url, staging_schema=self.ispyb.staging_schema, plan=plan)
+        return json.loads(json.dumps(report.to_dict()))  # type: ignore[no-any-return]
 
     def _call(self, verb: Callable[..., Any]) -> Report:
         documents = copy.deepcopy(self.step.export)

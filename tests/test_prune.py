@@ -146,14 +146,14 @@ def test_without_history_nothing_is_the_tools(ispyb: Ispyb) -> None:
     assert [w.count for w in report.warnings if w.code == "stale_links"] == [1, 1]
 
 
-def test_an_account_without_the_right_to_delete_runs_until_there_is_something_to_delete(ispyb: Ispyb) -> None:
+def test_an_account_without_the_right_to_delete_does_all_but_prune(ispyb: Ispyb) -> None:
     apply(ispyb, export(1, 1))
     schema = ispyb.engine.url.database
     for table in ("ProposalHasPerson", "Session_has_Person"):
         run(ispyb, f"REVOKE DELETE ON `{schema}`.{table} FROM `{role(ispyb)}`")
     try:
-        assert deleted(apply(ispyb, export(1, 1), prune="owned")) == 0
-        with pytest.raises(DatabaseError, match="DELETE command denied"):
+        assert deleted(apply(ispyb, export(1, 0))) == 0
+        with pytest.raises(DatabaseError, match="DELETE on"):
             apply(ispyb, export(1, 0), prune="owned")
     finally:
         for table in ("ProposalHasPerson", "Session_has_Person"):
