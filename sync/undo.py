@@ -21,10 +21,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync import history, migrate, rights
-from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, Runner, code_of, connect, failure, run_lock
+from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, Runner, code_of, connect, failure
 from sync.entities import ENTITIES, SESSION_HAS_PERSON, Entity
 from sync.errors import DatabaseError, UsageError
 from sync.live import fillings, references, sees_all, unique_facts
+from sync.lock import Turn, run_lock
 from sync.refusals import Refusal
 from sync.report import Counts, Report, label, read_changes, storable
 from sync.settings import Settings
@@ -80,8 +81,8 @@ class _Undo:
             if not write:
                 report = self._planned()
             else:
-                with run_lock(self._connection, self._settings.lock_timeout):
-                    report = self._written()
+                with run_lock(self._connection, self._settings.lock_timeout, schema, own=self._own) as turn:
+                    report = self._written(turn)
         finally:
             if not self._connection.invalidated:
                 with suppress(DBAPIError):  # on a connection of our own they go anyway
@@ -97,7 +98,7 @@ class _Undo:
             self._connection.rollback()
         return report
 
-    def _written(self) -> Report:
+    def _written(self, turn: Turn) -> Report:
         """Everything in one transaction; in a caller's, in a savepoint of it."""
         self._set(undone=self._run, started=self._started)
         for (done,) in self._rows("find_undo"):
@@ -108,10 +109,12 @@ class _Undo:
             report = self._filled("applied")
             if not report.nothing_to_do:
                 self._apply()
-                self._record(report)
+                turn.confirm(self._record(report))
         except BaseException:
-            if savepoint is not None:
-                with suppress(DBAPIError):  # after a deadlock there is none: the server has ended the transaction
+            with suppress(DBAPIError):  # after a deadlock or a lost connection the server has done it
+                if savepoint is None:
+                    self._connection.rollback()
+                else:
                     savepoint.rollback()
             raise
         if savepoint is not None:
@@ -180,8 +183,8 @@ class _Undo:
                 if without_keys:
                     self._connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
 
-    def _record(self, report: Report) -> None:
-        """Keeps the undo as a run of its own, and marks the run that it took back."""
+    def _record(self, report: Report) -> int:
+        """Keeps the undo as a run of its own, and marks the run that it took back; returns its number."""
         (record,) = [s for s in load("history") if s.name == "record_run"]
         settings = self._settings.model_dump(mode="json", exclude={"database"})
         result = self._connection.exec_driver_sql(
@@ -198,9 +201,10 @@ class _Undo:
                 "report": json.dumps(storable(report), default=str),
             },
         )
-        report.run = int(result.lastrowid)
-        self._set(run=report.run)
+        report.run = run = int(result.lastrowid)
+        self._set(run=run)
         self._all("history")
+        return run
 
     def _all(self, pass_: str, entity: Entity | None = None) -> None:
         for statement in _pass(pass_):
