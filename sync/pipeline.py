@@ -50,6 +50,8 @@ from sync.target import Target, introspect
 from sync.validate import Validator
 
 ATTEMPTS = 5
+LONGEST_NAME = 1024
+"""Characters of an export's name that history keeps: its last ones."""
 _PAUSE_SECONDS = 0.2
 
 Progress = Callable[[Reader], None]
@@ -359,7 +361,7 @@ def _record(job: Job, report: Report, runner: Runner, reader: Reader, started: d
             "status": report.status,
             "started": started,
             "tool_version": version("ispyb-sync"),
-            "export_name": reader.info.name,
+            "export_name": reader.info.name[-LONGEST_NAME:],
             "export_bytes": reader.info.bytes,
             "export_sha256": reader.info.sha256,
             "settings": json.dumps(settings | {"proposals": sorted(job.proposals)}),

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sync.documents import REFUSED as REFUSED
 from sync.documents import Document
+from sync.text import printable as printable
 
 _LONGEST_VALUE = 200
 _short = reprlib.Repr()
@@ -85,13 +86,6 @@ def refused_value(value: object) -> str:
         text = _repr(value)
     text = printable(text)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
-
-
-def printable(text: str) -> str:
-    """The text with everything escaped that moves a cursor, breaks a line or turns the direction of writing."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def masked_value(text: str) -> str:

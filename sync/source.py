@@ -15,6 +15,7 @@ from itertools import chain
 from typing import IO, Any
 
 from sync.errors import UsageError
+from sync.text import printable
 
 CHUNK_BYTES = 1 << 18
 
@@ -45,19 +46,20 @@ class ByteSource:
 
     def __init__(self, source: Path | IO[Any]) -> None:
         self._source = source
+        self._is_stdin = False
         self._hash = hashlib.sha256()
         self.bytes_read = 0
         self.total_bytes: int | None = None
         self.problem: tuple[str, str] | None = None
         if isinstance(source, str | os.PathLike):
-            self.name = os.fsdecode(source)
-            if self.name == "-":
-                self.name = "standard input"
-            else:
-                self.total_bytes = _size_of_path(self.name)
+            path = os.fsdecode(source)
+            self._is_stdin = path == "-"
+            self.name = "standard input" if self._is_stdin else printable(path)
+            if not self._is_stdin:
+                self.total_bytes = _size_of_path(path)
         else:
             name = getattr(source, "name", None)
-            self.name = name if isinstance(name, str) else "the open file"
+            self.name = printable(name) if isinstance(name, str) else "the open file"
             self.total_bytes = _size_of_file(source)
 
     @property
@@ -91,12 +93,11 @@ class ByteSource:
     def _stored(self) -> Iterator[bytes]:
         """The bytes as stored, counted."""
         try:
-            if isinstance(self._source, str | os.PathLike):
-                if self.name == "standard input":
-                    yield from self._blocks(getattr(sys.stdin, "buffer", sys.stdin))
-                else:
-                    with open(self._source, "rb", buffering=0) as file:
-                        yield from self._blocks(file)
+            if self._is_stdin:
+                yield from self._blocks(getattr(sys.stdin, "buffer", sys.stdin))
+            elif isinstance(self._source, str | os.PathLike):
+                with open(self._source, "rb", buffering=0) as file:
+                    yield from self._blocks(file)
             else:
                 yield from self._blocks(self._source)
         except (OSError, ValueError) as error:  # ValueError: a closed file, text in another encoding
@@ -171,9 +172,9 @@ def _size_of_path(name: str) -> int | None:
         status = os.stat(name)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot read {name}: {reason}", hint="Check the name of the export.") from None
+        raise UsageError(f"cannot read {printable(name)}: {reason}", hint="Check the name of the export.") from None
     if stat.S_ISDIR(status.st_mode):
-        raise UsageError(f"{name} is a folder", hint="Give one file, or - for standard input.")
+        raise UsageError(f"{printable(name)} is a folder", hint="Give one file, or - for standard input.")
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 

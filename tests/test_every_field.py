@@ -243,3 +243,33 @@ def test_lone_surrogates_are_refused_and_told(py: Ispyb) -> None:
         named = {refusal.document for refusal in report.refusals}
         assert named == set(range(1, len(PLACES) + 1))
         json.dumps(report.to_dict(), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"\xff\x1b[2J.ndjson".decode("utf-8", "surrogateescape"),
+        "Ω\nerror: spoofed.json",
+        "\u202enosj.txt",
+        "=cmd.json",
+        "standard input",
+        "x" * 255,
+        "/".join(["d" * 250] * 6) + "/export.json",
+    ],
+    ids=["bytes", "lines", "direction", "formula", "stdin", "long", "very long"],
+)
+def test_an_export_may_have_any_name(command: CommandLine, py: Ispyb, name: str) -> None:
+    file = Path(name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(whole(1)))
+    for arguments in (["validate", name], ["plan", name], ["apply", name]):
+        done = command(*arguments)
+        assert (done.code, done.err) == (0, ""), done
+    for arguments in (["history"], ["history", "1"], ["history", "--json"], ["history", "1", "--html", "run.html"]):
+        done = command(*arguments)
+        assert done.code == 0
+        assert_plain(done.out, name)
+    done = command("plan", f"./no {name}")
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 2
+    assert_plain(done.err, name)
