@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 from sync.driver import opener, sending_no_files
-from sync.errors import DatabaseError, UsageError
+from sync.errors import DatabaseError, Unreachable, UsageError
 from sync.sqlfiles import Statement
 
 log = logging.getLogger("sync")
@@ -46,8 +46,9 @@ _LEAST_PACKET = 1 << 20
 """The driver joins rows into statements of nearly so many bytes."""
 
 DEADLOCK, LOCK_WAIT = 1213, 1205
-LOST = {0, 2006, 2013, 2014, 2055, 1927}
-DUPLICATE = 1062
+LOST = {0, 2006, 2013, 2014, 2055, 1927, 1047, 1053}  # the last two: a node or server that does not serve now
+_NOT_THERE = LOST | {2002, 2003}
+DUPLICATE, NO_PARENT = 1062, 1452
 _CHECK = "`ispyb-sync check` looks at the server, the migrations and the privileges."
 _GRANT = "`ispyb-sync check` names each right that the account lacks; the role of sql/grants.sql has them all."
 _NO_SCHEMA_RIGHT = 1044
@@ -147,7 +148,10 @@ def connect(database: Database) -> Iterator[Connection]:
     try:
         connection = engine.connect()
     except (DBAPIError, pymysql.MySQLError, OSError, RuntimeError) as error:
-        raise failure(error) from None
+        told = failure(error)
+        if code_of(error) in _NOT_THERE:
+            raise Unreachable(told.message, hint=told.hint) from None
+        raise told from None
     try:
         connection = _reading_committed(connection)
         with sending_no_files(connection), _settings(connection):

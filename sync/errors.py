@@ -31,6 +31,10 @@ class DatabaseError(SyncError):
     exit_code = 3
 
 
+class Unreachable(DatabaseError):
+    """No server answers, or it does not serve yet."""
+
+
 class LimitError(SyncError):
     """A safety limit stopped the run; nothing was written."""
 

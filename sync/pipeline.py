@@ -26,6 +26,7 @@ from sync.database import (
     DUPLICATE,
     LOCK_WAIT,
     LOST,
+    NO_PARENT,
     Database,
     Profile,
     Runner,
@@ -35,7 +36,7 @@ from sync.database import (
     roll_back,
 )
 from sync.entities import ENTITIES, PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
-from sync.errors import DatabaseError, LimitError, UsageError
+from sync.errors import DatabaseError, LimitError, Unreachable, UsageError
 from sync.load import Background, Loader
 from sync.lock import Turn, run_lock
 from sync.read import Export, RawDocument, Reader, Unreadable
@@ -53,6 +54,8 @@ ATTEMPTS = 5
 LONGEST_NAME = 1024
 """Characters of an export's name that history keeps: its last ones."""
 _PAUSE_SECONDS = 0.2
+OVERTAKEN = (DEADLOCK, LOCK_WAIT, DUPLICATE, NO_PARENT)
+"""What the server says when another writer came in between."""
 
 Progress = Callable[[Reader], None]
 Confirm = Callable[[Report], bool]
@@ -93,17 +96,21 @@ def run(job: Job) -> Report:
         try:
             with connect(job.database) as connection:
                 return _reconcile(job, connection)
-        except CommitUnanswered as unanswered:
-            if _was_committed(job, unanswered):
-                return unanswered.report
-            error = unanswered.error
-        except DBAPIError as raised:
-            error = raised
-        again = code_of(error) in LOST and not isinstance(job.database, Connection) and _can_be_read_again(job.export)
-        if not again or attempt == ATTEMPTS:
-            raise failure(error, _origin(error)) from None
+        except (CommitUnanswered, DBAPIError, Unreachable) as raised:
+            if isinstance(raised, CommitUnanswered) and _was_committed(job, raised):
+                return raised.report
+            error = raised.error if isinstance(raised, CommitUnanswered) else raised
+        if attempt == ATTEMPTS or not _worth_another(job, error, attempt):
+            raise error if isinstance(error, Unreachable) else failure(error, _origin(error)) from None
+        time.sleep(_PAUSE_SECONDS * 2**attempt)
         attempt += 1
-        time.sleep(_PAUSE_SECONDS * attempt)
+
+
+def _worth_another(job: Job, error: DBAPIError | Unreachable, attempt: int) -> bool:
+    """Whether to start anew: a server that was there may come back, and a stream cannot be read again."""
+    if isinstance(error, Unreachable):
+        return attempt > 1
+    return code_of(error) in LOST and not isinstance(job.database, Connection) and _can_be_read_again(job.export)
 
 
 def validate(job: Job) -> Report:
@@ -267,7 +274,7 @@ def _apply(
             report.status = "rolled_back"
             return True
         except (DBAPIError, Overtaken) as error:
-            again = isinstance(error, Overtaken) or code_of(error) in (DEADLOCK, LOCK_WAIT, DUPLICATE)
+            again = isinstance(error, Overtaken) or code_of(error) in OVERTAKEN
             if not again or (isinstance(error, DBAPIError) and not own):
                 raise
             if own:
@@ -337,16 +344,21 @@ def _was_committed(job: Job, unanswered: CommitUnanswered) -> bool:
     """Whether a run's row is there; the lock makes sure that the server has ended the lost transaction."""
     (find,) = [s for s in load("history") if s.name == "find_run"]
     sql = find.render((), job.settings.staging_schema) or ""
-    try:
-        lock_timeout, schema = job.settings.lock_timeout, job.settings.staging_schema
-        with connect(job.database) as connection, run_lock(connection, lock_timeout, schema):
-            params = {"run": unanswered.report.run, "started": unanswered.started}
-            return connection.exec_driver_sql(sql, params).first() is not None
-    except (DBAPIError, DatabaseError):
-        raise DatabaseError(
-            f"the connection was lost during the commit: whether run {unanswered.report.run} is written is not known",
-            hint="Apply the export again once the server answers: what is there already is not written twice.",
-        ) from None
+    lock_timeout, schema = job.settings.lock_timeout, job.settings.staging_schema
+    params = {"run": unanswered.report.run, "started": unanswered.started}
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with connect(job.database) as connection, run_lock(connection, lock_timeout, schema):
+                return connection.exec_driver_sql(sql, params).first() is not None
+        except (DBAPIError, DatabaseError) as error:
+            if not isinstance(error, Unreachable) and code_of(error) not in LOST:
+                break
+            if attempt < ATTEMPTS:
+                time.sleep(_PAUSE_SECONDS * 2**attempt)  # the server may be starting again
+    raise DatabaseError(
+        f"the connection was lost during the commit: whether run {unanswered.report.run} is written is not known",
+        hint="Apply the export again once the server answers: what is there already is not written twice.",
+    )
 
 
 def _record(job: Job, report: Report, runner: Runner, reader: Reader, started: datetime) -> int:

@@ -156,6 +156,21 @@ def test_two_upgrades_at_once_wait_for_each_other(legacy: Fresh, monkeypatch: py
     up(legacy)
 
 
+def test_what_a_killed_downgrade_took_back_without_saying_so_comes_back(legacy: Fresh) -> None:
+    up(legacy)
+    migrated = whole(legacy)
+    (head,) = legacy.ask(f"SELECT version_num FROM `{legacy.staging_schema}`.alembic_version")
+    assert head == ("0026",)  # else drop here what the last revision makes
+    legacy.run(f"DROP TABLE `{legacy.staging_schema}`.lease")
+    up(legacy)
+    assert whole(legacy) == migrated
+    down(legacy, "0020")
+    (index,) = [name for name in legacy.indexes("ProposalHasPerson") if name.startswith("ispyb_sync")]
+    legacy.run(f"ALTER TABLE ProposalHasPerson DROP INDEX {index}")
+    up(legacy)
+    assert whole(legacy) == migrated
+
+
 def test_an_unknown_revision_is_wrong_usage(legacy: Fresh) -> None:
     up(legacy)
     with pytest.raises(UsageError, match="7777"):

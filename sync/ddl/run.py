@@ -18,7 +18,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import failure, open_engine
-from sync.ddl.change import Change, Guard, failed
+from sync.ddl.change import Change, Guard, execute, failed
 from sync.ddl.column import ExternalId
 from sync.ddl.guards import VERSION_TABLE, as_block, before_downgrade, before_upgrade, not_newer, refuse
 from sync.errors import DatabaseError, SyncError, UsageError
@@ -117,6 +117,8 @@ def _run(connection: Connection, migration: MigrationContext, schema: str) -> No
             _forget_lost_revisions(connection, migration, schema)
         refuse(connection, _guards(migration), schema)
         connection.exec_driver_sql(CREATE_SCHEMA.format(schema=schema))
+        if migration.config.attributes.get("heal"):
+            _repeat_the_last(migration)
     with context.begin_transaction():
         context.run_migrations()
 
@@ -128,6 +130,15 @@ def _forget_lost_revisions(connection: Connection, migration: MigrationContext, 
     wanted = {change.table for change in changes if isinstance(change, ExternalId)}
     if wanted - set(connection.exec_driver_sql(WITH_EXTERNAL_ID).scalars()):
         connection.exec_driver_sql(FORGET.format(schema=schema, table=VERSION_TABLE))
+
+
+def _repeat_the_last(migration: MigrationContext) -> None:
+    """Make the change of the recorded revision again: a downgrade that was killed took it back and did not say so."""
+    for revision in _known_heads(migration):
+        script = context.script.get_revision(revision)
+        assert script is not None
+        change: Change = script.module.change
+        execute(migration, change.up_sql(), change.title)
 
 
 def _guards(migration: MigrationContext) -> list[Guard]:

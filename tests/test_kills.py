@@ -1,0 +1,233 @@
+"""kill -9 of the client and of the server: ISPyB is as before or as after, history agrees, and the next run works."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import pytest
+from databases import Ispyb, create
+from killing import Server, State, check_history, killed_after, killed_at, restartable, wait_until_gone
+from migrating import Fresh, down, fresh, is_current, up, whole
+from small import Json, export, holds
+from sqlalchemy import URL
+
+import sync
+from sync import load, pipeline
+from sync.errors import DatabaseError
+from sync.server import _find
+
+needs_mariadbd = pytest.mark.skipif(_find("mariadbd") is None, reason="no mariadbd on this machine")
+
+CLIENT_KILLS, MIGRATION_KILLS, SERVER_KILLS = 100, 12, 12
+SOAK = 10
+"""So many times as much under -m soak."""
+
+
+@pytest.fixture
+def dls(databases: Callable[[str], Ispyb], monkeypatch: pytest.MonkeyPatch) -> Ispyb:
+    monkeypatch.setattr(load, "FEW_ROWS", 0)  # so that there is a LOAD DATA
+    ispyb = databases("dls")
+    ispyb.reset()
+    return ispyb
+
+
+def many(kills: int) -> pytest.MarkDecorator:
+    """A few kills in the suite, many in a soak; each number seeds the moments."""
+    return pytest.mark.parametrize(
+        ("seed", "kills"), [(1, kills), pytest.param(2, SOAK * kills, marks=pytest.mark.soak)], ids=["few", "many"]
+    )
+
+
+def apply(ispyb: Ispyb, documents: list[Json]) -> sync.Report:
+    # ten seconds: what a killed run left would be a lock that does not end
+    return sync.apply(documents, database=ispyb.role_url, staging_schema=ispyb.staging_schema, lock_timeout=10)
+
+
+class Story:
+    """Exports that each change every proposal and person and add a document; how far ISPyB has come."""
+
+    def __init__(self, ispyb: Ispyb) -> None:
+        self.ispyb = ispyb
+        self.chapter = 1
+        self.before = State.of(ispyb)
+
+    @property
+    def export(self) -> list[Json]:
+        return export(2 + self.chapter % 3, family=f"Family{self.chapter}", title=f"Title {self.chapter}")
+
+    def settle(self) -> bool:
+        """Looks at what a kill left: nothing, or all; gives which."""
+        wait_until_gone(self.ispyb)
+        now = State.of(self.ispyb)
+        check_history(self.ispyb, now)
+        if now.runs == self.before.runs:
+            assert now == self.before
+            return False
+        assert len(now.runs) == len(self.before.runs) + 1
+        assert apply(self.ispyb, self.export).nothing_to_do
+        self.turn_page()
+        return True
+
+    def turn_page(self) -> None:
+        self.before = State.of(self.ispyb)
+        self.chapter += 1
+
+    def end(self) -> None:
+        """A run after all the kills does what is left to do."""
+        apply(self.ispyb, self.export)
+        assert apply(self.ispyb, self.export).nothing_to_do
+        assert holds(self.ispyb, 4)
+
+
+@many(CLIENT_KILLS)
+def test_a_client_killed_at_any_moment_of_an_apply(dls: Ispyb, seed: int, kills: int) -> None:
+    moments = random.Random(seed)
+    apply(dls, export(4))
+    story = Story(dls)
+    start = time.monotonic()
+    apply(dls, story.export)
+    duration = time.monotonic() - start
+    story.turn_page()
+    done = killed = 0
+    while killed < kills:
+        killed += killed_after(partial(apply, dls, story.export), moments.uniform(0, 1.3 * duration))
+        done += story.settle()
+    assert done > 0
+    story.end()
+
+
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.soak)])
+def test_a_client_killed_at_each_statement_of_an_apply(dls: Ispyb, step: int) -> None:
+    apply(dls, export(4))
+    story = Story(dls)
+    statement, done = 1, 0
+    while killed_at(partial(apply, dls, story.export), statement, sent=bool(statement % 2)):
+        done += story.settle()
+        statement += step
+    assert story.settle()  # the one that had no statement left to be killed at
+    assert statement > 100
+    story.end()
+
+
+@many(MIGRATION_KILLS)
+def test_a_client_killed_at_any_moment_of_a_migration(server_url: URL, seed: int, kills: int) -> None:
+    moments = random.Random(seed)
+    with fresh(server_url, "legacy") as legacy:
+        original = legacy.tables()
+        start = time.monotonic()
+        up(legacy)
+        duration = time.monotonic() - start
+        migrated = whole(legacy)
+        for _ in range(kills):
+            killed_after(partial(moments.choice((up, down)), legacy), moments.uniform(0, duration))
+            if moments.random() < 0.3:
+                _converges(legacy, original, migrated)
+        _converges(legacy, original, migrated)
+
+
+def _converges(legacy: Fresh, original: dict[str, str], migrated: dict[str, str]) -> None:
+    up(legacy)
+    assert is_current(legacy)
+    assert whole(legacy) == migrated
+    down(legacy)
+    assert legacy.tables() == original
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor() as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Ispyb]]:
+    with restartable(tmp_path_factory.mktemp("server")) as server:
+        yield server, create(server.url, "dls")
+
+
+@needs_mariadbd
+@many(SERVER_KILLS)
+def test_a_server_killed_at_any_moment_of_an_apply(
+    mortal: tuple[Server, Ispyb],
+    monkeypatch: pytest.MonkeyPatch,
+    pool: ThreadPoolExecutor,
+    tmp_path: Path,
+    seed: int,
+    kills: int,
+) -> None:
+    server, ispyb = mortal
+    monkeypatch.setattr(load, "FEW_ROWS", 0)
+    monkeypatch.setattr(pipeline, "_PAUSE_SECONDS", 0.1)  # 3 s in all: a server is back sooner
+    moments = random.Random(seed)
+    path = tmp_path / "export.ndjson"
+    came_back = 0
+    ispyb.reset()
+    apply(ispyb, export(4))
+    story = Story(ispyb)
+    start = time.monotonic()
+    apply(ispyb, story.export)
+    duration = time.monotonic() - start
+    story.turn_page()
+    for kill in range(kills):
+        path.write_text("\n".join(map(json.dumps, story.export)))
+        run = pool.submit(sync.apply, path, database=ispyb.role_url, staging_schema=ispyb.staging_schema)
+        time.sleep(moments.uniform(0, duration))
+        server.kill()
+        for_good = kill % 4 == 0
+        if not for_good:
+            server.start()
+        error = run.exception(60)
+        if for_good:
+            server.start()
+        ispyb.engine.dispose()
+        done = story.settle()
+        assert isinstance(error, DatabaseError | None)
+        assert done or error is not None
+        assert not done or error is None or "is written is not known" in str(error)
+        came_back += not for_good and error is None
+    assert came_back
+    story.end()
+
+
+@needs_mariadbd
+@pytest.mark.parametrize("sent", [False, True], ids=["before the commit", "while it commits"])
+def test_a_server_killed_at_the_commit(
+    mortal: tuple[Server, Ispyb], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sent: bool
+) -> None:
+    """Whether the run is there is looked up when the server is back; it is applied once in any case."""
+    server, ispyb = mortal
+    ispyb.engine.dispose()
+    ispyb.reset()
+    path = tmp_path / "export.ndjson"
+    path.write_text("\n".join(map(json.dumps, export(3))))
+    execute = pymysql.Connection._execute_command  # type: ignore[attr-defined]
+    seen: list[str] = []
+
+    def execute_or_die(self: Any, command: int, sql: Any) -> None:
+        text = sql.decode(errors="replace") if isinstance(sql, bytes) else str(sql)
+        last = text == "COMMIT" and seen[-1:] == ["record_run"]
+        if last or "record_run" in text:
+            seen.append("COMMIT" if last else "record_run")
+        last = last and seen.count("COMMIT") == 1
+        if last and not sent:
+            server.kill()
+            server.start()
+        execute(self, command, sql)
+        if last and sent:
+            server.kill()
+            server.start()
+
+    monkeypatch.setattr(pymysql.Connection, "_execute_command", execute_or_die)
+    report = sync.apply(path, database=ispyb.role_url, staging_schema=ispyb.staging_schema)
+    monkeypatch.undo()
+    ispyb.engine.dispose()
+    assert report.status == "applied"
+    assert State.of(ispyb).runs == [report.run]
+    assert sent or seen.count("record_run") == 2
+    assert holds(ispyb, 3)
