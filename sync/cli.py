@@ -411,6 +411,8 @@ def undo_command(
     database: DatabaseOption = None,
     staging_schema: SchemaOption = None,
     lock_timeout: LockTimeoutOption = None,
+    csv: CsvOption = None,
+    html: HtmlOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> None:
@@ -425,6 +427,8 @@ def undo_command(
     ispyb-sync undo 42
     """
     settings = load_settings(database=database, staging_schema=staging_schema, lock_timeout=lock_timeout)
+    files = Files(csv, html)
+    files.prepare()
     _log_statements(verbose)
     try:
         report = undo(run, settings.database_url(), settings, write=not plan)
@@ -436,6 +440,8 @@ def undo_command(
         _print_json(report.to_dict())
     else:
         _print(lambda console: render(report, console, verbose=verbose > 0))
+    if files:
+        _write_files(lambda: files.write_report(report, settings.database_url(), settings, None))
     raise typer.Exit(_exit_code(report))
 
 
@@ -508,7 +514,7 @@ def _write_files(write: Callable[[], None]) -> None:
     try:
         write()
     except (OSError, SyncError) as error:
-        hint = "What was done stays done; `ispyb-sync history RUN --html FILE` writes the report of an apply again."
+        hint = "What was done stays done; `ispyb-sync history RUN --html FILE` writes the report of a run again."
         print(f"error: the report's files: {error}\n  {hint}", file=sys.stderr)
         raise typer.Exit(1) from None
 

@@ -47,7 +47,7 @@ class Files:
         if self.html is not None:
             self.html.write_text(page(run, past), encoding="utf-8", errors="backslashreplace")
 
-    def write_report(self, report: Report, database: Database, settings: Settings, export: str) -> None:
+    def write_report(self, report: Report, database: Database, settings: Settings, export: str | None) -> None:
         """Writes the report of a run that has just ended; what an apply changed is read from history.
 
         Raises OSError, or DatabaseError where history cannot be read.

@@ -29,14 +29,14 @@ MOST_ROWS = 100_000
 MOST_LETTERS = 50_000_000
 """What one page holds at most, of rows and of letters in them: browsers still open and filter that at once."""
 REFUSALS_FIRST = 3
-KINDS = ("insert", "update", "adopt", "delete", "refused", "vanished")
+KINDS = ("insert", "update", "adopt", "delete", "refused", "left", "vanished")
 _EXACT = 2**53  # JavaScript's numbers are exact up to here
 _COLUMNS = {  # and what of the list each of them counts
     "inserted": "insert",
     "updated": "update adopt",
     "adopted": "adopt",
     "deleted": "delete",
-    "refused": "refused",
+    "refused": "refused left",
     "unchanged": "",
     "staged": "",
 }
@@ -53,13 +53,14 @@ def page(run: Run, past: Sequence[Run]) -> str:
         .get_template("report.html")
         .render(
             _assets(),
-            title=report.mode.capitalize() if report.run is None else f"Run {report.run}: {report.mode}",
+            title=_title(report),
             report=report,
             status=STATUS[report.status],
             facts=list(_facts(run)),
             tiles=[(name, _sum(totals, name) if name != "refused" else len(report.refusals)) for name in _TILES],
             refusals=_refusals(report),
             refused=len(report.refusals),
+            kind_refused=_refused(report),
             warnings=[(printable(warning.message), warning.count) for warning in report.warnings],
             vanished=_vanished(report),
             total_columns=list(_COLUMNS),
@@ -99,6 +100,16 @@ def _assets() -> dict[str, Markup]:
 
 def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _title(report: Report) -> str:
+    what = report.mode if report.undoes is None else f"undo of run {report.undoes}"
+    return what.capitalize() if report.run is None else f"Run {report.run}: {what}"
+
+
+def _refused(report: Report) -> str:
+    """The kind of what was not written: an undo leaves rows as they are."""
+    return "refused" if report.undoes is None else "left"
 
 
 def _facts(run: Run) -> Iterator[tuple[str, str]]:
@@ -194,7 +205,7 @@ def _rows(report: Report) -> Iterator[list[Any]]:
     for refusal in refusals_in_order(report.refusals):
         value = "" if refusal.value is None else f" = {refused_value(refusal.value)}"
         words = f"{refusal.code}: {_where(refusal)}{value}: {refusal.message}"
-        yield ["refused", refusal.entity, None, None, refusal.proposal, [], words]
+        yield [_refused(report), refusal.entity, None, None, refusal.proposal, [], words]
     for thing in vanished_in_order(report.vanished or ()):
         words = f"externalId {thing.externalId}: in ISPyB, and not in this export"
         yield ["vanished", thing.entity, thing.id, thing.key, thing.proposal, [], words]

@@ -209,6 +209,23 @@ def test_a_run_that_is_rolled_back_has_its_refusals_in_the_files(command: Comman
     assert "rolled back, nothing written" in Path("apply.html").read_text()
 
 
+def test_an_undo_is_written_to_files_and_its_plan_too(
+    command: CommandLine, ispyb: Ispyb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command("apply", "good.ndjson")
+    monkeypatch.setenv("ISPYB_SYNC_DATABASE", ispyb.url)  # which sees that nothing refers to the rows
+    done = command("undo", "1", "--plan", "--csv", "out", "--html", "plan.html")
+    assert done.code == 0, done.out
+    deleted = {path.stem for path in Path("out").iterdir() if any(row.get("action") == "delete" for row in sheet(path))}
+    assert deleted == {entity.name for entity in ENTITIES}
+    assert "<h1>Undo of run 1</h1>" in Path("plan.html").read_text()
+    people = sheet(Path("out/person.csv"))
+    assert command("undo", "1", "--csv", "out", "--html", "undo.html").code == 0
+    assert ispyb.rows("Person") == []
+    assert "<h1>Run 2: undo of run 1</h1>" in Path("undo.html").read_text()
+    assert [row | {"run": ""} for row in sheet(Path("out/person.csv"))] == people
+
+
 @pytest.mark.parametrize("arguments", [[], ["purge", "--older-than", "1d"], ["--row", "person:1"]])
 def test_history_writes_files_of_one_run_only(command: CommandLine, arguments: list[str]) -> None:
     done = command("history", *arguments, "--html", "x.html")

@@ -217,6 +217,20 @@ def test_what_vanished_is_counted_and_listed(browser: Chrome, tmp_path: Path) ->
     assert rows(browser)[0] == "vanished session 7 visit MX-9 externalId 5: in ISPyB, and not in this export"
 
 
+def test_an_undo_tells_what_it_left(browser: Chrome, tmp_path: Path) -> None:
+    left = Refusal("person", "changed_since", None, "MX-1", "person:7", None, "smith", "Somebody changed it.")
+    report = planned(Change("person", 8, "delete", "new", "MX-1", {}), refusals=[left])
+    report.mode, report.status, report.run, report.undoes = "undo", "applied", 9, 7
+    report.entities["person"].refused = 1
+    open_page(browser, shown(report), tmp_path)
+    assert browser.title == "Run 9: undo of run 7"
+    assert browser.find_element(By.ID, "refused").text == "Left: 1"
+    assert "all else was taken back" in browser.find_element(By.CSS_SELECTOR, "[aria-labelledby=refused]").text
+    assert browser.find_element(By.CSS_SELECTOR, ".where").text == "(MX-1) person:7 = smith"
+    browser.find_element(By.CSS_SELECTOR, "td[data-kinds~=left] button").click()
+    assert rows(browser) == ["left person MX-1 changed_since: (MX-1) person:7 = smith: Somebody changed it."]
+
+
 # For everyone
 
 
