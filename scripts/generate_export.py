@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Writes a facility's export as NDJSON to standard output: the reference workload of the benchmark.
 
-The same seed gives the same export. With 20,000 proposals: some 24,000 people with a popularity skew, 2,000
-laboratories, 110,000 proposal links, 80,000 sessions, 320,000 session links, 150,000 proteins and 20,000 lab
-contacts. `--changed 1` changes about 1 % of the documents.
+The same seed gives the same export. With 20,000 proposals: 24,000 people with a popularity skew, 2,000 laboratories,
+110,000 proposal links, 80,000 sessions, 320,000 session links, 150,000 proteins and 20,000 lab contacts, in 260 MB.
+One person in twenty has a login alone; sessions and proteins come with and without externalId. `--changed 1` changes
+about 1 % of the documents.
 
     scripts/generate_export.py --proposals 20000 > export.ndjson
     scripts/generate_export.py --proposals 20000 --changed 1 > changed.ndjson
@@ -23,6 +24,7 @@ _SYLLABLES = ["ba", "ré", "mi", "lö", "ka", "né", "to", "sü", "vi", "ra", "p
 _CITIES = ["Grenoble", "Hamburg", "Lund", "Trieste", "Barcelona", "Didcot", "Berlin", "Zürich", "Málaga", "Orléans"]
 _COUNTRIES = ["France", "Germany", "Sweden", "Italy", "Spain", "United Kingdom", "Switzerland"]
 _BEAMLINES = ["ID23-1", "ID23-2", "ID30A-1", "ID30B", "BM07", "P11", "BioMAX", "XALOC"]
+_TITLES = ["Dr", "Prof", "Mr", "Ms", None]
 _ROLES = ["Principal Investigator", "Co-Investigator", "Local Contact", "Staff", None]
 _START = datetime(2024, 1, 8, 8, 0)
 
@@ -31,48 +33,76 @@ Json = dict[str, Any]
 
 def documents(proposals: int, *, changed: float = 0, seed: int = SEED) -> Iterator[Json]:
     """Gives the documents of an export; `changed` is the share, in percent, of documents that differ."""
-    people = max(10, proposals * 24 // 20)
-    laboratories = [_laboratory(number, random.Random(seed + number)) for number in range(max(2, proposals // 10))]
+    facility = Facility(proposals, seed)
     for number in range(proposals):
-        chance = random.Random(f"{seed}:{number}")
-        document = _document(number, chance, people, laboratories)
-        if changed and random.Random(f"{seed}:{number}:changed").random() * 100 < changed:
-            _change(document)
-        yield document
+        yield facility.document(number, changed=random.Random(f"{seed}:{number}:changed").random() * 100 < changed)
 
 
-def _document(number: int, chance: random.Random, people: int, laboratories: list[Json]) -> Json:
-    # The first is new with each proposal, so that everybody is named; the others are popular or not.
-    team = [_person(number % people, laboratories)]
-    for _ in range(chance.randint(2, 7)):
-        team.append(_person(int(people * chance.random() ** 2.2), laboratories))
+class Facility:
+    """The people and laboratories of so many proposals, and documents about them; equal numbers are equal documents."""
+
+    def __init__(self, proposals: int, seed: int = SEED) -> None:
+        self._proposals = proposals
+        self._seed = seed
+        self._people = max(10, proposals * 24 // 20)
+        self._laboratories = [_laboratory(n, random.Random(seed + n)) for n in range(max(2, proposals // 10))]
+        self._known: dict[int, Json] = {}
+
+    def document(self, number: int, *, changed: bool = False) -> Json:
+        """The document of one proposal, or of one more where its number is past the last."""
+        chance = random.Random(f"{self._seed}:{number}")
+        team = self._team(number, chance)
+        document = {
+            "proposal": _proposal(number, chance, team),
+            "sessions": [self._session(number, visit, chance, team) for visit in range(chance.randint(0, 8))],
+            "proteins": [_protein(number, place, chance, team) for place in range(chance.randint(0, 15))],
+        }
+        return _change(document) if changed else document
+
+    def _team(self, number: int, chance: random.Random) -> list[Json]:
+        # Everybody is named: the first is new with each proposal, and in some the second too.
+        team = [self.person(number % self._people)]
+        if number < self._people - self._proposals:
+            team.append(self.person(self._proposals + number))
+        size = 1 + chance.randint(2, 7)
+        return team + [self._somebody(chance) for _ in range(size - len(team))]
+
+    def _session(self, number: int, visit: int, chance: random.Random, team: list[Json]) -> Json:
+        size = chance.randint(2, 6)
+        there = chance.sample(team, min(len(team), size))
+        there += [self._somebody(chance) for _ in range(size - len(there))]
+        return _session(number, visit, chance, there)
+
+    def _somebody(self, chance: random.Random) -> Json:
+        return self.person(int(self._people * chance.random() ** 2.2))
+
+    def person(self, number: int) -> Json:
+        """One person, the same each time."""
+        if number not in self._known:
+            self._known[number] = _person(number, self._laboratories)
+        return self._known[number]
+
+
+def _proposal(number: int, chance: random.Random, team: list[Json]) -> Json:
+    cards = chance.randint(0, 2)
+    if team[1] is team[0]:
+        cards = min(cards, 1)  # a person has one card in a proposal
     return {
-        "proposal": {
-            "title": " ".join(_word(chance) for _ in range(6)).capitalize(),
-            "proposalCode": "MX",
-            "proposalNumber": str(10_000 + number),
-            "proposalType": "MX",
-            "externalId": 1_000_000 + number,
-            "state": "Open",
-            "persons": team,
-            "labcontacts": [
-                {"cardName": f"{team[place]['familyName'][:20]}-{number}-{place}", "person": team[place]}
-                for place in range(chance.randint(0, 2))
-                if place == 0
-                or team[1]["externalId" if "externalId" in team[1] else "login"]
-                != team[0].get("externalId", team[0]["login"])
-            ],
-        },
-        "sessions": [
-            _session(number, visit, chance, team, people, laboratories) for visit in range(chance.randint(0, 8))
+        "title": " ".join(_word(chance) for _ in range(6)).capitalize(),
+        "proposalCode": "MX",
+        "proposalNumber": str(10_000 + number),
+        "proposalType": "MX",
+        "externalId": 1_000_000 + number,
+        "state": "Open",
+        "persons": team,
+        "labcontacts": [
+            {"cardName": f"{person['familyName'][:20]}-{number}-{place}", "person": person}
+            for place, person in enumerate(team[:cards])
         ],
-        "proteins": [_protein(number, place, chance, team) for place in range(chance.randint(0, 15))],
     }
 
 
-def _session(
-    number: int, visit: int, chance: random.Random, team: list[Json], people: int, laboratories: list[Json]
-) -> Json:
+def _session(number: int, visit: int, chance: random.Random, there: list[Json]) -> Json:
     start = _START + timedelta(days=chance.randint(0, 900), hours=8 * chance.randint(0, 2))
     session: Json = {
         "startDate": start.isoformat(),
@@ -85,7 +115,7 @@ def _session(
         "comments": None,
         "persons": [
             person | {"session_options": {"role": chance.choice(_ROLES), "remote": chance.randint(0, 1)}}
-            for person in chance.sample(team, min(len(team), chance.randint(2, 6)))
+            for person in there
         ],
     }
     # One session in five has no externalId, as those from before the User Portal had one.
@@ -114,6 +144,7 @@ def _person(number: int, laboratories: list[Json]) -> Json:
     person = {
         "givenName": given,
         "familyName": family,
+        "title": chance.choice(_TITLES),
         "login": f"u{number:06}",
         "emailAddress": f"u{number:06}@example.org",
         "phoneNumber": f"+33 4 76 {number % 100:02} {number // 100 % 100:02} {chance.randint(10, 99)}",
@@ -130,6 +161,8 @@ def _laboratory(number: int, chance: random.Random) -> Json:
         "address": f"{chance.randint(1, 200)} rue de la {_word(chance)}",
         "city": chance.choice(_CITIES),
         "country": chance.choice(_COUNTRIES),
+        "url": f"https://institute-{number}.example.org/",
+        "organization": f"{_word(chance)} {_word(chance)}".title(),
         "laboratoryExtPk": 1000 + number,
     }
 
@@ -138,13 +171,17 @@ def _word(chance: random.Random) -> str:
     return "".join(chance.choice(_SYLLABLES) for _ in range(chance.randint(2, 5)))
 
 
-def _change(document: Json) -> None:
-    """What a day brings: a title, a beamline, a protein."""
+def _change(document: Json) -> Json:
+    """What a day brings: a title, a beamline, a protein, somebody who comes along."""
     document["proposal"]["title"] += ", continued"
     for session in document["sessions"][:1]:
         session["beamLineName"] = "ID99"
+        there = {person["login"] for person in session["persons"]}
+        others = [person for person in document["proposal"]["persons"] if person["login"] not in there]
+        session["persons"] += [person | {"session_options": {"role": "Staff"}} for person in others[:1]]
     for protein in document["proteins"][:1]:
         protein["safetyLevel"] = "RED" if protein["safetyLevel"] == "GREEN" else "GREEN"
+    return document
 
 
 def write(out: TextIO, proposals: int, *, changed: float = 0, seed: int = SEED) -> None:
