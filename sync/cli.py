@@ -5,7 +5,6 @@ standard output and nothing else.
 """
 
 import json
-import logging
 import os
 import re
 import sys
@@ -17,7 +16,6 @@ from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
 from sqlalchemy.exc import DBAPIError
 
 from sync import check as checks
@@ -28,6 +26,7 @@ from sync.database import failure, open_engine
 from sync.errors import SyncError, UsageError
 from sync.files import NO_FILES, Files, make_folder
 from sync.process import hide_passwords
+from sync.profile import statement_log
 from sync.refusals import printable
 from sync.render import is_idle, render, render_row, render_runs, render_warnings
 from sync.report import Mode, Report
@@ -92,6 +91,13 @@ VerboseOption = Annotated[
     int,
     typer.Option(
         "--verbose", "-v", count=True, show_default=False, help="List all; twice: each SQL statement with its time."
+    ),
+]
+ProfileOption = Annotated[
+    bool,
+    typer.Option(
+        "--profile",
+        help="Log each SQL statement on standard error: origin, rows, milliseconds; at the end the ten slowest.",
     ),
 ]
 ProposalOption = Annotated[
@@ -195,6 +201,7 @@ def plan(
     html: HtmlOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
+    profile: ProfileOption = False,
 ) -> None:
     """Shows what apply would do; writes nothing to ISPyB.
 
@@ -213,7 +220,8 @@ def plan(
         full=full or None,
         mask=mask or None,
     )
-    _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=False, files=Files(csv, html))
+    files = Files(csv, html)
+    _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=False, files=files, profile=profile)
 
 
 @app.command()
@@ -235,6 +243,7 @@ def apply(
     html: HtmlOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
+    profile: ProfileOption = False,
 ) -> None:
     """Brings ISPyB in step with an export, in one transaction.
 
@@ -257,7 +266,16 @@ def apply(
         lock_timeout=lock_timeout,
     )
     _reconcile(
-        pipeline.run, export, settings, proposal, as_json, verbose, write=True, files=Files(csv, html), ask=not yes
+        pipeline.run,
+        export,
+        settings,
+        proposal,
+        as_json,
+        verbose,
+        write=True,
+        files=Files(csv, html),
+        ask=not yes,
+        profile=profile,
     )
 
 
@@ -429,9 +447,9 @@ def undo_command(
     settings = load_settings(database=database, staging_schema=staging_schema, lock_timeout=lock_timeout)
     files = Files(csv, html)
     files.prepare()
-    _log_statements(verbose)
     try:
-        report = undo(run, settings.database_url(), settings, write=not plan)
+        with statement_log(Console(stderr=True), wanted=verbose > 1):
+            report = undo(run, settings.database_url(), settings, write=not plan)
     except SyncError:
         if as_json:
             _print_json(Report("undo", "failed", undoes=run).to_dict())
@@ -465,11 +483,11 @@ def _reconcile(
     write: bool,
     files: Files = NO_FILES,
     ask: bool = False,
+    profile: bool = False,
 ) -> None:
     files.prepare()
-    _log_statements(verbose)
     try:
-        with Terminal() as terminal:
+        with Terminal() as terminal, statement_log(terminal.console, wanted=profile or verbose > 1):
             asks = ask and export != "-" and terminal.can_answer()
             report = call(
                 pipeline.Job(
@@ -499,15 +517,6 @@ def _reconcile(
     if files:
         _write_files(lambda: files.write_report(report, settings.database_url(), settings, export))
     raise typer.Exit(_exit_code(report))
-
-
-def _log_statements(verbose: int) -> None:
-    if verbose > 1:
-        logging.basicConfig(
-            level=logging.DEBUG,
-            format="%(message)s",
-            handlers=[RichHandler(console=Console(stderr=True), show_path=False, show_level=False)],
-        )
 
 
 def _write_files(write: Callable[[], None]) -> None:

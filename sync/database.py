@@ -76,6 +76,9 @@ class Profile:
     rows: int
     milliseconds: float
 
+    def __str__(self) -> str:
+        return f"{self.origin:<55} {self.rows:9d} rows {self.milliseconds:9.1f} ms"
+
 
 def open_engine(url: str | URL) -> Engine:
     """An engine for one command. Raises UsageError where the URL is none, without repeating it."""
@@ -232,8 +235,9 @@ class Runner:
             error.add_note(statement.origin)
             raise
         milliseconds = 1000 * (time.perf_counter() - start)
-        self.profile.append(Profile(statement.origin, result.rowcount, milliseconds))
-        log.debug("%-55s %9d rows %9.1f ms", statement.origin, result.rowcount, milliseconds)
+        ran = Profile(statement.origin, result.rowcount, milliseconds)
+        self.profile.append(ran)
+        log.debug("%s", ran)
         return result
 
 

@@ -19,7 +19,7 @@ class Terminal:
     """A bar while an export is read, where standard error is a terminal; and who sits there."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
+        self.console = console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("reading"),
             BarColumn(),

@@ -1,0 +1,70 @@
+"""The statement log: which statements ran, their rows and times, on standard error and nowhere else."""
+
+import json
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from databases import Ispyb
+from small import CommandLine, in_folder
+
+from sync import sqlfiles
+from sync.database import log
+from sync.entities import ENTITIES
+from sync.profile import SLOWEST
+
+LINE = re.compile(r"(?P<file>\w+)\.sql:(?P<line>\d+) (?P<name>\w+) +(?P<rows>-?\d+) rows +(?P<ms>[\d.]+) ms")
+SHARE = re.compile(LINE.pattern + r" +(?P<share>\d+)%")
+
+
+@pytest.fixture
+def command(
+    databases: Callable[[str], Ispyb],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> CommandLine:
+    ispyb = databases("py")
+    ispyb.reset()
+    in_folder(tmp_path, ispyb, monkeypatch)
+    monkeypatch.setenv("COLUMNS", "60")  # lines stay whole on a narrow terminal
+    return CommandLine(monkeypatch, capsys)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["plan", "--profile"], ["apply", "--profile"], ["plan", "-vv"], ["apply", "-vv"]]
+)
+def test_each_statement_is_a_line_and_the_slowest_come_again_at_the_end(
+    command: CommandLine, arguments: list[str]
+) -> None:
+    done = command(*arguments, "good.ndjson", "--json")
+    assert (done.code, json.loads(done.out)["documents"]["read"]) == (0, 2)
+    *lines, total = done.err[: done.err.index("the slowest")].splitlines()
+    ran = [found for line in lines if (found := LINE.fullmatch(line))]
+    assert len(ran) == len(lines)
+    assert re.match(rf"{len(ran)} statements in ", total)
+    known = {s.origin for name in [*(e.name for e in ENTITIES), "history"] for s in sqlfiles.load(name)}
+    assert {f"{found['file']}.sql:{found['line']} {found['name']}" for found in ran} <= known
+    rows = {f"{found['file']} {found['name']}": int(found["rows"]) for found in ran}
+    assert rows["person decide"] == 6  # both documents' people, who are inserted
+    assert ("person insert" in rows) == (arguments[0] == "apply")
+    slowest = [found for line in done.err.splitlines()[len(lines) + 1 :] if (found := SHARE.fullmatch(line))]
+    assert len(slowest) == SLOWEST
+    times = [float(found["ms"]) for found in slowest]
+    assert times == sorted((float(found["ms"]) for found in ran), reverse=True)[:SLOWEST]
+
+
+def test_nothing_is_logged_unless_asked_for_and_asking_once_is_not_asking_for_ever(command: CommandLine) -> None:
+    level = log.level
+    assert command("plan", "good.ndjson", "--profile").err != ""
+    assert command("plan", "good.ndjson").err == ""
+    assert log.level == level
+    assert not [handler for handler in log.handlers if type(handler) is not logging.NullHandler]
+
+
+def test_a_run_that_fails_tells_what_ran_until_then(command: CommandLine) -> None:
+    done = command("plan", "nosuch.ndjson", "--profile")
+    assert done.code == 2
+    assert "statements in" in done.err
