@@ -428,6 +428,7 @@ def undo_command(
     ] = False,
     database: DatabaseOption = None,
     staging_schema: SchemaOption = None,
+    mask: MaskOption = False,
     lock_timeout: LockTimeoutOption = None,
     csv: CsvOption = None,
     html: HtmlOption = None,
@@ -444,7 +445,9 @@ def undo_command(
 
     ispyb-sync undo 42
     """
-    settings = load_settings(database=database, staging_schema=staging_schema, lock_timeout=lock_timeout)
+    settings = load_settings(
+        database=database, staging_schema=staging_schema, mask=mask or None, lock_timeout=lock_timeout
+    )
     files = Files(csv, html)
     files.prepare()
     try:

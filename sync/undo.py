@@ -171,6 +171,8 @@ class _Undo:
             )
         schema = self._connection.exec_driver_sql("SELECT DATABASE()").scalar()
         report.refusals.extend(_refusal(row, str(schema)) for row in self._rows("kept"))
+        if self._settings.mask:
+            report.mask()
         return report
 
     def _apply(self) -> None:

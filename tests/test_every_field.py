@@ -185,6 +185,49 @@ def test_no_output_passes_a_hostile_value_on(command: CommandLine, py: Ispyb) ->
         assert_harmless_sheets(Path(name))
 
 
+def test_no_output_passes_on_what_others_wrote_into_ispyb(command: CommandLine, py: Ispyb) -> None:
+    values = [value[:40] for value in HOSTILE]
+    with py.engine.begin() as connection:
+        for at, value in enumerate(values, 1):
+            uuid, clone = (at.to_bytes(16, "big"), at + 1000)
+            for number in (at, clone):
+                py.insert(connection, "Person", {"personId": number, "login": value, "familyName": value})
+            wanted = {"proposalId": at, "personId": at, "proposalCode": _latin(value), "proposalNumber": _latin(value)}
+            py.insert(connection, "Proposal", wanted | {"title": _latin(value), "externalId": uuid})
+            session = {"sessionId": at, "proposalId": at, "externalId": uuid, "comments": _latin(value)}
+            py.insert(connection, "BLSession", session)
+            py.insert(connection, "Protein", {"proteinId": at, "proposalId": at, "personId": at, "acronym": value})
+    wishes = [
+        {
+            "proposal": {"externalId": at, "title": "new", "persons": [{"login": f"new{at}"}]},
+            "proteins": [{"acronym": value, "name": "new"}],
+        }
+        for at, value in enumerate(values[: len(values) // 2], 1)
+    ]
+    write("wishes.ndjson", wishes)
+    outputs = {}
+    for words in (
+        *("check", "check --json", "check --columns", "check --columns --json", "plan wishes.ndjson --full -v"),
+        *("plan wishes.ndjson --full --json", "plan wishes.ndjson --full --html plan.html --csv sheets"),
+        *("apply wishes.ndjson --full --html apply.html -v", "history 1 -v", "history 1 --html past.html --csv past"),
+        *("history --row proposal:1", "history --row proposal:1 --json", "undo 1 --plan -v", "undo 1 --json", "undo 1"),
+    ):
+        done = command(*words.split())
+        outputs[words] = done.out + done.err
+    assert "x1b[2J" in outputs["check"]
+    assert "x1b[2J" in outputs["plan wishes.ndjson --full -v"]
+    for name, text in outputs.items():
+        assert_plain(text, name)
+    for name in ("plan", "apply", "past"):
+        assert_harmless_page(Path(f"{name}.html").read_text())
+    for name in ("sheets", "past"):
+        assert_harmless_sheets(Path(name))
+
+
+def _latin(text: str) -> str:
+    return text.encode("cp1252", "replace").decode("cp1252")
+
+
 def documents() -> Iterator[dict[str, Any]]:
     """One for each field and a hostile value, so that all values meet all kinds of fields."""
     number = 0

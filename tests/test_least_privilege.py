@@ -92,6 +92,9 @@ def test_a_right_on_a_table(command: CommandLine, dls: Ispyb, table: str, right:
                 assert_named(command, "apply good.ndjson --prune all", account(dls), lack)
                 assert untouched(dls)
             assert command("apply", "good.ndjson").code == 0
+            assert command("undo", "1", "--plan").code in (0, 1)
+            assert_named(command, "undo 1", account(dls), lack)
+            assert holds(dls, 2)
             return
         assert [level for message, level in findings.items() if message.endswith(lack)] == ["error"]
         assert_named(command, "apply good.ndjson", account(dls), lack)

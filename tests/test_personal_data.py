@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from databases import Ispyb
-from small import CommandLine, document, in_folder, write
+from small import CommandLine, document, in_folder, run, write
 
 from sync.refusals import Refusal, masked_value
 
@@ -139,6 +139,16 @@ def test_what_is_masked_can_still_be_found(command: CommandLine, refused: str) -
     assert {"(masked: 8 characters)", "(masked: a number of 12 digits)"} <= values
     (disagrees,) = [other for other in masked if other["code"] == "keys_disagree" and other["document"] == 1]
     assert disagrees["message"].startswith("login (masked: 8 characters) belongs to personId 5,")
+
+
+def test_what_an_undo_leaves_is_masked_too(command: CommandLine, py: Ispyb) -> None:
+    write("new.json", [{"proposal": {"proposalNumber": "1", "persons": [{"login": NAME, "familyName": "x"}]}}])
+    assert command("apply", "new.json").code == 0
+    run(py, "UPDATE Person SET familyName = 'y'")
+    for flags, value in (([], NAME), (["--mask"], f"(masked: {len(NAME)} characters)")):
+        report = json.loads(command("undo", "1", "--plan", "--json", *flags).out)
+        assert value in {refusal["value"] for refusal in report["refusals"]}
+        assert (NAME in str(report["refusals"])) == (value == NAME)
 
 
 @pytest.mark.parametrize(
