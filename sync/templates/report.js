@@ -18,6 +18,7 @@
   const texts = new Array(data.rows.length);  // what a search looks through, made when first needed
   let matching = data.rows;
   let page = 0;
+  let waiting;  // for a pause in typing
 
   function element(name, className, ...children) {
     const made = document.createElement(name);
@@ -144,11 +145,19 @@
     const found = counted(KIND);
     for (const name of data.kinds.filter((name) => found.has(name))) {
       const box = element("input", "");
-      Object.assign(box, { type: "checkbox", value: name, defaultChecked: true });
+      Object.assign(box, { type: "checkbox", value: name, checked: true });
       kinds.append(element("label", "", box, `${name} (${number.format(found.get(name))})`));
     }
     const labels = [...counted(PROPOSAL).keys()].filter(Boolean).slice(0, PROPOSALS_OFFERED);
     byId("proposals").append(...labels.map((label) => new Option("", label)));
+  }
+
+  /** Sets all filters at once; without an argument, to what lets every row through. */
+  function choose({ words = "", name = "", chosen = data.kinds } = {}) {
+    clearTimeout(waiting);
+    [search.value, proposal.value, entity.value] = [words, "", name];
+    for (const box of kinds.querySelectorAll("input")) box.checked = chosen.includes(box.value);
+    filter();
   }
 
   /** A number above the list becomes a button that shows its rows in the list. */
@@ -159,11 +168,7 @@
       button.type = "button";
       if (!word) button.setAttribute("aria-label", `${place.textContent} of ${name}: ${only}; show them`);
       button.addEventListener("click", () => {
-        form.reset();
-        entity.value = name;
-        search.value = word ?? "";
-        for (const box of kinds.querySelectorAll("input")) box.checked = only.split(" ").includes(box.value);
-        filter();
+        choose({ words: word, name, chosen: only.split(" ") });
         byId("changes").scrollIntoView();
         byId("changes").focus();
       });
@@ -171,7 +176,6 @@
     }
   }
 
-  let waiting;
   form.addEventListener("input", () => {
     clearTimeout(waiting);
     waiting = setTimeout(filter, DELAY_MS);
@@ -180,7 +184,7 @@
     event.preventDefault();
     filter();
   });
-  form.addEventListener("reset", () => setTimeout(filter));
+  byId("clear").addEventListener("click", () => choose());
   byId("pages").addEventListener("click", ({ target }) => {
     const last = Math.ceil(matching.length / ROWS_A_PAGE) - 1;
     const to = { first: 0, previous: page - 1, next: page + 1, last }[target.dataset.to];
