@@ -1,7 +1,9 @@
 """--csv and --html: what is written where, and cells that no spreadsheet takes for a formula."""
 
 import csv
+import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from test_report import planned, refusal, update
 
 from sync.entities import ENTITIES
 from sync.report import Change, Report, Vanished
-from sync.sheets import CHANGE_COLUMNS, FORMULA, REFUSAL_COLUMNS, VANISHED_COLUMNS, write_sheet, write_sheets
+from sync.sheets import CHANGE_COLUMNS, FORMULA, REFUSAL_COLUMNS, VANISHED_COLUMNS, harmless, write_sheet, write_sheets
 
 SHEETS = {f"{entity.name}.csv" for entity in ENTITIES} | {"refusals.csv", "vanished.csv"}
 Sheet = list[dict[str, str]]
@@ -163,6 +165,38 @@ def test_a_plan_is_written_to_files_and_nothing_else(command: CommandLine, ispyb
     assert all(row["run"] == row["id"] == "" for row in sheet(Path("out/person.csv")))
     assert "<h1>Plan</h1>" in Path("plan.html").read_text()
     assert ispyb.rows("Person") == []
+
+
+def test_sheets_and_page_hold_each_value_of_the_json(command: CommandLine, ispyb: Ispyb) -> None:
+    run(ispyb, "INSERT INTO Person (login, familyName) VALUES ('u1_0', '-old')")
+    done = command("plan", "good.ndjson", "--json", "--csv", "out", "--html", "plan.html")
+    wanted = sorted(
+        (c["entity"], str(c["id"] or ""), c["action"], str(c["adopted"]), c["key"], name, *map(cell, value.values()))
+        for c in json.loads(done.out)["changes"]
+        for name, value in c["fields"].items()
+    )
+    columns = ("entity", "id", "action", "adopted", "key", "column", "old", "new")
+    written = [
+        tuple(row[column] for column in columns)
+        for entity in ENTITIES
+        for row in sheet(Path("out") / f"{entity.name}.csv")
+    ]
+    assert sorted(written) == wanted
+    data = re.search(r'id="data">(.*?)</script>', Path("plan.html").read_text())
+    assert data is not None
+    listed = [
+        (entity, str(id_ or ""), kind, key, name, *map(cell, values))
+        for kind, entity, id_, key, _proposal, fields, _words in json.loads(data[1])["rows"]
+        for name, *values in fields
+    ]
+    assert sorted(listed) == sorted(
+        (entity, id_, "adopt" if adopted == "True" else action, *rest) for entity, id_, action, adopted, *rest in wanted
+    )
+
+
+def cell(value: object) -> str:
+    """A value as CSV has it."""
+    return "" if value is None else str(harmless(value))
 
 
 def test_an_apply_writes_what_history_keeps_and_history_writes_it_again(command: CommandLine, ispyb: Ispyb) -> None:
