@@ -348,8 +348,11 @@ def _was_committed(job: Job, unanswered: CommitUnanswered) -> bool:
     params = {"run": unanswered.report.run, "started": unanswered.started}
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with connect(job.database) as connection, run_lock(connection, lock_timeout, schema):
-                return connection.exec_driver_sql(sql, params).first() is not None
+            with connect(job.database) as connection:
+                if connection.exec_driver_sql(sql, params).first() is not None:
+                    return True
+                with run_lock(connection, lock_timeout, schema):
+                    return connection.exec_driver_sql(sql, params).first() is not None
         except (DBAPIError, DatabaseError) as error:
             if not isinstance(error, Unreachable) and code_of(error) not in LOST:
                 break

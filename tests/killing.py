@@ -16,9 +16,11 @@ from typing import Any
 
 import pymysql
 from databases import Ispyb
+from small import Json, export, holds
 from sqlalchemy import URL, make_url
 from variants import TABLES
 
+import sync
 from sync import history
 from sync.entities import ENTITIES
 from sync.server import _answers, _find, _reserved_port
@@ -91,16 +93,20 @@ class State:
 
     rows: dict[str, list[dict[str, Any]]]
     runs: list[int]
+    statuses: list[str]
     changes: int
 
     @classmethod
     def of(cls, ispyb: Ispyb) -> "State":
         with ispyb.engine.connect() as connection:
-            runs = list(
-                connection.exec_driver_sql(f"SELECT run FROM `{ispyb.staging_schema}`.run ORDER BY 1").scalars()
-            )
+            found = connection.exec_driver_sql(f"SELECT run, status FROM `{ispyb.staging_schema}`.run ORDER BY 1").all()
             changes = connection.exec_driver_sql(f"SELECT COUNT(*) FROM `{ispyb.staging_schema}`.`change`").scalar_one()
-        return cls({table: ispyb.rows(table) for table in TABLES.values()}, runs, changes)
+        return cls(
+            {table: ispyb.rows(table) for table in TABLES.values()},
+            [run for run, _ in found],
+            [status for _, status in found],
+            changes,
+        )
 
 
 def check_history(ispyb: Ispyb, state: State) -> None:
@@ -129,6 +135,47 @@ def _text(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat(" ")
     return str(value)
+
+
+def apply(ispyb: Ispyb, documents: list[Json]) -> sync.Report:
+    # ten seconds: what a killed run left would be a lock that does not end
+    return sync.apply(documents, database=ispyb.role_url, staging_schema=ispyb.staging_schema, lock_timeout=10)
+
+
+class Story:
+    """Exports that each change every proposal and person and add a document; how far ISPyB has come."""
+
+    def __init__(self, ispyb: Ispyb) -> None:
+        self.ispyb = ispyb
+        self.chapter = 1
+        self.before = State.of(ispyb)
+
+    @property
+    def export(self) -> list[Json]:
+        return export(2 + self.chapter % 3, family=f"Family{self.chapter}", title=f"Title {self.chapter}")
+
+    def settle(self) -> bool:
+        """Looks at what a kill left: nothing, or all; gives which."""
+        wait_until_gone(self.ispyb)
+        now = State.of(self.ispyb)
+        check_history(self.ispyb, now)
+        if now.runs == self.before.runs:
+            assert now == self.before
+            return False
+        assert len(now.runs) == len(self.before.runs) + 1
+        assert apply(self.ispyb, self.export).nothing_to_do
+        self.turn_page()
+        return True
+
+    def turn_page(self) -> None:
+        self.before = State.of(self.ispyb)
+        self.chapter += 1
+
+    def end(self) -> None:
+        """A run after all the kills does what is left to do."""
+        apply(self.ispyb, self.export)
+        assert apply(self.ispyb, self.export).nothing_to_do
+        assert holds(self.ispyb, 4)
 
 
 @dataclass

@@ -12,19 +12,19 @@ from typing import Any
 import pymysql
 import pytest
 from databases import Ispyb, create
-from killing import Server, State, check_history, killed_after, killed_at, restartable, wait_until_gone
+from killing import Server, State, Story, apply, killed_after, killed_at, restartable, wait_until_gone
 from migrating import Fresh, down, fresh, is_current, up, whole
-from small import Json, export, holds
+from small import export, holds, role, run
 from sqlalchemy import URL
 
 import sync
 from sync import load, pipeline
-from sync.errors import DatabaseError
+from sync.errors import DatabaseError, UsageError
 from sync.server import _find
 
 needs_mariadbd = pytest.mark.skipif(_find("mariadbd") is None, reason="no mariadbd on this machine")
 
-CLIENT_KILLS, MIGRATION_KILLS, SERVER_KILLS = 100, 12, 12
+CLIENT_KILLS, UNDO_KILLS, MIGRATION_KILLS, SERVER_KILLS = 60, 8, 12, 12
 SOAK = 10
 """So many times as much under -m soak."""
 
@@ -44,47 +44,6 @@ def many(kills: int) -> pytest.MarkDecorator:
     )
 
 
-def apply(ispyb: Ispyb, documents: list[Json]) -> sync.Report:
-    # ten seconds: what a killed run left would be a lock that does not end
-    return sync.apply(documents, database=ispyb.role_url, staging_schema=ispyb.staging_schema, lock_timeout=10)
-
-
-class Story:
-    """Exports that each change every proposal and person and add a document; how far ISPyB has come."""
-
-    def __init__(self, ispyb: Ispyb) -> None:
-        self.ispyb = ispyb
-        self.chapter = 1
-        self.before = State.of(ispyb)
-
-    @property
-    def export(self) -> list[Json]:
-        return export(2 + self.chapter % 3, family=f"Family{self.chapter}", title=f"Title {self.chapter}")
-
-    def settle(self) -> bool:
-        """Looks at what a kill left: nothing, or all; gives which."""
-        wait_until_gone(self.ispyb)
-        now = State.of(self.ispyb)
-        check_history(self.ispyb, now)
-        if now.runs == self.before.runs:
-            assert now == self.before
-            return False
-        assert len(now.runs) == len(self.before.runs) + 1
-        assert apply(self.ispyb, self.export).nothing_to_do
-        self.turn_page()
-        return True
-
-    def turn_page(self) -> None:
-        self.before = State.of(self.ispyb)
-        self.chapter += 1
-
-    def end(self) -> None:
-        """A run after all the kills does what is left to do."""
-        apply(self.ispyb, self.export)
-        assert apply(self.ispyb, self.export).nothing_to_do
-        assert holds(self.ispyb, 4)
-
-
 @many(CLIENT_KILLS)
 def test_a_client_killed_at_any_moment_of_an_apply(dls: Ispyb, seed: int, kills: int) -> None:
     moments = random.Random(seed)
@@ -102,7 +61,7 @@ def test_a_client_killed_at_any_moment_of_an_apply(dls: Ispyb, seed: int, kills:
     story.end()
 
 
-@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("step", [11, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_client_killed_at_each_statement_of_an_apply(dls: Ispyb, step: int) -> None:
     apply(dls, export(4))
     story = Story(dls)
@@ -176,13 +135,13 @@ def test_a_server_killed_at_any_moment_of_an_apply(
     story.turn_page()
     for kill in range(kills):
         path.write_text("\n".join(map(json.dumps, story.export)))
-        run = pool.submit(sync.apply, path, database=ispyb.role_url, staging_schema=ispyb.staging_schema)
+        applying = pool.submit(sync.apply, path, database=ispyb.role_url, staging_schema=ispyb.staging_schema)
         time.sleep(moments.uniform(0, duration))
         server.kill()
         for_good = kill % 4 == 0
         if not for_good:
             server.start()
-        error = run.exception(60)
+        error = applying.exception(60)
         if for_good:
             server.start()
         ispyb.engine.dispose()
@@ -231,3 +190,46 @@ def test_a_server_killed_at_the_commit(
     assert State.of(ispyb).runs == [report.run]
     assert sent or seen.count("record_run") == 2
     assert holds(ispyb, 3)
+
+
+@pytest.fixture
+def seeing(dls: Ispyb) -> Iterator[None]:
+    """A role that sees all tables: an undo deletes only what it can see is not in use."""
+    schema = dls.engine.url.database
+    run(dls, f"GRANT SELECT ON `{schema}`.* TO `{role(dls)}`")
+    yield
+    run(dls, f"REVOKE SELECT ON `{schema}`.* FROM `{role(dls)}`")
+
+
+@pytest.mark.usefixtures("seeing")
+@many(UNDO_KILLS)
+def test_a_client_killed_at_any_moment_of_an_undo(dls: Ispyb, seed: int, kills: int) -> None:
+    moments = random.Random(seed)
+    apply(dls, export(2))
+    before = _without_timestamps(dls)
+    duration = 0.0
+    done = killed = 0
+    while killed < kills:
+        number = apply(dls, export(4, family="Other", title="Other")).run
+        undo = partial(sync.undo, number, database=dls.role_url, staging_schema=dls.staging_schema, lock_timeout=10)
+        after = State.of(dls)
+        killed += duration > 0 and killed_after(undo, moments.uniform(0, 1.3 * duration))
+        wait_until_gone(dls)
+        if State.of(dls) == after:
+            start = time.monotonic()
+            undo()
+            duration = duration or time.monotonic() - start
+        else:
+            done += 1
+            with pytest.raises(UsageError, match="undone already"):
+                undo()
+        assert _without_timestamps(dls) == before
+    assert done > 0
+
+
+def _without_timestamps(ispyb: Ispyb) -> dict[str, list[dict[str, object]]]:
+    rows = State.of(ispyb).rows
+    return {
+        table: [{name: row[name] for name in row if not name.lower().endswith("timestamp")} for row in rows[table]]
+        for table in rows
+    }

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from databases import Ispyb
+from killing import Story
 from small import document, export, holds, run, trigger
 from sqlalchemy import make_url
 
@@ -178,3 +180,92 @@ def test_a_connection_that_is_killed_once_is_replaced(dls: Ispyb) -> None:
     run(dls, "DROP SEQUENCE attempts")
     assert (report.status, report.documents_read) == ("applied", 1)
     assert holds(dls, 1)
+
+
+@dataclass
+class Cut(Wire):
+    """A wire that breaks once, at the nth statement a client sends.
+
+    how   "before" the server gets it; "after" it, without the answer; "half": the answer comes, and nothing more
+          reaches the server; "unnoticed" by the server, which goes on waiting; "late": the answer comes after a pause
+    """
+
+    at: int = 0
+    how: str = "before"
+    statements: int = 0
+
+    def __post_init__(self) -> None:
+        self.delivered = self.how != "before"
+        self._kept: list[socket.socket] = []
+
+    def _breaks(self, data: bytes) -> bool:
+        self.statements += data[3:4] == b"\0"  # a packet that starts something new
+        return self.statements == self.at and data[3:4] == b"\0"
+
+    def _carry(self, source: socket.socket, target: socket.socket, outward: bool, broken: threading.Event) -> None:
+        if self.how in ("before", "after"):
+            return super()._carry(source, target, outward, broken)
+        ended = False
+        with suppress(OSError):
+            while not ended and (data := source.recv(1 << 16)):
+                if not outward and broken.is_set() and self.how == "late":
+                    time.sleep(0.3)
+                    broken.clear()
+                if outward and self._breaks(data):
+                    broken.set()
+                    ended = self.how != "late"
+                if not (broken.is_set() and not outward and self.how == "unnoticed"):
+                    target.sendall(data)
+        if ended and self.how == "half":
+            target.shutdown(socket.SHUT_WR)
+            return None
+        if ended:  # the server keeps its end
+            self._kept.append(target)
+            source.shutdown(socket.SHUT_RDWR)
+            return None
+        if not (broken.is_set() and self.how == "unnoticed"):
+            for end in (source, target):
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+                end.close()
+        return None
+
+    def end(self) -> None:
+        """Lets the server notice."""
+        for kept in self._kept:
+            with suppress(OSError):
+                kept.shutdown(socket.SHUT_RDWR)
+            kept.close()
+
+
+STEPS = [pytest.param(29, id="some"), pytest.param(1, id="each", marks=pytest.mark.soak)]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("how", ["before", "after", "half", "unnoticed", "late"])
+def test_a_connection_lost_at_any_statement(dls: Ispyb, tmp_path: Path, how: str, step: int) -> None:
+    """Applied once, or refused with nothing written; and the next run works."""
+    sync.apply(export(4), database=dls.role_url, staging_schema=dls.staging_schema)
+    story = Story(dls)
+    path = tmp_path / "export.ndjson"
+    whole = Cut(dls.role_url, [])
+    with whole.laid() as url:
+        sync.apply(story.export, database=url, staging_schema=dls.staging_schema)
+    story.turn_page()
+    assert whole.statements > 80
+    outcomes = []
+    for at in range(step, whole.statements, step):
+        path.write_text("\n".join(map(json.dumps, story.export)))
+        cut = Cut(dls.role_url, [], at=at, how=how)
+        error = None
+        with cut.laid() as url:
+            try:
+                sync.apply(path, database=url, staging_schema=dls.staging_schema, lock_timeout=0)
+            except DatabaseError as raised:
+                error = raised
+        cut.end()
+        done = story.settle()
+        assert error is not None if not done else error is None or "is written is not known" in str(error)
+        outcomes.append(done)
+    assert any(outcomes) if how == "unnoticed" else sum(outcomes) > len(outcomes) / 2
+    story.end()
