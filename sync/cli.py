@@ -4,15 +4,11 @@ Reports go to standard output, progress and errors to standard error; with `--js
 standard output and nothing else.
 """
 
-import json
-import os
-import re
 import sys
 from collections.abc import Callable
-from enum import StrEnum
-from io import StringIO, TextIOWrapper
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -25,6 +21,27 @@ from sync import documents, history, migrate, pipeline
 from sync.database import failure, open_engine
 from sync.errors import SyncError, UsageError
 from sync.files import NO_FILES, Files, make_folder
+from sync.options import (
+    CsvOption,
+    DatabaseOption,
+    ExportArgument,
+    FullOption,
+    HtmlOption,
+    JsonOption,
+    LockTimeoutOption,
+    MaskOption,
+    NullsOption,
+    ProfileOption,
+    ProposalOption,
+    PruneLimitOption,
+    PruneOption,
+    SchemaOption,
+    StrictOption,
+    TimezoneOption,
+    VerboseOption,
+    YesOption,
+)
+from sync.output import console_for_output, print_drawn, print_json, write_files, write_text
 from sync.process import hide_passwords
 from sync.profile import statement_log
 from sync.refusals import printable
@@ -40,8 +57,6 @@ EXIT_CODES = (
     "With 2, 3 and 4 nothing was written."
 )
 
-_NOT_ASCII = re.compile(r"[^ -~]")
-
 app = typer.Typer(
     help="Keeps an ISPyB database in step with a facility's User Portal.",
     epilog=EXIT_CODES,
@@ -53,118 +68,13 @@ app = typer.Typer(
 )
 
 
-class Nulls(StrEnum):
-    """What a null in a document means."""
-
-    keep = "keep"
-    clear = "clear"
-
-
-class Prune(StrEnum):
-    """Which links go that an export no longer names."""
-
-    none = "none"
-    owned = "owned"
-    all = "all"
-
-
-ExportArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="EXPORT",
-        help="A file, or - for standard input; plain or gzip; one document, a JSON array, or one document a line.",
-    ),
-]
-DatabaseOption = Annotated[
-    str | None,
-    typer.Option(
-        "--database",
-        metavar="URL",
-        help="SQLAlchemy URL of the ISPyB schema; better given as ISPYB_SYNC_DATABASE, which no process list shows.",
-    ),
-]
-SchemaOption = Annotated[
-    str | None, typer.Option("--staging-schema", metavar="NAME", help="The tool's own schema. Default: ispyb_sync.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-VerboseOption = Annotated[
-    int,
-    typer.Option(
-        "--verbose", "-v", count=True, show_default=False, help="List all; twice: each SQL statement with its time."
-    ),
-]
-ProfileOption = Annotated[
-    bool,
-    typer.Option(
-        "--profile",
-        help="Log each SQL statement on standard error: origin, rows, milliseconds; at the end the ten slowest.",
-    ),
-]
-ProposalOption = Annotated[
-    list[str] | None,
-    typer.Option("--proposal", metavar="CODE-NUMBER", help="Only this proposal's documents; repeatable."),
-]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Roll back if anything was refused.")]
-NullsOption = Annotated[
-    Nulls | None, typer.Option("--nulls", help="A null in a document keeps the column, or clears it. Default: keep.")
-]
-TimezoneOption = Annotated[
-    str | None, typer.Option("--timezone", metavar="IANA", help="Zone of dates that carry an offset. Default: UTC.")
-]
-PruneOption = Annotated[
-    Prune | None,
-    typer.Option(
-        "--prune",
-        help="Delete links to people whom a list of the export no longer names: those that this tool made, as far as "
-        "history knows (`history purge` forgets it), or all. A list that is absent, null, or has somebody refused "
-        "deletes nothing; nor is the proposer ever deleted. Default: none.",
-    ),
-]
-PruneLimitOption = Annotated[
-    str | None,
-    typer.Option(
-        "--prune-limit",
-        metavar="LIMIT",
-        help="Stop (exit 4) rather than delete more links: a share of the links of the export's proposals, but never "
-        "less than 20, or a number. Default: 5%.",
-    ),
-]
-FullOption = Annotated[
-    bool,
-    typer.Option(
-        "--full",
-        help="The export is the whole facility: list the proposals and sessions that ISPyB knows by an externalId and "
-        "the export no longer has. They are left as they are.",
-    ),
-]
-MaskOption = Annotated[
-    bool,
-    typer.Option(
-        "--mask", help="Tell only the length of refused values, in every report and in history: they may be personal."
-    ),
-]
-CsvOption = Annotated[
-    Path | None, typer.Option("--csv", metavar="DIR", help="Also write one CSV file per entity into this folder.")
-]
-HtmlOption = Annotated[
-    Path | None, typer.Option("--html", metavar="FILE", help="Also write the report as one HTML file.")
-]
-YesOption = Annotated[
-    bool,
-    typer.Option("--yes", "-y", help="Do not ask. On a terminal, apply shows a summary and asks before it writes."),
-]
-LockTimeoutOption = Annotated[
-    int | None, typer.Option("--lock-timeout", metavar="SECONDS", help="How long to wait for another run. Default: 60.")
-]
-
-
 @app.command()
 def demo() -> None:
     """Shows the tool at work: a private MariaDB, a legacy ISPyB, migrate, and three exports.
 
     Example: ispyb-sync demo
     """
-    demonstration.run(_console())
+    demonstration.run(console_for_output())
 
 
 @app.command()
@@ -308,9 +218,9 @@ def check(
         raise UsageError("check --csv needs --columns", hint="Without it, --json is the machine's form.")
     findings = checks.check(settings.database_url(), settings)
     if as_json:
-        _print_json([finding.to_dict() for finding in findings])
+        print_json([finding.to_dict() for finding in findings])
     else:
-        _print(lambda console: checks.show(findings, console))
+        print_drawn(lambda console: checks.show(findings, console))
     raise typer.Exit(any(finding.level == "error" for finding in findings))
 
 
@@ -319,11 +229,11 @@ def _check_columns(settings: Settings, csv: Path | None, as_json: bool) -> None:
         make_folder(csv, "--csv")
     found = usage.columns(settings.database_url())
     if as_json:
-        _print_json(found.to_dict())
+        print_json(found.to_dict())
     else:
-        _print(lambda console: usage.show_columns(found, console))
+        print_drawn(lambda console: usage.show_columns(found, console))
     if csv is not None:
-        _write_files(lambda: usage.write_columns(found, csv))
+        write_files(lambda: usage.write_columns(found, csv))
 
 
 @app.command("migrate")
@@ -349,7 +259,7 @@ def migrate_command(
     settings = load_settings(database=database, staging_schema=staging_schema)
     if sql:
         name = open_engine(settings.database_url()).url.database if settings.database else None
-        _write(migrate.script(settings.staging_schema, down=down, force=force, database_name=name or "ispyb"))
+        write_text(migrate.script(settings.staging_schema, down=down, force=force, database_name=name or "ispyb"))
     elif down is not None:
         migrate.downgrade(settings.database_url(), down, staging_schema=settings.staging_schema, force=force)
         typer.echo(f"migrated down to {down}")
@@ -401,23 +311,23 @@ def history_command(
         files.prepare()
         shown = history.show(url, settings, int(run))
         if as_json:
-            _print_json(shown.to_dict())
+            print_json(shown.to_dict())
         else:
-            _print(lambda console: render(shown.report, console, verbose=verbose > 0))
+            print_drawn(lambda console: render(shown.report, console, verbose=verbose > 0))
         if files:
-            _write_files(lambda: files.write(shown, history.runs(url, settings)))
+            write_files(lambda: files.write(shown, history.runs(url, settings)))
     elif row is not None:
         changes = history.row(url, settings, row)
         if as_json:
-            _print_json([{"run": number, "started": started} | c.to_dict() for number, started, c in changes])
+            print_json([{"run": number, "started": started} | c.to_dict() for number, started, c in changes])
         else:
-            _print(lambda console: render_row(changes, console))
+            print_drawn(lambda console: render_row(changes, console))
     else:
         runs = history.runs(url, settings)
         if as_json:
-            _print_json([found.to_dict() for found in runs])
+            print_json([found.to_dict() for found in runs])
         else:
-            _print(lambda console: render_runs(runs, console))
+            print_drawn(lambda console: render_runs(runs, console))
 
 
 @app.command("undo")
@@ -455,14 +365,14 @@ def undo_command(
             report = undo(run, settings.database_url(), settings, write=not plan)
     except SyncError:
         if as_json:
-            _print_json(Report("undo", "failed", undoes=run).to_dict())
+            print_json(Report("undo", "failed", undoes=run).to_dict())
         raise
     if as_json:
-        _print_json(report.to_dict())
+        print_json(report.to_dict())
     else:
-        _print(lambda console: render(report, console, verbose=verbose > 0))
+        print_drawn(lambda console: render(report, console, verbose=verbose > 0))
     if files:
-        _write_files(lambda: files.write_report(report, settings.database_url(), settings, None))
+        write_files(lambda: files.write_report(report, settings.database_url(), settings, None))
     raise typer.Exit(_exit_code(report))
 
 
@@ -472,7 +382,7 @@ def schema() -> None:
 
     Example: ispyb-sync schema > document.schema.json
     """
-    _print_json(documents.schema())
+    print_json(documents.schema())
 
 
 def _reconcile(
@@ -506,71 +416,26 @@ def _reconcile(
     except SyncError:
         if as_json:
             mode: Mode = "apply" if write else "plan" if call is pipeline.run else "validate"
-            _print_json(Report(mode, "failed").to_dict())
+            print_json(Report(mode, "failed").to_dict())
         raise
     except KeyboardInterrupt:
         print("interrupted: ISPyB is unchanged, unless the commit had begun", file=sys.stderr)
         raise typer.Exit(130) from None
     if as_json:
-        _print_json(report.to_dict())
+        print_json(report.to_dict())
     else:
-        _print(lambda console: render(report, console, verbose=verbose > 0))
+        print_drawn(lambda console: render(report, console, verbose=verbose > 0))
         if is_idle(report):  # standard output has its one line
             render_warnings(report, Console(stderr=True, highlight=False, markup=False, emoji=False))
     if files:
-        _write_files(lambda: files.write_report(report, settings.database_url(), settings, export))
+        write_files(lambda: files.write_report(report, settings.database_url(), settings, export))
     raise typer.Exit(_exit_code(report))
-
-
-def _write_files(write: Callable[[], None]) -> None:
-    try:
-        write()
-    except (OSError, SyncError) as error:
-        hint = "What was done stays done; `ispyb-sync history RUN --html FILE` writes the report of a run again."
-        print(f"error: the report's files: {error}\n  {hint}", file=sys.stderr)
-        raise typer.Exit(1) from None
 
 
 def _exit_code(report: Report) -> int:
     if report.status in ("rolled_back", "declined"):
         return 4
     return 1 if report.refusals else 0
-
-
-def _console(file: TextIO | None = None) -> Console:
-    """Draws as for standard output; as wide as it needs to be where that is no terminal, so that lines stay whole."""
-    terminal = Console().is_terminal
-    width = None if terminal else 200
-    return Console(file=file, force_terminal=terminal, width=width, highlight=False, markup=False, emoji=False)
-
-
-def _print(draw: Callable[[Console], None]) -> None:
-    drawn = StringIO()
-    draw(_console(drawn))
-    _write(drawn.getvalue())
-
-
-def _print_json(value: Any) -> None:
-    utf8 = sys.stdout is not None and sys.stdout.encoding.lower().replace("-", "") == "utf8"
-    text = json.dumps(value, ensure_ascii=not utf8, default=str)
-    _write(_NOT_ASCII.sub(_escaped, text) + "\n")
-
-
-def _escaped(found: re.Match[str]) -> str:
-    """JSON lets letters through that steer a terminal."""
-    letter = found[0]
-    return letter if letter.isprintable() else json.dumps(letter)[1:-1]
-
-
-def _write(text: str) -> None:
-    """Writes to standard output; a reader that has gone, as `head` goes, is no fault of the run."""
-    try:
-        typer.echo(text, nl=False)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            print(f"error: standard output: {error.strerror}\n  What was done stays done.", file=sys.stderr)
-            raise typer.Exit(1) from None
 
 
 def main() -> None:

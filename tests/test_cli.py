@@ -17,7 +17,7 @@ from databases import Ispyb
 from small import ROWS, CommandLine, document, export, holds, in_folder, trigger, write
 
 COUNTS = {"staged", "inserted", "updated", "unchanged", "refused", "deleted"}
-REPORT = {"run", "mode", "status", "documents", "entities", "refusals", "warnings", "changes", "vanished", "seconds"}
+REPORT = {"run", "mode", "status", "documents", "entities", "refusals", "warnings", "changes", "seconds"}
 
 
 @pytest.fixture
