@@ -1,0 +1,146 @@
+"""How the server reads ISPyB's tables: no statement of sql/*.sql looks through a whole table for each staged row.
+
+Each statement is explained right before it runs, on a database of 300 proposals, in runs of the whole export and of a
+single proposal, and in an undo. Those whose condition does not hold in these runs are explained as if it did.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from databases import Ispyb
+from sqlalchemy import Connection
+from variants import TABLES, VARIANTS, known_columns
+
+import sync
+from sync.database import Runner
+from sync.settings import Settings
+from sync.sqlfiles import Statement, folder, load
+from sync.undo import undo
+
+sys.path.append(str(Path(__file__).parent.parent / "scripts"))
+from generate_export import Facility
+
+PROPOSALS = 300
+CHANGED = 30
+READ_ONCE = {
+    "vanished": "--full asks which rows of the whole table the export no longer names: one pass, when asked for",
+}
+"""Statements that read a target table from one end to the other, once, and why."""
+
+NOT_RUN_PER_EXPORT = {
+    "check": "looks for duplicates in whole tables, when somebody asks",
+    "legacy": "makes the old ISPyB of the demo",
+    "grants": "grants rights",
+}
+
+_READS = re.compile(rf"(?:\bFROM|JOIN|\bUPDATE)\s+\(?\s*({'|'.join(TABLES.values())})\b(?:\s+AS\s+(\w+))?")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A target table that is read from one end to the other, and whether that happens for each row before it."""
+
+    statement: str
+    table: str
+    per_row: bool
+
+
+class Plans:
+    """Stands in for Runner.run: explains each statement, then lets it run."""
+
+    def __init__(self, run: Callable[..., Any]) -> None:
+        self._run = run
+        self.met: set[str] = set()
+        self.scans: set[Scan] = set()
+
+    def __call__(self, runner: Runner, statement: Statement, facts: Collection[str] = ()) -> Any:
+        self.met.add(statement.origin)
+        sql = statement.render({*facts, *findings()}, runner.staging_schema)
+        if sql is not None and (aliases := aliases_of_targets(sql)):
+            self.scans.update(scans(runner.connection, statement.name, sql, aliases))
+        return self._run(runner, statement, facts)
+
+
+def aliases_of_targets(sql: str) -> dict[str, str]:
+    """The names under which a statement reads target tables; one that makes a table reads no row."""
+    return {} if "CREATE TEMPORARY TABLE" in sql else {alias or table: table for table, alias in _READS.findall(sql)}
+
+
+def scans(connection: Connection, name: str, sql: str, aliases: dict[str, str]) -> Iterator[Scan]:
+    """What EXPLAIN says of full scans: within one SELECT, the first table drives and the others are looked up."""
+    plan = connection.exec_driver_sql(f"EXPLAIN {sql}", execution_options={"no_parameters": True}).mappings().all()
+    seen: set[object] = set()
+    for line in plan:
+        inner = line["id"] in seen or "DEPENDENT" in line["select_type"]
+        seen.add(line["id"])
+        if line["table"] in aliases and line["type"] in ("ALL", "index", "hash_ALL", "hash_index"):
+            yield Scan(name, aliases[line["table"]], inner)
+
+
+def statements() -> list[Statement]:
+    """All that an export or an undo may send."""
+    names = {path.stem for path in folder().glob("*.sql")} - NOT_RUN_PER_EXPORT.keys()
+    return [statement for name in sorted(names) for statement in load(name)]
+
+
+@cache
+def conditions() -> frozenset[str]:
+    """The words of all their conditions."""
+    found = [s.condition for s in statements()] + [line.condition for s in statements() for line in s.lines]
+    return frozenset(word for condition in found for word in re.findall(r"[\w()]+", condition or ""))
+
+
+@cache
+def findings() -> frozenset[str]:
+    """What conditions ask for that is no column and no fact about the table, but found by an earlier statement."""
+    columns = {column for table in TABLES.values() for column in known_columns(table)}
+    return frozenset(word for word in conditions() - columns if not word.startswith("unique("))
+
+
+def without_the_last_person(document: dict[str, Any]) -> None:
+    """Takes one off each list, for pruning."""
+    for holder in (document["proposal"], *document["sessions"]):
+        gone = holder["persons"][-1]["login"]
+        holder["persons"] = [person for person in holder["persons"] if person["login"] != gone]
+
+
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> Plans:
+    plans = Plans(Runner.run)
+    monkeypatch.setattr(Runner, "run", lambda *arguments: plans(*arguments))
+    return plans
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_no_statement_scans_a_target_table_for_each_staged_row(
+    databases: Callable[[str], Ispyb], plans: Plans, variant: str
+) -> None:
+    ispyb = databases(variant)
+    ispyb.reset()
+    facility = Facility(PROPOSALS)
+    first = [facility.document(number) for number in range(PROPOSALS)]
+    run = {"database": ispyb.role_url, "staging_schema": ispyb.staging_schema}
+    sync.apply(first, **run)
+    with ispyb.engine.connect() as connection:
+        connection.exec_driver_sql(f"ANALYZE TABLE {', '.join(TABLES.values())}")
+    plans.met.clear()
+    plans.scans.clear()
+
+    second = [facility.document(number, changed=number < CHANGED) for number in range(PROPOSALS + CHANGED)]
+    for document in second[CHANGED : 2 * CHANGED]:
+        without_the_last_person(document)
+    done = sync.apply(second, prune="all", prune_limit="50%", full=True, **run)
+    assert all(done.entities[entity].deleted > 20 for entity in ("proposal_has_person", "session_has_person"))
+    sync.plan(first[7], prune="all", prune_limit="50%", full=True, **run)
+    assert done.run is not None
+    undo(done.run, ispyb.role_url, Settings(**run))
+    assert {scan for scan in plans.scans if scan.per_row} == set()
+    assert {scan.statement for scan in plans.scans} == READ_ONCE.keys()
+    reading = {s.origin for s in statements() if aliases_of_targets(s.render(conditions()) or "")}
+    assert reading - plans.met == set()
