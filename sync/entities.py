@@ -6,7 +6,7 @@ A ninth entity is one row here, one SQL file, one class in `sync.documents` and 
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Entity:
     """One entity: its name everywhere, ISPyB's table, and the columns that its staging table takes from a document.
 

@@ -51,6 +51,8 @@ from sync.target import Target, introspect
 from sync.validate import Validator
 
 ATTEMPTS = 5
+BELIEVED_SECONDS = 10
+_SEEN = "ispyb-sync has seen"
 LONGEST_NAME = 1024
 """Characters of an export's name that history keeps: its last ones."""
 _PAUSE_SECONDS = 0.2
@@ -132,15 +134,8 @@ def _reconcile(job: Job, connection: Connection) -> Report:
     started = datetime.now(UTC).replace(tzinfo=None)
     runner = Runner(connection, settings.staging_schema)
     job.profile = runner.profile
-    prunes = (PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON) if settings.prune != "none" else ()
-    demand(connection, settings.staging_schema, write=job.write, delete=prunes)
-    if not migrate.is_current(connection, settings.staging_schema):
-        raise DatabaseError(
-            "the database is not migrated, or not to this version of the tool",
-            hint="Run `ispyb-sync migrate`, or give a DBA the script of `ispyb-sync migrate --sql`.",
-        )
     with _timed(report, "total"):
-        target = introspect(connection)
+        target = _look(connection, settings, write=job.write)
         reconciliation = Reconciliation(runner, target)
         own = not isinstance(job.database, Connection)
         try:
@@ -161,6 +156,28 @@ def _reconcile(job: Job, connection: Connection) -> Report:
                 with suppress(DBAPIError):
                     reconciliation.drop()
     return report
+
+
+def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
+    """What the live database is, where the account may do what the run needs and the migrations are made.
+
+    On one open connection this is believed for a while, since looking takes longer than a small export does.
+    """
+    prunes = (PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON) if settings.prune != "none" else ()
+    asked = (settings.staging_schema, write, prunes)
+    seen = connection.info.get(_SEEN)
+    if seen is not None and seen[0] == asked and time.monotonic() - seen[1] < BELIEVED_SECONDS:
+        target: Target = seen[2]
+        return target
+    demand(connection, settings.staging_schema, write=write, delete=prunes)
+    if not migrate.is_current(connection, settings.staging_schema):
+        raise DatabaseError(
+            "the database is not migrated, or not to this version of the tool",
+            hint="Run `ispyb-sync migrate`, or give a DBA the script of `ispyb-sync migrate --sql`.",
+        )
+    target = introspect(connection)
+    connection.info[_SEEN] = asked, time.monotonic(), target
+    return target
 
 
 def _stage(job: Job, report: Report, connection: Connection, target: Target, reconciliation: Reconciliation) -> Reader:

@@ -11,7 +11,8 @@ Up to prune only the staging tables are written: an apply and a plan are the sam
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import groupby
 from typing import Any
 
@@ -49,12 +50,17 @@ class Overtaken(Exception):
 
 
 class Reconciliation:
-    """One run's staging tables and the statements on them."""
+    """One run's staging tables and the statements on them.
+
+    staged   the entities that have staged rows
+    actions  what is to be done with each entity, as `sync.report.fill` finds it: insert, update, delete
+    """
 
     def __init__(self, runner: Runner, target: Target) -> None:
         self._runner = runner
         self._target = target
         self.staged: set[str] = set()
+        self.actions: dict[str, set[str]] = {}
         self._doomed: dict[str, object] = {}
         self._findings: dict[str, set[str]] = {}
 
@@ -104,6 +110,8 @@ class Reconciliation:
         """Writes to ISPyB. Raises Overtaken where a row that was inserted or is to be deleted is not found again."""
         for entity in self._staged():
             for statement in _pass(entity, "apply"):
+                if statement.name in ("insert", "update") and statement.name not in self.actions[entity.name]:
+                    continue
                 if statement.name == "prune":
                     self._delete_doomed(entity, statement)
                     continue
@@ -132,7 +140,8 @@ class Reconciliation:
     def _record(self, run: int) -> None:
         self._runner.connection.exec_driver_sql("SET @run = %s", (run,))
         for entity in self._staged():
-            self._all(entity, _pass(entity, "history"))
+            if self.actions[entity.name]:
+                self._all(entity, _pass(entity, "history"))
 
     def rows(self, entity: Entity, name: str) -> Iterator[tuple[object, ...]]:
         """The rows of one statement of the report pass."""
@@ -185,10 +194,13 @@ class Reconciliation:
             self._findings[entity.name].add(finding)
         return result.rowcount
 
-    def _facts(self, entity: Entity) -> Collection[str]:
+    def _facts(self, entity: Entity) -> frozenset[str]:
         """What the conditions of statements ask for: about the live table, and about this run."""
-        return self._target[entity].facts | self._findings.get(entity.name, set())
+        facts = self._target[entity].facts
+        findings = self._findings.get(entity.name)
+        return facts | findings if findings else facts
 
 
+@cache
 def _pass(entity: Entity, pass_: str) -> tuple[Statement, ...]:
     return tuple(statement for statement in load(entity.name) if statement.pass_ == pass_)

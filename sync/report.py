@@ -32,6 +32,12 @@ class Counts:
     refused: int = 0
     deleted: int = 0
 
+    @property
+    def actions(self) -> set[str]:
+        """What is to be done at all."""
+        done = {"insert": self.inserted, "update": self.updated, "delete": self.deleted}
+        return {name for name, count in done.items() if count}
+
 
 @dataclass(frozen=True)
 class Change:
@@ -149,6 +155,7 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
         counts.unchanged = counts.staged - counts.inserted - counts.updated - counts.refused
         counts.deleted = sum(int(deleted) for (deleted,) in reconciliation.rows(entity, "deleted"))  # type: ignore[call-overload]
         report.entities[entity.name] = counts
+        reconciliation.actions[entity.name] = counts.actions
         if counts.refused:
             report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "refusals")))
         parent = entity.parent_of_field

@@ -32,7 +32,7 @@ class Line:
     condition: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Statement:
     """One named statement; `line` is where its name stands in the file."""
 
@@ -50,12 +50,17 @@ class Statement:
 
     def render(self, facts: Collection[str] = (), staging_schema: str = STAGING_SCHEMA) -> str | None:
         """The statement as it is sent, or None where the condition of its name does not hold."""
-        if not _holds(self.condition, facts):
-            return None
-        body = "\n".join(line.text for line in self.lines if _holds(line.condition, facts))
-        if staging_schema != STAGING_SCHEMA:
-            body = body.replace(f"{STAGING_SCHEMA}.", f"`{staging_schema}`.")
-        return f"/* {self.origin} */ {body.strip().removesuffix(';')}"
+        return _rendered(self, frozenset(facts), staging_schema)
+
+
+@cache
+def _rendered(statement: Statement, facts: frozenset[str], staging_schema: str) -> str | None:
+    if not _holds(statement.condition, facts):
+        return None
+    body = "\n".join(line.text for line in statement.lines if _holds(line.condition, facts))
+    if staging_schema != STAGING_SCHEMA:
+        body = body.replace(f"{STAGING_SCHEMA}.", f"`{staging_schema}`.")
+    return f"/* {statement.origin} */ {body.strip().removesuffix(';')}"
 
 
 def _holds(condition: str | None, facts: Collection[str]) -> bool:

@@ -11,6 +11,7 @@ is who.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -283,6 +284,7 @@ _REASONS = {
 }
 
 
+@lru_cache(maxsize=len(ENTITIES))
 def _fields(entity: Entity, target: Target) -> list[_Field]:
     table = target[entity]
     fields = []

@@ -46,9 +46,9 @@ class Survey:
     """Looks at documents one by one; `notices` tells what was found."""
 
     def __init__(self) -> None:
-        self._root = _level(Document, "")
-        self._around_people = _without(self._root, set(Place))
-        self._people = {level.path: level for level in _levels(self._root)}
+        self._root = _ROOT
+        self._around_people = _AROUND_PEOPLE
+        self._people = _LEVELS
         self._unknown: dict[tuple[str, object], _Unknown] = {}
         self._beyond = 0
 
@@ -134,3 +134,8 @@ def _without(level: _Level, paths: Collection[str]) -> _Level:
     """A kind of object, less the kinds at these paths and all that is in them."""
     kept = [(name, many, _without(child, paths)) for name, many, child in level.children if child.path not in paths]
     return _Level(level.path, level.known, tuple(kept))
+
+
+_ROOT = _level(Document, "")
+_AROUND_PEOPLE = _without(_ROOT, set(Place))
+_LEVELS = {level.path: level for level in _levels(_ROOT)}

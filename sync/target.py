@@ -81,7 +81,7 @@ class Table:
         return frozenset(facts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Target:
     """The live database as one run sees it."""
 
