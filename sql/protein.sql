@@ -56,8 +56,8 @@ CREATE TEMPORARY TABLE ispyb_sync.map_protein (
 -- pass: match
 
 -- name: open_map
--- What hangs on a refused proposal is refused with it. Proteins find their row by externalId at once; where several
--- have it, match_external_id refuses.
+-- What hangs on a refused proposal is refused with it. Proteins find their row at once by the first key they give;
+-- where several have it, the match statements refuse.
 INSERT INTO ispyb_sync.map_protein (row_id, thing, proposal, refused, field, target_id, matched_by)
 SELECT
     s.row_id,
@@ -65,11 +65,12 @@ SELECT
     proposal.thing,
     NVL(s.refused, IF(proposal.refused IS NULL, NULL, 'parent_refused')),
     IF(s.refused IS NULL AND proposal.refused IS NOT NULL, 'proposal', NULL),
-    IF(s.refused IS NULL AND proposal.refused IS NULL AND COUNT(t.proteinId) = 1, MIN(t.proteinId), NULL),
-    IF(COUNT(t.proteinId) = 1, 'externalId', NULL)
+    IF(s.refused IS NULL AND proposal.refused IS NULL AND COUNT(NVL(t.proteinId, a.proteinId)) = 1, MIN(NVL(t.proteinId, a.proteinId)), NULL),
+    IF(COUNT(NVL(t.proteinId, a.proteinId)) = 1, IF(s.externalId IS NULL, 'acronym', 'externalId'), NULL)
 FROM ispyb_sync.stage_protein AS s
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 LEFT JOIN Protein AS t ON t.proposalId = proposal.target_id AND t.externalId = s.externalId
+LEFT JOIN Protein AS a ON s.externalId IS NULL AND a.proposalId = proposal.target_id AND a.acronym = s.acronym
 GROUP BY s.row_id;
 
 -- name: join_external_id

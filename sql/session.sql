@@ -76,7 +76,8 @@ CREATE TEMPORARY TABLE ispyb_sync.claim_session (
 -- pass: match
 
 -- name: open_map
--- What hangs on a refused proposal is refused with it. Sessions find their row by externalId, which is unique, at once.
+-- What hangs on a refused proposal is refused with it. Sessions find their row at once by externalId, which is unique,
+-- or by expSessionPk where they give nothing else; where several have it, match_exp_session_pk refuses.
 INSERT INTO ispyb_sync.map_session (row_id, thing, proposal, refused, field, target_id, matched_by)
 SELECT
     s.row_id,
@@ -84,11 +85,23 @@ SELECT
     proposal.thing,
     NVL(s.refused, IF(proposal.refused IS NULL, NULL, 'parent_refused')),
     IF(s.refused IS NULL AND proposal.refused IS NOT NULL, 'proposal', NULL),
-    IF(s.refused IS NULL AND proposal.refused IS NULL, t.sessionId, NULL),
-    IF(t.sessionId IS NULL, NULL, 'externalId')
+    IF(
+        s.refused IS NULL AND proposal.refused IS NULL,
+        COALESCE(
+            IF(COUNT(e.sessionId) = 1, MIN(e.sessionId), NULL), -- if: expSessionPk
+            t.sessionId
+        ),
+        NULL
+    ),
+    CASE
+        WHEN t.sessionId IS NOT NULL THEN 'externalId'
+        WHEN COUNT(e.sessionId) = 1 THEN 'expSessionPk' -- if: expSessionPk
+    END
 FROM ispyb_sync.stage_session AS s
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
-LEFT JOIN BLSession AS t ON t.externalId = s.externalId;
+LEFT JOIN BLSession AS t ON t.externalId = s.externalId
+LEFT JOIN BLSession AS e ON s.externalId IS NULL AND e.expSessionPk = s.expSessionPk -- if: expSessionPk
+GROUP BY s.row_id;
 
 -- name: join_external_id
 -- Mentions that share a key are one session. The joins run in rounds, until a round joins nothing more.
@@ -222,6 +235,13 @@ SET
     s.expSessionPk = NVL(s.expSessionPk, u.expSessionPk), -- if: expSessionPk
     s.visit_number = NVL(s.visit_number, u.visit_number), -- if: unique(visit_number)
     s.externalId = NVL(s.externalId, u.externalId);
+
+-- name: forget_match -- if: expSessionPk, joined
+-- A session found by expSessionPk that gained an externalId from another mention is looked for by that.
+UPDATE ispyb_sync.map_session AS m
+STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+SET m.target_id = NULL, m.matched_by = NULL
+WHERE m.matched_by = 'expSessionPk' AND s.externalId IS NOT NULL;
 
 -- name: match_external_id -- if: joined | inserted
 INSERT INTO ispyb_sync.map_session (row_id, thing, target_id, matched_by, refused, field, value, held)

@@ -1,6 +1,7 @@
 """Turns documents into staged rows, and loads them in batches.
 
-Each distinct content is staged once: people and laboratories repeat on every session. Rows of a document keep
+Each distinct content is staged once: people and laboratories repeat on every session. A person with an
+externalId who is mentioned again with less, and nothing else, is the same mention. Rows of a document keep
 the order of the file; `position` is the place of a row's last copy, by which the last one wins. A list of
 persons that is given and empty is staged as a link to nobody: pruning tells it from one that is not given.
 Refuses what does not fit the live column (see `sync.fit`); a key that does not fit refuses the row, which is
@@ -30,7 +31,7 @@ Load = Callable[[Entity, Columns], None]
 BATCH_ROWS = 20_000
 """Rows kept in memory before they are loaded: some 10 MB."""
 
-MOST_SHARED = 30_000
+MOST_SHARED = 40_000
 """People and laboratories kept, as their positions change with each mention: some 30 MB."""
 
 _POSITION = 1
@@ -94,6 +95,8 @@ class Stager:
         self._fields = {entity.name: _Fields(entity, target) for entity in ENTITIES}
         self._rows: dict[str, list[Row]] = {entity.name: [] for entity in ENTITIES}
         self._shared: dict[str, list[Known]] = {"laboratory": [], "person": []}
+        self._first_of: dict[bytes, Known | None] = {}
+        self._aliases: list[Known] = []
         self._labels: dict[int, str | None] = {}
         self._waiting = 0
         self._position = 0
@@ -126,6 +129,10 @@ class Stager:
                 self._rows[name].append(known.row)
                 known.row = None
             shared.clear()
+        for alias in self._aliases:
+            alias.row = None
+        self._aliases.clear()
+        self._first_of.clear()
         self._flush_rows()
 
     def _flush_rows(self) -> None:
@@ -211,6 +218,15 @@ class Stager:
         return found
 
     def _meet_person(self, known: Known, path: str) -> int:
+        external_id = known.data["externalId"]
+        if external_id is not None and not self._clear_nulls:
+            first = self._first_of.setdefault(external_id, known)
+            if first is not None and first is not known:
+                if _says_nothing_new(known.data, first.data):
+                    known.row = first.row
+                    self._aliases.append(known)
+                    return self._person(known, path)
+                self._first_of[external_id] = None  # the last of several wins: each is staged
         laboratory_row = None
         if (laboratory := known.data["laboratory"]) is not None:
             if laboratory.row is None:
@@ -320,6 +336,11 @@ def _clears(entity: Entity, fields: list[_Field], thing: Any) -> str:
         if reference in thing.model_fields_set and data[reference] is None:
             names.append(reference)
     return ",".join(names)
+
+
+def _says_nothing_new(mention: dict[str, Any], known: dict[str, Any]) -> bool:
+    """Whether a mention is a part of another one: {externalId, login} of somebody who was described in full."""
+    return all(value is None or value == known[name] for name, value in mention.items())
 
 
 def _first_of_each(rows: Iterable[int]) -> Iterable[tuple[int, int]]:
