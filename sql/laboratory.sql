@@ -445,10 +445,16 @@ SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused), m.action =
 WHERE m.thing <> m.row_id;
 
 -- name: keep_spelling
--- Found by a name alone, a laboratory has no name to change, however the portal spells it.
+-- Found by a name alone, a laboratory has nothing to change but address and url: no name, however the portal spells
+-- it, and no organization.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-SET s.name = NULL, s.city = NULL, s.country = NULL
+SET
+    s.name = NULL,
+    s.city = NULL,
+    s.country = NULL,
+    s.organization = NULL, -- if: organization
+    s.clears = TRIM(BOTH ',' FROM REPLACE(CONCAT(',', s.clears, ','), ',organization,', ','))
 WHERE
     m.matched_by = 'name'
     AND m.target_id IS NOT NULL

@@ -486,7 +486,7 @@ SELECT
     s.proposalCode,
     s.proposalNumber,
     s.title,
-    NVL(s.state, DEFAULT(s.state)), -- if: state
+    IF(FIND_IN_SET('state', s.clears), s.state, NVL(s.state, DEFAULT(s.state))), -- if: state
     s.proposalType
 FROM ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
@@ -517,7 +517,7 @@ SELECT
             'proposalCode', s.proposalCode,
             'proposalNumber', s.proposalNumber,
             'title', s.title,
-            'state', NVL(s.state, DEFAULT(s.state)), -- if: state
+            'state', IF(FIND_IN_SET('state', s.clears), s.state, NVL(s.state, DEFAULT(s.state))), -- if: state
             'proposalType', s.proposalType
         )
         WHEN person.action = 'insert' AND person.target_id IS NOT NULL THEN REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id))

@@ -652,7 +652,7 @@ SELECT
     proposal.target_id,
     s.externalId,
     s.expSessionPk, -- if: expSessionPk
-    NVL(s.visit_number, DEFAULT(s.visit_number)), -- if: visit_number, not unique(visit_number)
+    IF(FIND_IN_SET('visit_number', s.clears), s.visit_number, NVL(s.visit_number, DEFAULT(s.visit_number))), -- if: visit_number, not unique(visit_number)
     s.visit_number, -- if: unique(visit_number)
     s.startDate,
     s.endDate,
@@ -703,7 +703,7 @@ SELECT
             'proposalId', NVL(proposal.target_id, 'new'),
             'externalId', HEX(s.externalId),
             'expSessionPk', s.expSessionPk, -- if: expSessionPk
-            'visit_number', NVL(s.visit_number, DEFAULT(s.visit_number)), -- if: visit_number, not unique(visit_number)
+            'visit_number', IF(FIND_IN_SET('visit_number', s.clears), s.visit_number, NVL(s.visit_number, DEFAULT(s.visit_number))), -- if: visit_number, not unique(visit_number)
             'visit_number', s.visit_number, -- if: unique(visit_number)
             'startDate', s.startDate,
             'endDate', s.endDate,

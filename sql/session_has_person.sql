@@ -261,7 +261,7 @@ SELECT
     session.target_id,
     person.target_id,
     s.role,
-    NVL(s.remote, DEFAULT(s.remote))
+    IF(FIND_IN_SET('remote', s.clears), s.remote, NVL(s.remote, DEFAULT(s.remote)))
 FROM ispyb_sync.map_session_has_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
@@ -290,7 +290,7 @@ SELECT
     NULL,
     CONCAT(COALESCE(who.login, who.siteId, HEX(who.externalId)), ' on session ', NVL(session.target_id, 'new')),
     COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
-    IF(m.action = 'insert', JSON_OBJECT('role', s.role, 'remote', NVL(s.remote, DEFAULT(s.remote))), m.changes)
+    IF(m.action = 'insert', JSON_OBJECT('role', s.role, 'remote', IF(FIND_IN_SET('remote', s.clears), s.remote, NVL(s.remote, DEFAULT(s.remote)))), m.changes)
 FROM ispyb_sync.map_session_has_person AS m
 INNER JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
