@@ -202,6 +202,25 @@ WHERE
     AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
     AND s.externalId IS NULL;
 
+-- name: unite_name -- if: joined
+-- Of names that differ under one external key the last one counts: it is the one to find a row by.
+UPDATE ispyb_sync.stage_laboratory AS s
+STRAIGHT_JOIN (
+    SELECT
+        m.thing,
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.name)), 11) AS name,
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.city)), 11) AS city,
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.country)), 11) AS country,
+        COUNT(DISTINCT BINARY s.name) > 1 OR COUNT(DISTINCT BINARY s.city) > 1 OR COUNT(DISTINCT BINARY s.country) > 1 AS conflicting
+    FROM (
+        SELECT DISTINCT m.thing FROM ispyb_sync.map_laboratory AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
+    ) AS several
+    STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.thing = several.thing
+    STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+    GROUP BY m.thing
+) AS u ON u.thing = s.row_id
+SET s.name = u.name, s.city = u.city, s.country = u.country, s.conflicting = u.conflicting;
+
 -- name: match_external_id
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
@@ -371,7 +390,8 @@ SELECT
     MIN(s.document),
     SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
     NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
-    COUNT(DISTINCT BINARY s.externalId) > 1
+    MAX(s.conflicting)
+    OR COUNT(DISTINCT BINARY s.externalId) > 1
     OR COUNT(DISTINCT s.laboratoryExtPk) > 1 -- if: laboratoryExtPk | laboratoryPk
     OR COUNT(DISTINCT BINARY s.name) > 1
     OR COUNT(DISTINCT BINARY s.city) > 1

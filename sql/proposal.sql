@@ -328,6 +328,43 @@ STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 GROUP BY m.thing;
 
+-- name: refuse_same_number
+-- A document may give a number without its code, which its row or another document completes: only now it shows
+-- that two things claim one number.
+INSERT INTO ispyb_sync.map_proposal (row_id, thing, refused, field, value, held)
+SELECT
+    n.row_id,
+    n.row_id,
+    'duplicate_key',
+    'proposalNumber',
+    CONCAT_WS('-', n.proposalCode, n.proposalNumber),
+    CONCAT('documents ', n.first_document, ', ', n.last_document)
+FROM (
+    SELECT
+        claim.*,
+        COUNT(*) OVER number AS things,
+        MIN(claim.document) OVER number AS first_document,
+        MAX(claim.document) OVER number AS last_document
+    FROM (
+        SELECT
+            m.row_id,
+            s.document,
+            NVL(s.proposalCode, t.proposalCode) AS proposalCode,
+            NVL(s.proposalNumber, t.proposalNumber) AS proposalNumber
+        FROM ispyb_sync.map_proposal AS m
+        STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+        LEFT JOIN Proposal AS t ON t.proposalId = m.target_id
+        WHERE
+            m.thing = m.row_id
+            AND m.refused IS NULL
+            AND NOT (NVL(s.proposalCode, t.proposalCode) <=> t.proposalCode AND NVL(s.proposalNumber, t.proposalNumber) <=> t.proposalNumber)
+    ) AS claim
+    WHERE claim.proposalNumber IS NOT NULL
+    WINDOW number AS (PARTITION BY claim.proposalCode, claim.proposalNumber)
+) AS n
+WHERE n.things > 1
+ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), value = VALUES(value), held = VALUES(held);
+
 -- name: claim_code_number
 -- Numbers to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
 INSERT INTO ispyb_sync.claim_proposal (row_id, field, holder_id, holder_row, value)

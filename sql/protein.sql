@@ -113,13 +113,14 @@ SET
 WHERE s.externalId IS NULL AND m.refused IS NULL;
 
 -- name: unite_keys -- if: joined
--- The first row of a thing carries all its keys from here on.
+-- The first row of a thing carries all its keys from here on; of acronyms that differ, the last one.
 UPDATE ispyb_sync.stage_protein AS s
 STRAIGHT_JOIN (
     SELECT
         m.thing,
         SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11) AS externalId,
-        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.acronym)), 11) AS acronym
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.acronym)), 11) AS acronym,
+        COUNT(DISTINCT BINARY s.acronym) > 1 AS conflicting
     FROM (
         SELECT DISTINCT m.thing FROM ispyb_sync.map_protein AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
     ) AS several
@@ -129,7 +130,8 @@ STRAIGHT_JOIN (
 ) AS u ON u.thing = s.row_id
 SET
     s.externalId = NVL(s.externalId, u.externalId),
-    s.acronym = NVL(s.acronym, u.acronym);
+    s.acronym = u.acronym,
+    s.conflicting = u.conflicting;
 
 -- name: match_external_id
 INSERT INTO ispyb_sync.map_protein (row_id, thing, target_id, matched_by, refused, field, value, held)
@@ -260,7 +262,8 @@ SELECT
     MIN(s.document),
     SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
     NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
-    COUNT(DISTINCT person.thing) > 1
+    MAX(s.conflicting)
+    OR COUNT(DISTINCT person.thing) > 1
     OR COUNT(DISTINCT BINARY s.externalId) > 1
     OR COUNT(DISTINCT BINARY s.acronym) > 1
     OR COUNT(DISTINCT BINARY s.name) > 1
