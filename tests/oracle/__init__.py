@@ -1,0 +1,12 @@
+"""The matching rules once more, row by row, from design.md alone: what the SQL is compared with.
+
+    facts       the live columns: what fits, how text compares, what a column holds that nobody writes
+    kinds       the eight entities: their keys in order, what is written once and what always
+    mentions    every place of an export that names something
+    things      rule 5: mentions that are the same thing
+    match       rules 1 to 4 and 6: which row a thing is, and which keys it may have
+    cards       the two keys of a lab contact
+    run         parents before children: rows, refusals and counts after a run
+
+Slow and plain on purpose. It shares no code with `sync`, and reads nothing from `sql/`.
+"""

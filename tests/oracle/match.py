@@ -1,0 +1,115 @@
+"""Rules 1 to 4 and 6: which row of ISPyB a thing is, and whether it may have the keys that it wants.
+
+Rows are those before the run. A refusal once made stays; nobody is matched a second time.
+"""
+
+from collections.abc import Iterable
+
+from oracle.kinds import Key
+from oracle.mentions import Json
+from oracle.things import CONTRADICTION, Thing, sharing, unite
+
+
+def find(thing: Thing, rows: list[Json]) -> None:
+    """Rules 2 and 3: the row of the first key that finds one.
+
+    A key that finds a row with another earlier key is not decided here: its holder may give it up (`claim`).
+    """
+    for number, key in enumerate(thing.kind.keys):
+        found = holders(thing, key, rows)
+        allowed = [row for row in found if not is_somebody_else(thing, row, thing.kind.keys[:number])]
+        if thing.kind.forgiving:
+            found = allowed
+        if len(found) > 1 and thing.kind.name == "laboratory" and not key.names_one_row:
+            found = sorted(found, key=lambda row: row["laboratoryId"])
+            thing.also = found[1:]
+            allowed = found = found[:1]
+        if len(found) > 1:
+            thing.refuse("ambiguous_match", at=key.needed)
+            return
+        if found and allowed:
+            thing.row = found[0]
+            return
+
+
+def holders(thing: Thing, key: Key, rows: Iterable[Json]) -> list[Json]:
+    """The rows that hold the thing's value of a key."""
+    value = thing.key(key)
+    return [] if value is None else [row for row in rows if row_key(thing, key, row) == value]
+
+
+def row_key(thing: Thing, key: Key, row: Json) -> object:
+    """A row's value of a key."""
+    return key.value(thing.columns, row, row.get("proposalId"))
+
+
+def is_somebody_else(thing: Thing, row: Json, keys: Iterable[Key]) -> bool:
+    """Whether one of these keys tells the row from the thing; an empty one does not."""
+    return any(thing.key(key) is not None and row_key(thing, key, row) not in (None, thing.key(key)) for key in keys)
+
+
+def settle(things: list[Thing]) -> None:
+    """Rule 5: things that turn out to be one row are one thing, or are refused if their keys contradict."""
+    found = [thing for thing in things if thing.row is not None and not thing.refused]
+    for group in sharing(found, lambda thing: {thing.id}):
+        keys = group[0].kind.keys
+        if any(len(set().union(*(thing.claims(key) for thing in group))) > 1 for key in keys):
+            for thing in group:
+                thing.refuse("duplicate_key")
+        else:
+            for thing in group[1:]:
+                unite(things, group[0], thing)
+
+
+def wanted(thing: Thing, key: Key) -> object:
+    """The key's value after the run: what the thing gives, else what its row has.
+
+    Of a key of several columns, a column that the thing does not give stays as the row has it.
+    """
+    values = (thing.row or {}) | thing.values
+    return key.value(thing.columns, values, thing.proposal)
+
+
+def claim(things: list[Thing], rows: list[Json]) -> None:
+    """Rule 6: a key that another row holds, and does not give up in this run, refuses the thing; and so on."""
+    keys = [key for key in things[0].kind.keys if key.names_one_row] if things else []
+    for key in keys:
+        for group in sharing(_going(things), lambda thing, key=key: {_claimed(thing, key)} - {None}):
+            for thing in group:
+                thing.refuse(*CONTRADICTION)
+    while fallen := [(t, key) for t in _going(things) for key in keys if _is_taken(t, key, things, rows)]:
+        for thing, key in fallen:
+            thing.refuse("key_taken", *(("keys_disagree",) if thing.row is None else ()), at=key.needed)
+
+
+def _claimed(thing: Thing, key: Key) -> object:
+    """The value of a key that the thing gets by this run, or None where it has it already."""
+    value = wanted(thing, key)
+    return None if thing.row is not None and row_key(thing, key, thing.row) == value else value
+
+
+def _is_taken(thing: Thing, key: Key, things: list[Thing], rows: list[Json]) -> bool:
+    value = _claimed(thing, key)
+    if value is None or (thing.row is None and thing.kind.forgiving):
+        return False
+    held_by = [row for row in rows if row is not thing.row and row_key(thing, key, row) == value]
+    return not all(_gives_up(row, key, things) for row in held_by)
+
+
+def _going(things: list[Thing]) -> list[Thing]:
+    return [thing for thing in things if not thing.refused]
+
+
+def _gives_up(row: Json, key: Key, things: list[Thing]) -> bool:
+    """Whether the row gets another value of the key in this run."""
+    owners = [thing for thing in things if thing.row is row and not thing.refused]
+    return any(wanted(thing, key) != row_key(thing, key, row) for thing in owners)
+
+
+def match(things: list[Thing], rows: list[Json]) -> None:
+    """Finds, settles and claims."""
+    for thing in things:
+        if not thing.refused:
+            find(thing, rows)
+    settle(things)
+    claim(things, rows)

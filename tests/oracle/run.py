@@ -1,0 +1,250 @@
+"""A run, parents before children: what ISPyB holds afterwards, what is refused, what is counted."""
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from oracle.facts import ANY, Facts
+from oracle.kinds import Kind, kinds
+from oracle.match import claim, find, settle
+from oracle.mentions import Json, Mention, Reader, Refusal
+from oracle.things import Thing, join
+
+Tables = dict[str, list[Json]]
+
+
+@dataclass
+class Outcome:
+    """What a run leaves: rows by table, counts by entity, refusals, how many things had copies that differ."""
+
+    tables: Tables
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+    things: dict[str, list[Thing]] = field(default_factory=dict)
+
+
+def run(documents: list[Json], tables: Tables, facts: Facts, *, nulls: str = "keep") -> Outcome:
+    """Reconciles the rows with the documents. Ids of new rows are text; neither argument is changed."""
+    known = kinds(facts)
+    reader = Reader(facts, known, clear=nulls == "clear")
+    for document in documents:
+        reader.read(document)
+    this = _Run(facts, known, reader.mentions, Outcome(copy.deepcopy(tables), refusals=reader.refusals))
+    this.laboratories_and_people()
+    this.proposals()
+    this.links("proposal_has_person", "proposal")
+    this.sessions()
+    this.links("session_has_person", "session")
+    this.proteins()
+    return this.outcome
+
+
+@dataclass
+class _Run:
+    facts: Facts
+    kinds: dict[str, Kind]
+    mentions: dict[str, list[Mention]]
+    outcome: Outcome
+
+    def laboratories_and_people(self) -> None:
+        """A laboratory found by its name is the one that its people have, so people are matched first."""
+        labs = self._joined("laboratory")
+        people = self._joined("person")
+        for entity, things in (("laboratory", labs), ("person", people)):
+            for thing in _going(things):
+                find(thing, self._rows(entity))
+        for lab in _going(labs):
+            _prefer_own(lab, people)
+        for entity, things in (("laboratory", labs), ("person", people)):
+            settle(things)
+            claim(things, self._rows(entity))
+        self._write("laboratory", labs)
+        for person in _going(people):
+            self._refuse_parent(person, "laboratory")
+        self._write("person", people, self._laboratory_of)
+
+    def proposals(self) -> None:
+        """The proposer is the first person of the list; a new proposal needs somebody."""
+        things = self._joined("proposal")
+        self._match("proposal", things)
+        for thing in _going(things):
+            if thing.row is None and self._proposer(thing) is None:
+                thing.refuse("no_proposer")
+        self._write("proposal", things, lambda thing: {"personId": self._proposer(thing)})
+
+    def links(self, entity: str, parent: str) -> None:
+        """One link of two rows; what is refused at either end refuses it."""
+        things = self._things_by_ends(entity, parent)
+        kind, rows = self.kinds[entity], self._rows(entity)
+        id_column = "proposalId" if parent == "proposal" else "sessionId"
+        for thing in _going(things):
+            ends = {id_column: thing.parents[parent].thing.id, "personId": thing.parents["person"].thing.id}
+            same = [row for row in rows if all(row[name] == value for name, value in ends.items())]
+            thing.row = same[0] if same else None
+        self._write(
+            kind.name,
+            things,
+            lambda t: {id_column: t.parents[parent].thing.id, "personId": t.parents["person"].thing.id},
+        )
+
+    def sessions(self) -> None:
+        """A session known under another proposal stays there."""
+        things = self._joined("session", parent="proposal")
+        rows = self._rows("session")
+        for thing in _going(things):
+            find(thing, rows)
+            if thing.row is not None and thing.row["proposalId"] != thing.proposal:
+                thing.refuse("belongs_elsewhere")
+        settle(things)
+        claim(things, rows)
+        self._write("session", things, lambda thing: {"proposalId": thing.parents["proposal"].thing.id})
+
+    def proteins(self) -> None:
+        """A refused person leaves the protein without one, or with the one that it has."""
+        things = self._joined("protein", parent="proposal")
+        self._match("protein", things)
+        for thing in _going(things):
+            self._refuse_parent(thing, "person")
+        self._write(
+            "protein",
+            things,
+            lambda thing: {"proposalId": thing.parents["proposal"].thing.id, "personId": self._person_of(thing)},
+        )
+
+    def _joined(self, entity: str, parent: str | None = None) -> list[Thing]:
+        kind = self.kinds[entity]
+        for mention in self.mentions[entity]:
+            if parent and mention.refused is None and mention.parents[parent].thing.refused:
+                mention.refused = "parent_refused"
+        return join(kind, self.mentions[entity], self.facts.tables[kind.table])
+
+    def _match(self, entity: str, things: list[Thing]) -> None:
+        rows = self._rows(entity)
+        for thing in _going(things):
+            find(thing, rows)
+        settle(things)
+        claim(things, rows)
+
+    def _things_by_ends(self, entity: str, parent: str) -> list[Thing]:
+        kind = self.kinds[entity]
+        by_ends: dict[Any, Thing] = {}
+        for mention in self.mentions[entity]:
+            ends = [end.thing for name in (parent, "person") if (end := mention.parents[name])]
+            thing = by_ends.setdefault(tuple(map(id, ends)), Thing(kind, [], self.facts.tables[kind.table]))
+            thing.mentions.append(mention)
+            if any(end is None or end.refused for end in ends):
+                thing.refuse("parent_refused")
+        return list(by_ends.values())
+
+    def _rows(self, entity: str) -> list[Json]:
+        return self.outcome.tables[self.kinds[entity].table]
+
+    def _laboratory_of(self, person: Thing) -> Json:
+        mention = person.parents.get("laboratory")
+        if mention is None:
+            return {"laboratoryId": None} if "laboratory" in person.nulls else {}
+        lab: Thing = mention.thing
+        if lab.refused:
+            return {}
+        has = person.row and person.row["laboratoryId"]
+        own = [row for row in lab.also if row["laboratoryId"] == has and not _has_external_key(lab)]
+        return {"laboratoryId": own[0]["laboratoryId"] if own else lab.id}
+
+    def _proposer(self, proposal: Thing) -> Any:
+        """The id of the first person of the last list that is not empty.
+
+        If that one is refused, a known proposal keeps its proposer, and a new one gets the first of all its lists
+        who can be used.
+        """
+        first = proposal.parents.get("person")
+        if first is not None and _is_usable(first):
+            return first.thing.id
+        if proposal.row is not None:
+            return proposal.row["personId"]
+        links = [m for m in self.mentions["proposal_has_person"] if m.parents["proposal"] in proposal.mentions]
+        return next((m.parents["person"].thing.id for m in links if _is_usable(m.parents["person"])), None)
+
+    def _person_of(self, thing: Thing) -> Any:
+        mention = thing.parents.get("person")
+        if mention is not None and _is_usable(mention):
+            return mention.thing.id
+        return None if thing.row is None or "person" in thing.nulls else thing.row["personId"]
+
+    def _refuse_parent(self, thing: Thing, name: str) -> None:
+        """A parent that may be missing is refused alone."""
+        bad = [m for m in thing.mentions if name in m.parents and not _is_usable(m.parents[name])]
+        if bad:
+            places = frozenset((document, f"{path}.{name}") for document, path in thing.places)
+            self.outcome.refusals.append(Refusal(thing.kind.name, frozenset({"parent_refused"}), places, name))
+
+    def _write(self, entity: str, things: list[Thing], references: Callable[[Thing], Json] = lambda _: {}) -> None:
+        """Inserts and updates; counts; reports what is refused."""
+        kind = self.kinds[entity]
+        columns = self.facts.tables[kind.table]
+        counts = self.outcome.counts[entity] = Counter(staged=len(things))
+        self.outcome.things[entity] = things
+        for thing in things:
+            if thing.refused:
+                counts["refused"] += 1
+                if not thing.codes & {m.refused for m in thing.mentions} - {"parent_refused"}:
+                    self.outcome.refusals.append(Refusal(entity, thing.codes, thing.places))
+            elif thing.row is not None:
+                new = _updates(thing, self.facts) | references(thing)
+                changed = {name: value for name, value in new.items() if thing.row[name] != value}
+                counts["updated" if changed else "unchanged"] += 1
+                thing.row.update(changed)
+            else:
+                counts["inserted"] += 1
+                thing.new_id = f"new {entity} {id(thing)}"
+                row = {name: column.default for name, column in columns.items()}
+                row |= _inserts(thing, self.facts) | references(thing)
+                if entity != "session_has_person":
+                    row[kind.primary_key] = thing.new_id
+                self._rows(entity).append(row)
+
+
+def _going(things: Iterable[Thing]) -> list[Thing]:
+    return [thing for thing in things if not thing.refused]
+
+
+def _is_usable(person: Mention) -> bool:
+    return person.thing is not None and not person.thing.refused
+
+
+def _has_external_key(lab: Thing) -> bool:
+    return any(lab.key(key) for key in lab.kind.keys[:2])
+
+
+def _prefer_own(lab: Thing, people: list[Thing]) -> None:
+    """Of several rows of one name, the one that its people have, if each of them has one; else the lowest id."""
+    if not lab.also or lab.row is None:
+        return
+    rows = [lab.row, *lab.also]
+    own = [
+        next((row for row in rows if person.row and row["laboratoryId"] == person.row["laboratoryId"]), None)
+        for person in _going(people)
+        if any(parent.thing is lab for mention in person.mentions for parent in mention.parents.values())
+    ]
+    lab.row = min((row for row in own if row), key=lambda row: row["laboratoryId"]) if own and all(own) else rows[0]
+    lab.also = [row for row in rows if row is not lab.row]
+
+
+def _updates(thing: Thing, facts: Facts) -> Json:
+    """The columns that the portal owns, with the values of the export."""
+    kind, values = thing.kind, thing.values
+    names = [*kind.key_fields, *kind.portal]
+    if kind.name == "laboratory" and not _has_external_key(thing):
+        names = ["address", "url"]
+    return {name: values.get(name) for name in names if name in values or name in thing.nulls}
+
+
+def _inserts(thing: Thing, facts: Facts) -> Json:
+    kind, values = thing.kind, thing.values
+    row = {name: values.get(name) for name in kind.fields if name in values or name in thing.nulls}
+    if kind.name == "session":
+        row["lastUpdate"] = values.get("lastUpdate", values.get("endDate", ANY))
+        if facts.unique_visits:
+            row["visit_number"] = values.get("visit_number")
+    return row
