@@ -40,13 +40,17 @@ CREATE TEMPORARY TABLE ispyb_sync.change (
 -- pass: show
 
 -- name: list_runs
-SELECT r.run, r.mode, r.status, r.started, r.account, r.tool_version, r.export_name, r.report
+SELECT
+    r.run, r.mode, r.status, r.started, r.account, r.tool_version, r.export_name, r.report, r.ended, r.export_bytes,
+    LOWER(HEX(r.export_sha256)) AS export_sha256, r.settings
 FROM ispyb_sync.run AS r
 ORDER BY r.run DESC
 LIMIT %(limit)s;
 
 -- name: show_run
-SELECT r.run, r.mode, r.status, r.started, r.account, r.tool_version, r.export_name, r.report
+SELECT
+    r.run, r.mode, r.status, r.started, r.account, r.tool_version, r.export_name, r.report, r.ended, r.export_bytes,
+    LOWER(HEX(r.export_sha256)) AS export_sha256, r.settings
 FROM ispyb_sync.run AS r
 WHERE r.run = %(run)s;
 

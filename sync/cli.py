@@ -45,7 +45,7 @@ from sync.output import console_for_output, print_drawn, print_json, write_files
 from sync.process import hide_passwords
 from sync.profile import statement_log
 from sync.refusals import printable
-from sync.render import is_idle, render, render_row, render_runs, render_warnings
+from sync.render import is_idle, render, render_row, render_run, render_runs, render_warnings
 from sync.report import Mode, Report
 from sync.settings import Settings, load_settings
 from sync.terminal import Terminal
@@ -313,7 +313,7 @@ def history_command(
         if as_json:
             print_json(shown.to_dict())
         else:
-            print_drawn(lambda console: render(shown.report, console, verbose=verbose > 0))
+            print_drawn(lambda console: render_run(shown, console, verbose=verbose > 0))
         if files:
             write_files(lambda: files.write(shown, history.runs(url, settings)))
     elif row is not None:

@@ -5,7 +5,7 @@ Reads what a run wrote in its own transaction (pass `history` of the SQL files);
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -27,13 +27,21 @@ _AGE = re.compile(r"(\d{1,5})d")
 
 @dataclass(frozen=True)
 class Run:
-    """One run as history keeps it; `started` is UTC."""
+    """One run as history keeps it; `started` and `ended` are UTC.
+
+    bytes, sha256   of the export as it was read, where that is known
+    settings        those of the run, without the database
+    """
 
     started: datetime
     account: str
     tool_version: str
     export: str | None
     report: Report
+    ended: datetime | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The report's public form, and who ran it when."""
@@ -41,7 +49,11 @@ class Run:
             "started": f"{self.started.isoformat()}Z",
             "account": self.account,
             "tool_version": self.tool_version,
+            "ended": self.ended and f"{self.ended.isoformat()}Z",
             "export": self.export,
+            "export_bytes": self.bytes,
+            "export_sha256": self.sha256,
+            "settings": self.settings,
             **self.report.to_dict(),
         }
 
@@ -97,7 +109,7 @@ def _ask(connection: Connection, settings: Settings, name: str, **parameters: ob
 
 
 def _run(row: Any) -> Run:
-    number, mode, status, started, account, version, export, stored = row
+    number, mode, status, started, account, version, export, stored, ended, size, sha256, settings = row
     data = json.loads(stored)
     report = Report(mode, status, run=number)
     report.documents_read = data["documents"]["read"]
@@ -109,4 +121,4 @@ def _run(row: Any) -> Run:
         report.vanished = [Vanished(**thing) for thing in vanished]
     report.undoes = data.get("undoes")
     report.seconds = data["seconds"]
-    return Run(started, account, version, export, report)
+    return Run(started, account, version, export, report, ended, size, sha256, json.loads(settings or "{}"))

@@ -119,6 +119,8 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
         yield "account", refused_value(run.account)
     if run.export:
         yield "export", refused_value(run.export)
+    if run.sha256:
+        yield "SHA-256", run.sha256
     if report.documents_read:
         yield "documents", f"{report.documents_read:,} read, {report.documents_refused:,} refused"
     if "total" in report.seconds:

@@ -79,6 +79,21 @@ def render_warnings(report: Report, console: Console) -> None:
         console.print(Text(words, style="yellow"), soft_wrap=True)
 
 
+def render_run(run: Run, console: Console, *, verbose: bool = False) -> None:
+    """Prints one run of history: who, when, on which export and with which settings, then its report."""
+    who = f"run {run.report.run}, {run.started:%Y-%m-%d %H:%M:%S} UTC, by {refused_value(run.account)}"
+    console.print(Text(f"{who}, ispyb-sync {run.tool_version}"), soft_wrap=True)
+    export = refused_value(run.export or "an export without a name")
+    if run.bytes is not None:
+        export += f", {run.bytes:,} bytes"
+    if run.sha256 is not None:
+        export += f", SHA-256 {run.sha256}"
+    console.print(Text(f"of {export}"), soft_wrap=True)
+    chosen = [f"{name} {refused_value(value)}" for name, value in run.settings.items() if value]
+    console.print(Text(f"with {', '.join(chosen)}"), soft_wrap=True)
+    render(run.report, console, verbose=verbose)
+
+
 def render_runs(runs: list[Run], console: Console) -> None:
     """Prints past runs, one a line, newest first."""
     if not runs:

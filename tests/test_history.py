@@ -1,10 +1,18 @@
 """History: what each run changed, with old and new values, kept in the transaction of the changes."""
 
+import json
+from hashlib import sha256
+from importlib.metadata import version
+from io import StringIO
+from pathlib import Path
+
 import pytest
+from rich.console import Console
 
 import sync
 from sync import history
 from sync.errors import UsageError
+from sync.render import render_run
 from sync.settings import Settings
 
 FIRST = {
@@ -58,6 +66,26 @@ def test_a_text_that_looks_like_a_placeholder_stays_as_it_is(ispyb, settings):
     first = run(ispyb, {"proposal": FIRST["proposal"] | {"title": title}})
     changes = {c.entity: c for c in history.show(ispyb.role_url, settings, first.run).report.changes}
     assert changes["proposal"].fields["title"]["new"] == title
+
+
+def test_a_run_keeps_who_when_and_what(ispyb, settings, tmp_path):
+    path = tmp_path / "tuesday.json"
+    path.write_text(json.dumps(FIRST))
+    number = sync.apply(path, database=ispyb.role_url, staging_schema=ispyb.staging_schema, nulls="clear").run
+    shown = history.show(ispyb.role_url, settings, number).to_dict()
+    assert shown["account"].startswith("sync_")
+    assert shown["tool_version"] == version("ispyb-sync")
+    assert shown["started"] <= shown["ended"]
+    assert Path(shown["export"]).name == "tuesday.json"
+    assert shown["export_bytes"] == path.stat().st_size
+    assert shown["export_sha256"] == sha256(path.read_bytes()).hexdigest()
+    assert shown["settings"]["nulls"] == "clear"
+    assert "database" not in shown["settings"]
+    drawn = StringIO()
+    render_run(history.show(ispyb.role_url, settings, number), Console(file=drawn, width=300))
+    assert f"by {shown['account']}" in drawn.getvalue()
+    assert f"SHA-256 {shown['export_sha256']}" in drawn.getvalue()
+    assert "nulls clear" in drawn.getvalue()
 
 
 def test_a_run_that_rolls_back_leaves_no_history(ispyb, settings):
