@@ -5,6 +5,8 @@ Sizes come from counting brackets outside strings; whether the text between is J
 
 import re
 from collections.abc import Iterator
+from itertools import accumulate
+from operator import indexOf
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _BLANK = re.compile(rb"[ \t\r\n]*+")
@@ -14,6 +16,16 @@ _STRING_END = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _INSIDE = re.compile(rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*+[{}\[\]]', re.DOTALL)
 _OUTSIDE = re.compile(rb'[^"{}\[\],]*+(?:' + _STRING + rb'[^"{}\[\],]*+)*+[{}\[\],]', re.DOTALL)
 _TEXT = re.compile(rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*+', re.DOTALL)
+
+_CHANGE = [0] * 256
+"""By how much a byte changes the depth."""
+for _byte in b"{[":
+    _CHANGE[_byte] = 1
+for _byte in b"}]":
+    _CHANGE[_byte] = -1
+_NEAR, _SEVERAL = 4, 8
+"""Brackets so near to each other, and so many of them, may go on for millions."""
+_CROWD, _STRETCH = 64, 1 << 16
 
 
 class Window:
@@ -25,6 +37,7 @@ class Window:
         self._chunks = chunks
         self._line = 1
         self._counted = 0
+        self._close = 0
 
     @property
     def size(self) -> int:
@@ -113,10 +126,15 @@ class Window:
 
     def _step(self, start: int, depth: int, in_array: bool) -> tuple[int, int, bool] | None:
         """The next bracket: where it ends, the depth behind it, and whether the value ends there."""
+        if self._close > _SEVERAL and depth:
+            self._close = 0
+            if (crowd := self._crowd(start, depth, in_array)) is not None:
+                return crowd
         found = (_INSIDE if depth else _OUTSIDE).match(self.data, start)
         if found is None:
             return None
         end = found.end()
+        self._close = self._close + 1 if end - start < _NEAR else 0
         byte = self.data[end - 1]
         if byte in b"{[":
             return end, depth + 1, False
@@ -125,6 +143,18 @@ class Window:
         if in_array and byte in b",]":
             return end - 1, 0, True
         return end, 0, False
+
+    def _crowd(self, start: int, depth: int, in_array: bool) -> tuple[int, int, bool] | None:
+        """Many steps in one, over a stretch without strings; None where that is short."""
+        quote = self.data.find(b'"', start, start + _STRETCH)
+        text = self.data[start : quote if quote >= 0 else start + _STRETCH]
+        if len(text) < _CROWD:
+            return None
+        depths = accumulate(map(_CHANGE.__getitem__, text), initial=depth)
+        try:
+            return start + indexOf(depths, 0), 0, not in_array
+        except ValueError:
+            return start + len(text), depth + sum(map(_CHANGE.__getitem__, text)), False
 
     def _skip_string(self) -> bool:
         """Moves behind the string that the position is in; False if the export ends in it."""
