@@ -609,6 +609,15 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 -- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
 SELECT COUNT(*) FROM ispyb_sync.map_person AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
 
+-- name: rivals
+-- A login is not unique everywhere. A row that another writer has not committed yet is waited for.
+SELECT COUNT(*)
+FROM ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Person AS t ON t.login = s.login
+WHERE m.action = 'insert' AND m.thing = m.row_id AND t.personId <> m.target_id
+LOCK IN SHARE MODE;
+
 -- name: counts
 SELECT
     COUNT(*) AS staged,

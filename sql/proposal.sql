@@ -572,6 +572,15 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 -- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
 SELECT COUNT(*) FROM ispyb_sync.map_proposal AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
 
+-- name: rivals
+-- Code and number are not unique everywhere. A row that another writer has not committed yet is waited for.
+SELECT COUNT(*)
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Proposal AS t ON t.proposalNumber = s.proposalNumber AND t.proposalCode <=> s.proposalCode
+WHERE m.action = 'insert' AND m.thing = m.row_id AND t.proposalId <> m.target_id
+LOCK IN SHARE MODE;
+
 -- name: counts
 SELECT
     COUNT(*) AS staged,

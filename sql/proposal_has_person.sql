@@ -263,6 +263,17 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal;
 -- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
 SELECT COUNT(*) FROM ispyb_sync.map_proposal_has_person AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
 
+-- name: rivals
+-- The pair is not unique. Of what this run has added itself nobody else knows yet. A link that another writer has not
+-- committed yet is waited for.
+SELECT COUNT(*) - COUNT(DISTINCT m.row_id)
+FROM ispyb_sync.map_proposal_has_person AS m
+STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
+STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
+STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = proposal.target_id AND t.personId = person.target_id
+WHERE m.action = 'insert' AND NOT proposal.action <=> 'insert' AND NOT person.action <=> 'insert'
+LOCK IN SHARE MODE;
+
 -- name: counts
 SELECT
     COUNT(*) AS staged,

@@ -123,6 +123,7 @@ class Reconciliation:
                     self._runner.connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
                 if statement.name == "insert" and result:
                     self._find_inserted(entity)
+                    self._find_rivals(entity)
 
     def record(self, run: int) -> None:
         """Writes what was changed into the tool's own history, in the same transaction."""
@@ -172,6 +173,12 @@ class Reconciliation:
         ((unplaced,),) = self.rows(entity, "unplaced")
         if unplaced:
             raise Overtaken(f"{unplaced} rows of {entity.table}")
+
+    def _find_rivals(self, entity: Entity) -> None:
+        """Looks for rows that another writer has added meanwhile, where no unique key keeps two of them apart."""
+        for (rivals,) in self.rows(entity, "rivals"):
+            if rivals:
+                raise Overtaken(f"{rivals} rows of {entity.table}")
 
     def _rounds(self, entity: Entity, joins: list[Statement]) -> None:
         """Joins by each key in turn until a round joins nothing more."""

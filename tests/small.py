@@ -59,6 +59,13 @@ def export(proposals: int, **fields: Any) -> list[Json]:
     return [document(number, **fields) for number in range(1, proposals + 1)]
 
 
+def sharing(first: int, last: int) -> list[Json]:
+    """Documents of proposals of their own, without sessions, that share the people and laboratory of document 1."""
+    return [
+        document(1, externalId=number, proposalNumber=str(number)) | {"sessions": []} for number in range(first, last)
+    ]
+
+
 ROWS = {
     "Laboratory": 1,
     "Person": 3,

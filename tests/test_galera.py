@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from databases import Ispyb, create
-from small import Json, document, export, holds
+from small import Json, export, holds, sharing
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
@@ -164,13 +164,6 @@ def test_it_works_beside_a_writer_on_another_node(trio: list[Ispyb], pool: Threa
     assert apply(trio[0], export(45)).nothing_to_do
     assert holds(trio[0], 45)
     assert synced(trio[1], "SELECT SUM(familyName = 'theirs') FROM Person") == 0
-
-
-def sharing(first: int, last: int) -> list[Json]:
-    """Documents of their own proposals, which all have the people and the laboratory of document 1."""
-    return [
-        document(1, externalId=number, proposalNumber=str(number)) | {"sessions": []} for number in range(first, last)
-    ]
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,20 @@
 """All or nothing: failures, other runs, other writers and lost connections in the middle of a run."""
 
+import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from databases import Ispyb
-from small import ROWS, Json, export, holds, trigger
+from killing import forked
+from small import ROWS, Json, export, holds, run, sharing, trigger
 from sqlalchemy import Connection, create_engine, make_url
 from sqlalchemy.pool import NullPool
 
@@ -129,6 +134,30 @@ def test_two_runs_of_one_export_at_the_same_time_write_it_once(dls: Ispyb, pool:
     first, second = sorted(reports, key=lambda report: report.run or 0)
     assert second.nothing_to_do
     assert [entity.inserted for entity in first.entities.values()] == [e.unchanged for e in second.entities.values()]
+
+
+def test_runs_of_different_exports_at_the_same_time_share_new_people(dls: Ispyb, tmp_path: Path) -> None:
+    """Each in a process of its own."""
+    exports = [sharing(first, first + 6) for first in (10, 12, 14, 16)]
+
+    def run_one(number: int) -> None:
+        (tmp_path / str(number)).write_text(json.dumps(apply(dls, exports[number]).to_dict(), default=str))
+
+    processes = [forked(partial(run_one, number)) for number in range(4)]
+    assert [os.waitpid(process, 0)[1] for process in processes] == [0] * 4
+    reports = [json.loads((tmp_path / str(number)).read_text())["entities"] for number in range(4)]
+    for entity, rows in {"laboratory": 1, "person": 3, "proposal": 12, "proposal_has_person": 36}.items():
+        assert sum(report[entity]["inserted"] for report in reports) == rows
+        assert all(sum(report[entity][word] for word in _OUTCOMES) == report[entity]["staged"] for report in reports)
+    assert {table: len(dls.rows(table)) for table in ("Laboratory", "Person", "ProposalHasPerson")} == {
+        "Laboratory": 1,
+        "Person": 3,
+        "ProposalHasPerson": 36,
+    }
+    assert all(apply(dls, documents).nothing_to_do for documents in exports)
+
+
+_OUTCOMES = ("inserted", "updated", "unchanged", "refused")
 
 
 @pytest.mark.parametrize("in_a_transaction", [False, True], ids=["own connection", "caller's connection"])
@@ -268,3 +297,46 @@ def test_a_row_that_another_writer_adds_in_between_is_found(
     report = apply(dls, export(2))
     assert (report.entities["person"].inserted, report.entities["person"].updated) == (5, 1)
     assert holds(dls, 2)
+
+
+@pytest.mark.parametrize("variant", ["py", "dls"])
+def test_a_link_that_another_writer_is_adding_is_waited_for(
+    databases: Callable[[str], Ispyb], pool: ThreadPoolExecutor, variant: str
+) -> None:
+    """The pair is not unique in the table."""
+    ispyb = databases(variant)
+    ispyb.reset()
+    apply(ispyb, export(2))
+    run(ispyb, "DELETE FROM ProposalHasPerson WHERE proposalId = 1 AND personId = 2")
+    with other_writer(ispyb) as other:
+        other.exec_driver_sql("INSERT INTO ProposalHasPerson (proposalId, personId) VALUES (1, 2)")
+        ours = pool.submit(apply, ispyb, export(2))
+        wait_for(ispyb, LOCK_WAIT)
+        other.commit()
+    assert ours.result(20).nothing_to_do
+    assert holds(ispyb, 2)
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "INSERT INTO Person (login, familyName) VALUES ('u2_1', 'theirs')",
+        "INSERT INTO Proposal (proposalCode, proposalNumber, personId, title) VALUES ('MX', '2', 1, 'theirs')",
+    ],
+    ids=["person", "proposal"],
+)
+def test_a_row_that_another_writer_is_adding_is_waited_for(
+    databases: Callable[[str], Ispyb], pool: ThreadPoolExecutor, theirs: str
+) -> None:
+    """Neither login nor code and number are unique in the table."""
+    ispyb = databases("py")
+    ispyb.reset()
+    apply(ispyb, export(1))
+    with other_writer(ispyb) as other:
+        other.exec_driver_sql(theirs)
+        ours = pool.submit(apply, ispyb, export(2))
+        wait_for(ispyb, LOCK_WAIT)
+        other.commit()
+    report = ours.result(20)
+    assert report.entities["person"].updated + report.entities["proposal"].updated == 1
+    assert holds(ispyb, 2)
