@@ -14,7 +14,7 @@ from rich.text import Text
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from sync import migrate, rights
+from sync import revision, rights
 from sync.database import connect, failure
 from sync.entities import ENTITIES, Entity
 from sync.errors import DatabaseError
@@ -179,20 +179,20 @@ def _guess(columns: Columns) -> str:
 
 def _migrations(connection: Connection, columns: Columns, staging_schema: str) -> Iterator[Finding]:
     try:
-        revision = migrate.revision(connection, staging_schema)
+        reached = revision.revision(connection, staging_schema)
     except DatabaseError as error:
         yield Finding("error", "migrations", error.message, error.hint or "")
         return
     remedy = "Run ispyb-sync migrate, or give a DBA the script of ispyb-sync migrate --sql."
     lost = [e.table for e in ENTITIES if "externalId" in e.columns and "externalId" not in columns[e.name]]
-    if revision != migrate.head():
-        message = f"at revision {revision or 'none'}, and {migrate.head()} is needed"
+    if reached != revision.head():
+        message = f"at revision {reached or 'none'}, and {revision.head()} is needed"
         yield Finding("error", "migrations", message, remedy)
     elif lost:
-        message = f"at revision {revision}, but {', '.join(lost)} lost externalId; was a dump restored?"
+        message = f"at revision {reached}, but {', '.join(lost)} lost externalId; was a dump restored?"
         yield Finding("error", "migrations", message, remedy)
     else:
-        yield Finding("ok", "migrations", f"at revision {revision}")
+        yield Finding("ok", "migrations", f"at revision {reached}")
 
 
 def _duplicates(connection: Connection, columns: Columns, held: Rights) -> Iterator[Finding]:

@@ -16,8 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sync import check as checks
 from sync import columns as usage
-from sync import demo as demonstration
-from sync import documents, history, migrate, pipeline
+from sync import documents, history, pipeline, revision
 from sync.database import failure, open_engine
 from sync.errors import SyncError, UsageError
 from sync.files import NO_FILES, Files, make_folder
@@ -36,6 +35,7 @@ from sync.options import (
     PruneLimitOption,
     PruneOption,
     SchemaOption,
+    SkipOption,
     StrictOption,
     TimezoneOption,
     VerboseOption,
@@ -74,6 +74,8 @@ def demo() -> None:
 
     Example: ispyb-sync demo
     """
+    from sync import demo as demonstration  # it brings Alembic, which takes long to load
+
     demonstration.run(console_for_output())
 
 
@@ -101,6 +103,7 @@ def plan(
     staging_schema: SchemaOption = None,
     proposal: ProposalOption = None,
     strict: StrictOption = False,
+    skip_unchanged: SkipOption = False,
     nulls: NullsOption = None,
     timezone: TimezoneOption = None,
     prune: PruneOption = None,
@@ -123,6 +126,7 @@ def plan(
         database=database,
         staging_schema=staging_schema,
         strict=strict or None,
+        skip_unchanged=skip_unchanged or None,
         nulls=nulls,
         timezone=timezone,
         prune=prune,
@@ -141,6 +145,7 @@ def apply(
     staging_schema: SchemaOption = None,
     proposal: ProposalOption = None,
     strict: StrictOption = False,
+    skip_unchanged: SkipOption = False,
     nulls: NullsOption = None,
     timezone: TimezoneOption = None,
     prune: PruneOption = None,
@@ -167,6 +172,7 @@ def apply(
         database=database,
         staging_schema=staging_schema,
         strict=strict or None,
+        skip_unchanged=skip_unchanged or None,
         nulls=nulls,
         timezone=timezone,
         prune=prune,
@@ -256,6 +262,8 @@ def migrate_command(
 
     ispyb-sync migrate --sql > migrate.sql
     """
+    from sync import migrate  # it brings Alembic, which takes long to load
+
     settings = load_settings(database=database, staging_schema=staging_schema)
     if sql:
         name = open_engine(settings.database_url()).url.database if settings.database else None
@@ -265,7 +273,7 @@ def migrate_command(
         typer.echo(f"migrated down to {down}")
     else:
         migrate.upgrade(settings.database_url(), staging_schema=settings.staging_schema)
-        typer.echo(f"migrated to {migrate.head()}")
+        typer.echo(f"migrated to {revision.head()}")
 
 
 @app.command("history")

@@ -1,4 +1,4 @@
-"""Migrations: what Alembic does, as four functions.
+"""Migrations: what Alembic does, as three functions.
 
 The revisions are in `migrations/versions`, one change each; `sync.ddl` says how a change is made, guarded and
 taken back. Refuses to touch anything where one of the changes could not be made.
@@ -6,23 +6,17 @@ taken back. Refuses to touch anything where one of the changes could not be made
 
 import re
 from collections.abc import Callable
-from functools import cache
 from io import StringIO
-from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
-from sync.database import code_of, failure
-from sync.errors import DatabaseError, UsageError
+from sync.errors import UsageError
+from sync.revision import folder, head, is_current, revision
 from sync.sqlfiles import STAGING_SCHEMA
 
-_NO_SUCH_TABLE, _NO_SUCH_SCHEMA = 1146, 1049
-_NO_RIGHT = {1044, 1142}
+__all__ = ["downgrade", "head", "is_current", "revision", "script", "upgrade"]
 
 
 def upgrade(database_url: str, *, staging_schema: str = STAGING_SCHEMA, revision: str = "head") -> None:
@@ -59,35 +53,6 @@ def script(
     return text.getvalue()
 
 
-@cache
-def head() -> str:
-    """Give the latest revision of this release."""
-    revision = ScriptDirectory.from_config(_config(STAGING_SCHEMA)).get_current_head()
-    assert revision is not None
-    return revision
-
-
-def is_current(connection: Connection, staging_schema: str = STAGING_SCHEMA) -> bool:
-    """Tell whether the database is at the latest revision of this release."""
-    return revision(connection, staging_schema) == head()
-
-
-def revision(connection: Connection, staging_schema: str = STAGING_SCHEMA) -> str | None:
-    """Give the revision the database is at, or None before the first migration."""
-    query = f"SELECT MAX(version_num) FROM `{staging_schema}`.alembic_version"  # noqa: S608
-    try:
-        return connection.exec_driver_sql(query).scalar()
-    except DBAPIError as error:
-        if code_of(error) in (_NO_SUCH_TABLE, _NO_SUCH_SCHEMA):
-            return None
-        if code_of(error) in _NO_RIGHT:
-            raise DatabaseError(
-                f"no right to read schema {staging_schema}",
-                hint="Grant the role of sql/grants.sql; if the schema is not there, run ispyb-sync migrate.",
-            ) from None
-        raise failure(error, "migrations") from None
-
-
 def _run(act: Callable[..., None], config: Config, revision: str, **options: bool) -> None:
     try:
         act(config, revision, **options)
@@ -101,13 +66,7 @@ def _config(staging_schema: str, **attributes: object) -> Config:
     if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", staging_schema):
         raise UsageError(f"{staging_schema!r} is not a schema name", hint="Use letters, digits and _.")
     config = Config()
-    config.set_main_option("script_location", str(_folder()).replace("%", "%%"))
+    config.set_main_option("script_location", str(folder()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes.update(attributes, staging_schema=staging_schema)
     return config
-
-
-def _folder() -> Path:
-    """Find the revisions: inside the installed package, or beside it in a checkout."""
-    inside = Path(__file__).parent / "migrations"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "migrations"

@@ -59,6 +59,14 @@ ProposalOption = Annotated[
     typer.Option("--proposal", metavar="CODE-NUMBER", help="Only this proposal's documents; repeatable."),
 ]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Roll back if anything was refused.")]
+SkipOption = Annotated[
+    bool,
+    typer.Option(
+        "--skip-unchanged",
+        help="Leave out documents that are as they were when they were last applied. Quick, for every five minutes; "
+        "what others changed in ISPyB meanwhile is not seen, and a run without it mends that.",
+    ),
+]
 NullsOption = Annotated[
     Nulls | None, typer.Option("--nulls", help="A null in a document keeps the column, or clears it. Default: keep.")
 ]

@@ -20,7 +20,7 @@ from importlib.metadata import version
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from sync import migrate, prune
+from sync import prune, revision
 from sync.database import (
     DEADLOCK,
     DUPLICATE,
@@ -37,9 +37,10 @@ from sync.database import (
 )
 from sync.entities import ENTITIES, PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
 from sync.errors import DatabaseError, LimitError, Unreachable, UsageError
+from sync.fingerprints import Fingerprints, Repeated
 from sync.load import Background, Loader
 from sync.lock import Turn, run_lock
-from sync.read import Export, RawDocument, Reader, Unreadable
+from sync.read import Export, Item, Reader
 from sync.reconcile import Overtaken, Reconciliation
 from sync.refusals import Notice, Refusal
 from sync.report import Counts, Report, fill, find_vanished, storable
@@ -84,6 +85,7 @@ class Job:
     proposals: frozenset[str] = frozenset()
     progress: Progress | None = None
     confirm: Confirm | None = None
+    fingerprints: Fingerprints | None = None
     profile: list[Profile] = field(default_factory=list)
 
 
@@ -93,11 +95,19 @@ def run(job: Job) -> Report:
         raise UsageError(
             "--full with --proposal: some proposals are not the whole facility", hint="Leave out one of the two."
         )
+    if job.settings.full and job.settings.skip_unchanged:
+        raise UsageError(
+            "--full with --skip-unchanged: what is left out would be taken for vanished",
+            hint="Leave out one of the two.",
+        )
     attempt = 1
     while True:
         try:
             with connect(job.database) as connection:
                 return _reconcile(job, connection)
+        except Repeated:
+            _skip_nothing(job)
+            continue
         except (CommitUnanswered, DBAPIError, Unreachable) as raised:
             if isinstance(raised, CommitUnanswered) and _was_committed(job, raised):
                 return raised.report
@@ -106,6 +116,16 @@ def run(job: Job) -> Report:
             raise error if isinstance(error, Unreachable) else failure(error, _origin(error)) from None
         time.sleep(_PAUSE_SECONDS * 2**attempt)
         attempt += 1
+
+
+def _skip_nothing(job: Job) -> None:
+    """A proposal has several documents, which only together say who is on it: all are read after all."""
+    if not _can_be_read_again(job.export):
+        raise UsageError(
+            "--skip-unchanged left out one document of a proposal, and another one came after it",
+            hint="Send all of a proposal in one document, or leave out --skip-unchanged.",
+        )
+    job.settings = job.settings.model_copy(update={"skip_unchanged": False})
 
 
 def _worth_another(job: Job, error: DBAPIError | Unreachable, attempt: int) -> bool:
@@ -122,7 +142,7 @@ def validate(job: Job) -> Report:
         reader, validator = _read(job, report)
         for _valid in validator.documents(_watched(reader, job.progress)):
             pass
-        _finish_reading(report, reader, validator)
+        _finish_reading(job, report, reader, validator)
         if job.settings.mask:
             report.mask()
     return report
@@ -140,6 +160,8 @@ def _reconcile(job: Job, connection: Connection) -> Report:
         own = not isinstance(job.database, Connection)
         try:
             reconciliation.create()
+            if job.write or settings.skip_unchanged:
+                job.fingerprints = Fingerprints(connection, settings, target)
             reader = _stage(job, report, connection, target, reconciliation)
             if own:
                 connection.commit()  # the staged rows stay when the transaction starts anew
@@ -170,7 +192,7 @@ def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
         target: Target = seen[2]
         return target
     demand(connection, settings.staging_schema, write=write, delete=prunes)
-    if not migrate.is_current(connection, settings.staging_schema):
+    if not revision.is_current(connection, settings.staging_schema):
         raise DatabaseError(
             "the database is not migrated, or not to this version of the tool",
             hint="Run `ispyb-sync migrate`, or give a DBA the script of `ispyb-sync migrate --sql`.",
@@ -196,7 +218,7 @@ def _stage(job: Job, report: Report, connection: Connection, target: Target, rec
         stager.flush()
         report.seconds["read"] = time.perf_counter() - start
         background.finish()
-    _finish_reading(report, reader, validator)
+    _finish_reading(job, report, reader, validator)
     report.seconds["stage"] = background.seconds
     return reader
 
@@ -279,6 +301,8 @@ def _apply(
                         reconciliation.apply()
                 report.run = _record(job, report, runner, reader, started)
                 reconciliation.record(report.run)
+                if job.fingerprints is not None:
+                    job.fingerprints.remember({refusal.document for refusal in report.refusals})
                 turn.confirm(report.run)
                 if own:
                     _commit(connection, report, started)
@@ -405,22 +429,31 @@ def _record(job: Job, report: Report, runner: Runner, reader: Reader, started: d
 
 def _read(job: Job, report: Report) -> tuple[Reader, Validator]:
     settings = job.settings
-    reader = Reader(job.export, max_document_bytes=int(settings.max_document_mb * 1_000_000))
-    validator = Validator(timezone=settings.timezone, proposals=job.proposals or None, refuse=report.refusals.append)
+    prints = job.fingerprints
+    reader = Reader(job.export, max_document_bytes=int(settings.max_document_mb * 1_000_000), prints=prints)
+    validator = Validator(
+        timezone=settings.timezone,
+        proposals=job.proposals or None,
+        refuse=report.refusals.append,
+        fingerprints=prints,
+    )
     return reader, validator
 
 
-def _watched(reader: Reader, progress: Progress | None) -> Iterator[RawDocument | Unreadable]:
+def _watched(reader: Reader, progress: Progress | None) -> Iterator[Item]:
     for item in reader:
         if progress is not None:
             progress(reader)
         yield item
 
 
-def _finish_reading(report: Report, reader: Reader, validator: Validator) -> None:
+def _finish_reading(job: Job, report: Report, reader: Reader, validator: Validator) -> None:
     report.documents_read = validator.read
     report.documents_refused = validator.refused
     report.warnings.extend(validator.notices())
+    if job.fingerprints is not None and job.fingerprints.skipped:
+        words = "documents left out, as they are as last applied; what others changed in ISPyB since is not seen"
+        report.warnings.append(Notice("skipped_unchanged", words, job.fingerprints.skipped))
 
 
 @contextmanager

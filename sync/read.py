@@ -9,10 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
+import orjson
+
 from sync.errors import UsageError
 from sync.parse import INVALID_DOCUMENT, INVALID_JSON, kind_of
 from sync.source import ByteSource, Path
-from sync.split import Slot, split
+from sync.split import Prints, Slot, split
 
 Export = Path | IO[Any] | dict[str, Any] | Iterable[dict[str, Any]]
 """A path, "-" for standard input, an open file, one document, or an iterable of documents."""
@@ -26,6 +28,14 @@ class RawDocument:
     line: int | None
     raw: dict[str, Any]
     nbytes: int
+    fingerprint: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A document that is as it was when it was last applied."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,9 @@ class Unreadable:
     message: str
     hint: str
     code: str
+
+
+Item = RawDocument | LeftOut | Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +67,8 @@ class Reader:
     Raises UsageError at once for a file that is not there, at the first step for one that cannot be read.
     """
 
-    def __init__(self, source: Export, *, max_document_bytes: int) -> None:
+    def __init__(self, source: Export, *, max_document_bytes: int, prints: Prints | None = None) -> None:
+        self._prints = prints
         self._limit = max_document_bytes
         self._bytes: ByteSource | None = None
         self._dicts: Iterable[object] = ()
@@ -87,15 +101,24 @@ class Reader:
         """How many bytes there are, as stored; None where this is not known."""
         return None if self._bytes is None else self._bytes.total_bytes
 
-    def __iter__(self) -> Iterator[RawDocument | Unreadable]:
+    def __iter__(self) -> Iterator[Item]:
         if self._bytes is not None:
             return self._from_bytes(self._bytes)
-        return (_item(number, None, value, 0) for number, value in enumerate(self._dicts, 1))
+        return (self._from_dict(number, value) for number, value in enumerate(self._dicts, 1))
 
-    def _from_bytes(self, source: ByteSource) -> Iterator[RawDocument | Unreadable]:
+    def _from_dict(self, number: int, value: object) -> Item:
+        if self._prints is not None:
+            try:
+                fingerprint, left_out = self._prints(orjson.dumps(value))
+            except TypeError:  # not of JSON's kinds
+                return _item(number, None, value, 0)
+            return LeftOut(number) if left_out else _item(number, None, value, 0, fingerprint)
+        return _item(number, None, value, 0)
+
+    def _from_bytes(self, source: ByteSource) -> Iterator[Item]:
         number = 0
         line = None
-        for slot in split(source.chunks(), self._limit):
+        for slot in split(source.chunks(), self._limit, self._prints):
             line = slot.line
             if source.problem is not None and slot.fault is not None:
                 break  # what is broken here is only cut off
@@ -113,17 +136,21 @@ def read(source: Export, *, max_document_bytes: int) -> Reader:
     return Reader(source, max_document_bytes=max_document_bytes)
 
 
-def _from_slot(number: int, slot: Slot) -> RawDocument | Unreadable:
+def _from_slot(number: int, slot: Slot) -> Item:
     fault = slot.fault
+    if slot.left_out:
+        return LeftOut(number)
     if fault is None:
-        return _item(number, slot.line, slot.value, slot.nbytes)
+        return _item(number, slot.line, slot.value, slot.nbytes, slot.fingerprint)
     where = f"line {slot.line + fault.lines}: {fault.message}"
     return Unreadable(number, slot.line, where, fault.hint, fault.code)
 
 
-def _item(number: int, line: int | None, value: object, nbytes: int) -> RawDocument | Unreadable:
+def _item(
+    number: int, line: int | None, value: object, nbytes: int, fingerprint: bytes | None = None
+) -> RawDocument | Unreadable:
     if isinstance(value, dict):
-        return RawDocument(number, line, value, nbytes)
+        return RawDocument(number, line, value, nbytes, fingerprint)
     where = "" if line is None else f"line {line}: "
     message = f"{where}{kind_of(value)} where a document is expected"
     return Unreadable(number, line, message, "A document is a JSON object with a proposal.", INVALID_DOCUMENT)

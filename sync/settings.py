@@ -37,6 +37,10 @@ class Settings(BaseSettings):
         default="keep", description="What a null in a document means: leave the column, or empty it"
     )
     strict: bool = Field(default=False, description="Roll back if anything was refused")
+    skip_unchanged: bool = Field(
+        default=False,
+        description="Leave out documents that are as they were when last applied; does not see what others changed",
+    )
     prune: Literal["none", "owned", "all"] = Field(
         default="none", description="Which links are deleted that a document's list of persons no longer names"
     )

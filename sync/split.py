@@ -7,11 +7,14 @@ documents that do not end is not searched for their ends any more.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from sync.parse import INVALID_DOCUMENT, INVALID_JSON, Fault, explain, parse
 from sync.window import Window
+
+Prints = Callable[[bytes], tuple[bytes, bool]]
+"""Gives the fingerprint of a document's text, and whether the document is left out."""
 
 _START = rb'(?=\{\s*+"(?:proposal|sessions|proteins)"\s*+:)'
 _NEXT_IN_ARRAY = re.compile(rb",\s*+" + _START)
@@ -22,23 +25,28 @@ _PATIENCE = 32
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The place of one document: the line it starts on, its size, and its value or what is wrong with it."""
+    """The place of one document: the line it starts on, its size, and its value or what is wrong with it.
+
+    One that is left out has no value.
+    """
 
     line: int
     nbytes: int
     value: object = None
     fault: Fault | None = None
+    fingerprint: bytes | None = None
+    left_out: bool = False
 
 
-def split(chunks: Iterator[bytes], limit: int) -> Iterator[Slot]:
+def split(chunks: Iterator[bytes], limit: int, prints: Prints | None = None) -> Iterator[Slot]:
     """The documents of an export; those of more than `limit` bytes are refused."""
     window = Window(chunks)
     start = window.peek()
     if start == b"[":
-        return _Splitter(window, limit, in_array=True).array()
+        return _Splitter(window, limit, prints, in_array=True).array()
     if start == b"{" and _is_spread_over_lines(window, limit):
-        return _Splitter(window, limit, in_array=False).several()
-    return _lines(window, limit)
+        return _Splitter(window, limit, prints, in_array=False).several()
+    return _lines(window, limit, prints)
 
 
 def _is_spread_over_lines(window: Window, limit: int) -> bool:
@@ -53,14 +61,14 @@ def _is_spread_over_lines(window: Window, limit: int) -> bool:
     return following != b"" and (following != b"{" or first[-1:] in b"[:,")
 
 
-def _lines(window: Window, limit: int) -> Iterator[Slot]:
+def _lines(window: Window, limit: int, prints: Prints | None) -> Iterator[Slot]:
     """One document a line; blank lines are nothing."""
     first = window.line()
     for line, (text, size) in enumerate(_texts(window.rest(), limit), first):
         if size > limit:
             yield _oversize(line, size, limit)
         elif stripped := text.strip():
-            yield _parsed(line, stripped, limit)
+            yield _parsed(line, stripped, limit, prints)
 
 
 def _texts(chunks: Iterable[bytes], limit: int) -> Iterator[tuple[bytes, int]]:
@@ -84,9 +92,10 @@ def _texts(chunks: Iterable[bytes], limit: int) -> Iterator[tuple[bytes, int]]:
 class _Splitter:
     """Documents in an array, or one after another, each over as many lines as it likes."""
 
-    def __init__(self, window: Window, limit: int, *, in_array: bool) -> None:
+    def __init__(self, window: Window, limit: int, prints: Prints | None, *, in_array: bool) -> None:
         self._window = window
         self._limit = limit
+        self._prints = prints
         self._in_array = in_array
         self._next_document = _NEXT_IN_ARRAY if in_array else _NEXT_OF_SEVERAL
         self._searched: bytes | None = None
@@ -134,7 +143,7 @@ class _Splitter:
         if found is None:
             self._searched = window.data
             return None
-        slot = _parsed(window.line(), window.data[window.pos : found.start()], self._limit)
+        slot = _parsed(window.line(), window.data[window.pos : found.start()], self._limit, self._prints)
         if slot.fault is not None:
             return None
         window.pos = found.start()
@@ -147,7 +156,7 @@ class _Splitter:
         size = self._size()
         slot = None
         if size is not None:
-            slot = _parsed(line, window.data[window.pos : window.pos + size].rstrip(), limit)
+            slot = _parsed(line, window.data[window.pos : window.pos + size].rstrip(), limit, self._prints)
             if slot.fault is None or slot.fault.code == INVALID_DOCUMENT:
                 window.pos += size
                 return slot
@@ -155,7 +164,7 @@ class _Splitter:
         found = self._next_document.search(window.data, window.pos, end)
         if found is not None:
             self._patience -= window.size
-            slot = _parsed(line, window.data[window.pos : found.start()], limit)
+            slot = _parsed(line, window.data[window.pos : found.start()], limit, self._prints)
             window.pos = found.start()
             return slot
         if slot is not None:
@@ -183,11 +192,16 @@ class _Splitter:
         return None
 
 
-def _parsed(line: int, text: bytes, limit: int) -> Slot:
+def _parsed(line: int, text: bytes, limit: int, prints: Prints | None) -> Slot:
     if len(text) > limit:
         return _oversize(line, len(text), limit)
+    fingerprint = None
+    if prints is not None:
+        fingerprint, left_out = prints(text)
+        if left_out:
+            return Slot(line, len(text), left_out=True)
     try:
-        return Slot(line, len(text), parse(text))
+        return Slot(line, len(text), parse(text), fingerprint=fingerprint)
     except ValueError as error:
         return Slot(line, len(text), fault=explain(text, error))
 

@@ -20,10 +20,11 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync import history, migrate, rights
+from sync import history, revision, rights
 from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, Runner, code_of, connect, failure
 from sync.entities import ENTITIES, SESSION_HAS_PERSON, Entity
 from sync.errors import DatabaseError, UsageError
+from sync.fingerprints import forget
 from sync.live import fillings, references, sees_all, unique_facts
 from sync.lock import Turn, run_lock
 from sync.refusals import Refusal
@@ -72,7 +73,7 @@ class _Undo:
         """Undoes, or plans to."""
         schema = self._settings.staging_schema
         rights.demand(self._connection, schema, write=write, delete=ENTITIES if write else ())
-        if not migrate.is_current(self._connection, schema):
+        if not revision.is_current(self._connection, schema):
             raise DatabaseError(
                 "the database is not migrated, or not to this version of the tool", hint="Run `ispyb-sync migrate`."
             )
@@ -109,6 +110,7 @@ class _Undo:
             report = self._filled("applied")
             if not report.nothing_to_do:
                 self._apply()
+                forget(self._connection, self._settings.staging_schema)
                 turn.confirm(self._record(report))
         except BaseException:
             with suppress(DBAPIError):  # after a deadlock or a lost connection the server has done it

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from sync.documents import Document
+from sync.fingerprints import Fingerprints
 from sync.mentions import AroundPeople, Mentions, Unknown, make_known
-from sync.read import RawDocument, Unreadable
+from sync.read import Item, LeftOut, RawDocument, Unreadable
 from sync.refusals import Notice, Refusal, ValidDocument, refused_value
 from sync.repair import Repair
 from sync.survey import Survey
@@ -25,6 +26,7 @@ class Validator:
 
     timezone   IANA name of the zone that dates are stored in
     refuse     takes each refusal
+    fingerprints  of the documents that were applied before
     proposals  labels of the proposals to take, as `proposal_label` gives them; None for all
 
     read, refused, not_selected   documents so far; those not selected are not validated
@@ -36,6 +38,7 @@ class Validator:
         timezone: str,
         refuse: Callable[[Refusal], None],
         proposals: Collection[str] | None = None,
+        fingerprints: Fingerprints | None = None,
     ) -> None:
         self.read = 0
         self.refused = 0
@@ -43,15 +46,18 @@ class Validator:
         self._timezone = ZoneInfo(timezone)
         self._null_words: Counter[str] = Counter()
         self._refuse = refuse
+        self._fingerprints = fingerprints
         self._wanted = None if proposals is None else frozenset(proposals)
         self._found: set[str | None] = set()
         self._survey = Survey()
         self._mentions = Mentions(self._timezone, self._survey)
 
-    def documents(self, items: Iterable[RawDocument | Unreadable]) -> Iterator[ValidDocument]:
+    def documents(self, items: Iterable[Item]) -> Iterator[ValidDocument]:
         """The documents that are left, with REFUSED in the place of what is not."""
         for item in items:
             self.read += 1
+            if isinstance(item, LeftOut):
+                continue
             if isinstance(item, Unreadable):
                 self.refused += 1
                 self._refuse(_unreadable(item))
@@ -62,6 +68,8 @@ class Validator:
                     self.not_selected += 1
                     continue
                 self._found.add(label)
+            if self._fingerprints is not None and label is not None and item.fingerprint is not None:
+                self._fingerprints.met(item.number, label, item.fingerprint)
             document = self._document(item, label)
             if document is None:
                 self.refused += 1
@@ -70,7 +78,7 @@ class Validator:
 
     def notices(self) -> list[Notice]:
         """What is worth telling, once all documents are through."""
-        missing = sorted((self._wanted or frozenset()) - self._found)
+        missing = sorted(label for label in (self._wanted or frozenset()) - self._found if not self._is_left_out(label))
         return [
             *self._survey.notices(),
             *(
@@ -79,6 +87,9 @@ class Validator:
             ),
             *(Notice("proposal_not_found", f"no document of {label} in the export", 1) for label in missing),
         ]
+
+    def _is_left_out(self, label: str) -> bool:
+        return self._fingerprints is not None and self._fingerprints.knows(label)
 
     def _document(self, item: RawDocument, label: str | None) -> Document | None:
         """The document, less what is refused; None if nothing is left."""

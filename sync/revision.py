@@ -1,0 +1,47 @@
+"""The revision of a database, and of this release: without Alembic, which takes long to load, as runs look only."""
+
+from functools import cache
+from pathlib import Path
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from sync.database import code_of, failure
+from sync.errors import DatabaseError
+from sync.sqlfiles import STAGING_SCHEMA
+
+_NO_SUCH_TABLE, _NO_SUCH_SCHEMA = 1146, 1049
+_NO_RIGHT = {1044, 1142}
+
+
+@cache
+def head() -> str:
+    """Give the latest revision of this release."""
+    return max(path.name[:4] for path in (folder() / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
+
+
+def is_current(connection: Connection, staging_schema: str = STAGING_SCHEMA) -> bool:
+    """Tell whether the database is at the latest revision of this release."""
+    return revision(connection, staging_schema) == head()
+
+
+def revision(connection: Connection, staging_schema: str = STAGING_SCHEMA) -> str | None:
+    """Give the revision the database is at, or None before the first migration."""
+    query = f"SELECT MAX(version_num) FROM `{staging_schema}`.alembic_version"  # noqa: S608
+    try:
+        return connection.exec_driver_sql(query).scalar()
+    except DBAPIError as error:
+        if code_of(error) in (_NO_SUCH_TABLE, _NO_SUCH_SCHEMA):
+            return None
+        if code_of(error) in _NO_RIGHT:
+            raise DatabaseError(
+                f"no right to read schema {staging_schema}",
+                hint="Grant the role of sql/grants.sql; if the schema is not there, run ispyb-sync migrate.",
+            ) from None
+        raise failure(error, "migrations") from None
+
+
+def folder() -> Path:
+    """Find the revisions: inside the installed package, or beside it in a checkout."""
+    inside = Path(__file__).parent / "migrations"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "migrations"
