@@ -35,7 +35,7 @@ ORDER BY TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME
 
 _KEEP = """\
 /* live.py keep_referenced {entity} */ INSERT INTO `{staging_schema}`.undo (entity, number, kept, held)
-SELECT u.entity, u.number, 'referenced', CONCAT('{words} (', COUNT(*), ' rows)')
+SELECT u.entity, u.number, 'referenced', CONCAT('{words} in ', COUNT(*), IF(COUNT(*) = 1, ' row', ' rows'))
 FROM `{staging_schema}`.undo AS u
 STRAIGHT_JOIN {table} AS p ON p.{key} = u.target_id{second}
 STRAIGHT_JOIN {child} AS t ON t.{column} = p.{referenced}

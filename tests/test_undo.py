@@ -138,7 +138,7 @@ def test_a_table_of_the_sites_own_keeps_a_row(ispyb: Ispyb, on_delete: str) -> N
         run(ispyb, f"INSERT INTO {name} SELECT 1, personId FROM Person WHERE login = 'b'")
         report = take_back(ispyb, first.run)
         assert [(r.entity, r.code, r.value) for r in report.refusals] == [("person", "referenced", "b")]
-        assert "it's a `site` \\table.w:ho (1 rows)" in report.refusals[0].message
+        assert "it's a `site` \\table.w:ho in 1 row" in report.refusals[0].message
         assert [row["w:ho"] for row in ispyb.rows("it's a ``site`` \\table")] == [
             row["personId"] for row in ispyb.rows("Person")
         ]

@@ -21,6 +21,7 @@ from sync.report import Change
 Dump = dict[str, dict[tuple[Any, ...], Json]]
 
 PARENTS = {"laboratoryId": "laboratory", "personId": "person", "proposalId": "proposal"}
+FLOATS = ("molecularMass", "structureDeterminations", "dewarTransport", "databackupFrance", "databackupEurope")
 EXAMPLES = 12
 
 
@@ -68,11 +69,16 @@ def _restore(databases: Callable[[str], Ispyb], variant: str, examples: int) -> 
 
 
 def dump(ispyb: Ispyb) -> Dump:
-    """Every row of the eight tables by its primary key."""
-    return {
-        entity.name: {_identity(entity, row): row for row in ispyb.rows(entity.table)}  # type: ignore[misc]
-        for entity in ENTITIES
-    }
+    """Every row of the eight tables by its primary key; a FLOAT as the double it is, since its text is rounded."""
+    with ispyb.engine.connect() as connection:
+        tables: Dump = {}
+        for entity in ENTITIES:
+            exact = [f"`{name}` + 0e0 AS `{name}`" for name in FLOATS if name in ispyb.tables[entity.table]]
+            rows = connection.exec_driver_sql(f"SELECT {', '.join(['*', *exact])} FROM `{entity.table}`")
+            names = list(rows.keys())
+            found = (dict(zip(names, row, strict=True)) for row in rows)  # of two columns of a name the last
+            tables[entity.name] = {_identity(entity, row): row for row in found}
+        return tables
 
 
 def _identity(entity: Entity, row: Json) -> tuple[Any, ...]:
@@ -140,8 +146,8 @@ def _value(name: str, value: Any, before: Dump) -> Any:
         return number if isinstance(number, int) and number < 2**64 else str(_uuid(number))
     if isinstance(value, datetime):
         return str(value)
-    if isinstance(value, float) or name in ("molecularMass", "structureDeterminations", "dewarTransport"):
-        return None if value is None else struct.pack("f", float(value))
+    if isinstance(value, float) or (name in FLOATS and value is not None):
+        return struct.pack("d", value)
     return value
 
 
