@@ -137,6 +137,9 @@ def _privileges(held: Account, staging_schema: str) -> Iterator[Finding]:
     if lacking:
         return
     yield Finding("ok", "privileges", f"{held.who} may read and write all that a run needs")
+    if held.rights.lacking(["SELECT"], held.schema):
+        message = "takes back updates and links; leaves inserted rows, as this account may not see what refers to them"
+        yield Finding("ok", "undo", message, f"To let it delete those: GRANT SELECT ON {held.schema}.* TO the role.")
     no_delete = [entity.table for entity in ENTITIES if held.rights.lacking(["DELETE"], held.schema, entity.table)]
     if no_delete:
         message = f"{held.who} lacks DELETE on {', '.join(no_delete)}: undo and pruning will fail there"

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 import sync
-from sync import history
+from sync import check, history
 from sync.errors import DatabaseError, UsageError
 from sync.report import Report
 from sync.settings import Settings, load_settings
@@ -127,6 +127,16 @@ def test_an_account_that_sees_eight_tables_leaves_inserted_rows(ispyb: Ispyb) ->
         run(ispyb, f"REVOKE SELECT ON `{schema}`.* FROM `{role(ispyb)}`")
     assert report.entities["person"].deleted == 1
     assert holds(ispyb, 1)
+
+
+def test_check_says_what_an_undo_cannot_take_back(ispyb: Ispyb) -> None:
+    found = {
+        url: [f.remedy for f in check.check(url, settings_of(ispyb)) if f.subject == "undo"]
+        for url in (ispyb.role_url, ispyb.url)
+    }
+    schema = ispyb.engine.url.database
+    assert found[ispyb.url] == []
+    assert [f"GRANT SELECT ON {schema}.*" in remedy for remedy in found[ispyb.role_url]] == [True]
 
 
 @pytest.mark.parametrize("on_delete", ["CASCADE", "SET NULL", "RESTRICT"])
