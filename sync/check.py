@@ -99,9 +99,13 @@ def _columns(connection: Connection) -> Columns:
 def _server(connection: Connection) -> Iterator[Finding]:
     row = connection.exec_driver_sql(
         "SELECT VERSION() AS version, @@GLOBAL.sql_mode AS sql_mode, @@GLOBAL.read_only AS read_only, "
-        "@@GLOBAL.local_infile AS local_infile"
+        "@@GLOBAL.local_infile AS local_infile, "
+        "@@GLOBAL.log_bin AND @@SESSION.binlog_format = 'STATEMENT' AS by_statement"
     ).one()
     yield _version(row.version)
+    if row.by_statement:
+        message = "binlog_format is STATEMENT, which cannot log a run: it reads what is committed"
+        yield Finding("error", "server", message, "SET GLOBAL binlog_format = MIXED, or ROW.")
     if row.read_only:
         message, remedy = "read_only is on", "Point --database at the primary server."
         yield Finding("error", "server", message, remedy)

@@ -9,9 +9,11 @@ from small import document, export, holds, run
 from sqlalchemy import make_url
 
 import sync
-from sync import load, pipeline
+from sync import load, migrate, pipeline
+from sync.check import check
 from sync.errors import DatabaseError
 from sync.server import server
+from sync.settings import Settings
 
 TEXT = [
     "tab\t",
@@ -183,6 +185,36 @@ def test_a_setting_that_is_in_the_way_is_named(odd: Ispyb, name: str, value: obj
     assert name in str(caught.value)
     assert f"SET GLOBAL {name} = " in str(caught.value)
     assert holds(odd, 0)
+
+
+@pytest.mark.parametrize(("name", "value"), [("binlog_format", "STATEMENT"), ("read_only", 1)])
+def test_check_finds_it_beforehand(odd: Ispyb, name: str, value: object) -> None:
+    with server_setting(odd, name, value):
+        findings = check(odd.role_url, Settings(staging_schema=odd.staging_schema))
+    (error,) = [finding for finding in findings if finding.level == "error"]
+    assert name in error.message
+    assert error.remedy
+
+
+ODD_FOR_ALL = {
+    "sql_safe_updates": 1,
+    "sql_select_limit": 1,
+    "sql_auto_is_null": 1,
+    "completion_type": "CHAIN",
+    "tx_read_only": 1,
+    "innodb_lock_wait_timeout": 1,
+    "binlog_format": "STATEMENT",
+    "sql_mode": "NO_ZERO_DATE,NO_ZERO_IN_DATE,TRADITIONAL",
+}
+
+
+@pytest.mark.parametrize("name", ODD_FOR_ALL)
+def test_migrations_do_not_mind_either(odd: Ispyb, name: str) -> None:
+    with server_setting(odd, name, ODD_FOR_ALL[name]):
+        migrate.downgrade(odd.url, "0021", staging_schema=odd.staging_schema)
+        migrate.upgrade(odd.url, staging_schema=odd.staging_schema)
+    with odd.engine.connect() as connection:
+        assert migrate.is_current(connection, odd.staging_schema)
 
 
 def test_a_limit_on_the_time_of_statements_is_named(odd: Ispyb) -> None:

@@ -31,7 +31,9 @@ RUN_PATIENCE = 60  # seconds to wait for a run to end
 # makes everybody wait behind it, so it gives up soon.
 SESSION = """\
 SET SESSION sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
-  group_concat_max_len = 1048576, lock_wait_timeout = 5"""
+  group_concat_max_len = 1048576, lock_wait_timeout = 5, sql_safe_updates = 0"""
+
+READ_WRITE = "SET SESSION TRANSACTION READ WRITE"
 
 CREATE_SCHEMA = "CREATE DATABASE IF NOT EXISTS `{schema}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
@@ -107,6 +109,7 @@ def _connection(url: str) -> Iterator[Connection]:
 def _set_session(connection: DBAPIConnection, record: object) -> None:
     with closing(connection.cursor()) as cursor:
         cursor.execute(SESSION)
+        cursor.execute(READ_WRITE)
 
 
 def _run(connection: Connection, migration: MigrationContext, schema: str) -> None:
@@ -185,6 +188,7 @@ def _offline(config: Config) -> None:
     out(HEADER.format(version=version("ispyb-sync"), **names))
     out(f"USE `{ispyb}`;")
     out(f"{SESSION};")
+    out(f"{READ_WRITE};")
     out("-- What must not be found. If something is, the script shows it and stops, with nothing changed.")
     for guard in _guards(migration):
         out(as_block(guard, schema))
