@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sync import history, revision, rights
 from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, Runner, code_of, connect, failure
 from sync.entities import ENTITIES, SESSION_HAS_PERSON, Entity
-from sync.errors import DatabaseError, UsageError
+from sync.errors import DatabaseError, Unreachable, UsageError
 from sync.fingerprints import forget
 from sync.live import fillings, references, sees_all, unique_facts
 from sync.lock import Turn, run_lock
@@ -54,7 +54,10 @@ def undo(run: int, database: Database, settings: Settings, *, write: bool = True
         except DBAPIError as error:
             if not own or code_of(error) not in _AGAIN or attempt == ATTEMPTS:
                 raise failure(error, next(iter(getattr(error, "__notes__", ())), None)) from None
-        time.sleep(_PAUSE_SECONDS * attempt)
+        except Unreachable:
+            if attempt in (1, ATTEMPTS):  # in between, a server that was lost may be starting again
+                raise
+        time.sleep(_PAUSE_SECONDS * 2**attempt)
     raise AssertionError("the last attempt returns or raises")
 
 

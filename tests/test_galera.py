@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,17 @@ def test_a_killed_runs_lease_does_not_bind_its_own_node(trio: list[Ispyb]) -> No
     with killed_holder(trio[0]):
         assert apply(trio[0], export(1), lock_timeout=0).status == "applied"
     assert apply(trio[1], export(2), lock_timeout=0).status == "applied"  # and a run that ends gives it back
+
+
+def test_an_undo_takes_its_turn_too(trio: list[Ispyb], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "LEASE_SECONDS", 2)
+    apply(trio[0], export(1))
+    run = apply(trio[0], export(2, title="New")).run
+    undo = partial(sync.undo, run, database=trio[1].url, staging_schema=trio[1].staging_schema)
+    with killed_holder(trio[2]), pytest.raises(DatabaseError, match="another run holds the lock"):
+        undo(lock_timeout=0)
+    assert undo(lock_timeout=20).status == "applied"
+    assert holds(trio[0], 1)
 
 
 def test_a_long_run_keeps_its_lease(trio: list[Ispyb], monkeypatch: pytest.MonkeyPatch) -> None:

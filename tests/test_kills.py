@@ -205,26 +205,80 @@ def seeing(dls: Ispyb) -> Iterator[None]:
 @many(UNDO_KILLS)
 def test_a_client_killed_at_any_moment_of_an_undo(dls: Ispyb, seed: int, kills: int) -> None:
     moments = random.Random(seed)
-    apply(dls, export(2))
-    before = _without_timestamps(dls)
-    duration = 0.0
-    done = killed = 0
-    while killed < kills:
-        number = apply(dls, export(4, family="Other", title="Other")).run
-        undo = partial(sync.undo, number, database=dls.role_url, staging_schema=dls.staging_schema, lock_timeout=10)
-        after = State.of(dls)
-        killed += duration > 0 and killed_after(undo, moments.uniform(0, 1.3 * duration))
+
+    def kill(undo: Callable[[], object], duration: float) -> None:
+        killed_after(undo, moments.uniform(0, 1.3 * duration))
         wait_until_gone(dls)
-        if State.of(dls) == after:
+
+    _undo_again_and_again(dls, dls.role_url, kills, kill)
+
+
+@needs_mariadbd
+@many(4)
+def test_a_server_killed_at_any_moment_of_an_undo(
+    mortal: tuple[Server, Ispyb], pool: ThreadPoolExecutor, seed: int, kills: int
+) -> None:
+    server, ispyb = mortal
+    ispyb.engine.dispose()
+    ispyb.reset()
+    moments = random.Random(seed)
+
+    def kill(undo: Callable[[], object], duration: float) -> None:
+        undoing = pool.submit(undo)
+        time.sleep(moments.uniform(0, 1.3 * duration))
+        server.kill()
+        server.start()
+        assert isinstance(undoing.exception(60), DatabaseError | UsageError | None)
+        ispyb.engine.dispose()
+
+    _undo_again_and_again(ispyb, ispyb.url, kills, kill)
+
+
+def _undo_again_and_again(
+    ispyb: Ispyb, url: str, kills: int, kill: Callable[[Callable[[], object], float], None]
+) -> None:
+    """After each kill the run is undone or is not, and in the end it is."""
+    apply(ispyb, export(2))
+    before = _without_timestamps(ispyb)
+    duration = 0.0
+    for _ in range(kills + 1):
+        number = apply(ispyb, export(4, family="Other", title="Other")).run
+        undo = partial(sync.undo, number, database=url, staging_schema=ispyb.staging_schema, lock_timeout=10)
+        after = State.of(ispyb)
+        if duration:
+            kill(undo, duration)
+        if State.of(ispyb) == after:
             start = time.monotonic()
             undo()
             duration = duration or time.monotonic() - start
         else:
-            done += 1
             with pytest.raises(UsageError, match="undone already"):
                 undo()
-        assert _without_timestamps(dls) == before
-    assert done > 0
+        assert _without_timestamps(ispyb) == before
+
+
+@needs_mariadbd
+@many(4)
+def test_a_server_killed_at_any_moment_of_a_migration(
+    mortal: tuple[Server, Ispyb], pool: ThreadPoolExecutor, seed: int, kills: int
+) -> None:
+    server, _ = mortal
+    moments = random.Random(seed)
+    with fresh(server.url, "legacy") as legacy:
+        original = legacy.tables()
+        start = time.monotonic()
+        up(legacy)
+        duration = time.monotonic() - start
+        migrated = whole(legacy)
+        for _ in range(kills):
+            migrating = pool.submit(moments.choice((up, down)), legacy)
+            time.sleep(moments.uniform(0, duration))
+            server.kill()
+            server.start()
+            assert isinstance(migrating.exception(60), DatabaseError | None)
+            if moments.random() < 0.3:
+                _converges(legacy, original, migrated)
+        _converges(legacy, original, migrated)
 
 
 def _without_timestamps(ispyb: Ispyb) -> dict[str, list[dict[str, object]]]:
