@@ -237,9 +237,14 @@ HAVING MAX(c.action = 'insert' AND r.mode = 'apply') AND MAX(IF(c.action = 'inse
 ON DUPLICATE KEY UPDATE owned = VALUES(owned);
 
 -- name: doom
+-- Another document of the proposal that was refused as a whole may have named anybody.
 UPDATE ispyb_sync.stale_session_has_person AS x
+STRAIGHT_JOIN ispyb_sync.stage_session AS session ON session.row_id = x.session
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS d ON d.row_id = session.document
 SET x.doomed = TRUE
-WHERE @prune = 'all' OR (@prune = 'owned' AND x.owned);
+WHERE
+    (@prune = 'all' OR (@prune = 'owned' AND x.owned))
+    AND NOT FIND_IN_SET(CONVERT(CONCAT_WS('-', d.proposalCode, d.proposalNumber) USING utf8mb4), @unread COLLATE utf8mb4_bin);
 
 -- pass: apply
 

@@ -348,7 +348,8 @@ def _decide(
     with _timed(report, "match"):
         reconciliation.match()
         reconciliation.compare()
-        reconciliation.prune(settings.prune)
+        invalid = (r for r in report.refusals if (r.entity, r.code) == ("proposal", "invalid_document"))
+        reconciliation.prune(settings.prune, {r.proposal for r in invalid if r.proposal is not None})
         fill(report, reconciliation, target, changes=changes)
         if settings.full:
             find_vanished(report, reconciliation)

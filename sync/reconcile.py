@@ -98,9 +98,12 @@ class Reconciliation:
         for entity in self._staged():
             self._all(entity, _pass(entity, "compare"))
 
-    def prune(self, which: str) -> None:
-        """Finds the links that the export no longer names, and dooms none of them, the tool's own, or all."""
-        self._runner.connection.exec_driver_sql("SET @prune = %s", (which,))
+    def prune(self, which: str, unread: Iterable[str]) -> None:
+        """Finds the links that the export no longer names, and dooms none of them, the tool's own, or all.
+
+        unread   proposals of which a document could not be read: nothing of theirs is doomed
+        """
+        self._runner.connection.exec_driver_sql("SET @prune = %s, @unread = %s", (which, ",".join(unread)))
         for entity in self._staged():
             self._all(entity, _pass(entity, "prune"))
             for (doomed,) in self.rows(entity, "deleted"):

@@ -13,7 +13,7 @@ from sync.errors import UsageError
 from sync.report import Report
 from sync.settings import load_settings
 
-pytestmark = pytest.mark.parametrize("ispyb", ["py", "dls"], indirect=True)
+pytestmark = pytest.mark.parametrize("ispyb", ["dls"], indirect=True)
 
 
 def call(ispyb: Ispyb, documents: list[Json], verb: str = "apply", **settings: object) -> Report:

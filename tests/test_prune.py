@@ -12,7 +12,7 @@ from sync.errors import DatabaseError, LimitError, UsageError
 from sync.report import Report
 from sync.settings import load_settings
 
-pytestmark = pytest.mark.parametrize("ispyb", ["py", "dls"], indirect=True)
+pytestmark = pytest.mark.parametrize("ispyb", ["dls"], indirect=True)
 
 
 def export(proposals: int, people: int) -> list[Json]:

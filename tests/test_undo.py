@@ -25,7 +25,7 @@ from sync.report import Report
 from sync.settings import Settings, load_settings
 from sync.undo import undo
 
-pytestmark = pytest.mark.parametrize("ispyb", ["py", "dls"], indirect=True)
+pytestmark = pytest.mark.parametrize("ispyb", ["dls"], indirect=True)
 
 EMPTY = dict.fromkeys(ROWS, 0)
 
