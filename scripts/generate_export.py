@@ -4,7 +4,7 @@
 The same seed gives the same export. With 20,000 proposals: 24,000 people with a popularity skew, 2,000 laboratories,
 110,000 proposal links, 80,000 sessions, 320,000 session links, 150,000 proteins and 20,000 lab contacts, in 260 MB.
 One person in twenty has a login alone; sessions and proteins come with and without externalId. `--changed 1` changes
-about 1 % of the documents.
+one document in a hundred.
 
     scripts/generate_export.py --proposals 20000 > export.ndjson
     scripts/generate_export.py --proposals 20000 --changed 1 > changed.ndjson
@@ -32,10 +32,10 @@ Json = dict[str, Any]
 
 
 def documents(proposals: int, *, changed: float = 0, seed: int = SEED) -> Iterator[Json]:
-    """Gives the documents of an export; `changed` is the share, in percent, of documents that differ."""
+    """Gives the documents of an export; `changed` is the percentage of documents that differ, the first among them."""
     facility = Facility(proposals, seed)
     for number in range(proposals):
-        yield facility.document(number, changed=random.Random(f"{seed}:{number}:changed").random() * 100 < changed)
+        yield facility.document(number, changed=changed > 0 and number % max(1, round(100 / changed)) == 0)
 
 
 class Facility:
@@ -58,6 +58,16 @@ class Facility:
             "proteins": [_protein(number, place, chance, team) for place in range(chance.randint(0, 15))],
         }
         return _change(document) if changed else document
+
+    def with_everything(self) -> Json:
+        """A document with a thing of each kind, and a participant who is named twice in one session, in two roles."""
+        for number in range(self._proposals):
+            document = self.document(number)
+            if document["sessions"] and document["proteins"] and document["proposal"]["labcontacts"]:
+                people = document["sessions"][0]["persons"]
+                people.append(people[0] | {"session_options": {"role": "Team Leader", "remote": 1}})
+                return document
+        raise ValueError(f"of {self._proposals} proposals none has a session, a protein and a lab contact")
 
     def _team(self, number: int, chance: random.Random) -> list[Json]:
         # Everybody is named: the first is new with each proposal, and in some the second too.

@@ -5,15 +5,14 @@ single proposal, and in an undo. Those whose condition does not hold in these ru
 """
 
 import re
-import sys
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 from databases import Ispyb
+from generate_export import Facility
 from sqlalchemy import Connection
 from variants import TABLES, VARIANTS, known_columns
 
@@ -22,9 +21,6 @@ from sync.database import Runner
 from sync.settings import Settings
 from sync.sqlfiles import Statement, folder, load
 from sync.undo import undo
-
-sys.path.append(str(Path(__file__).parent.parent / "scripts"))
-from generate_export import Facility
 
 PROPOSALS = 300
 CHANGED = 30

@@ -1,0 +1,87 @@
+"""One proposal at a time: through the Python API on an open connection, and as a process."""
+
+import time
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from statistics import median
+
+import orjson
+from databases import Ispyb
+from generate_export import Facility
+from sqlalchemy import Connection, create_engine
+
+import sync
+from benchmark import command
+from benchmark.figures import Figure, Json, middle
+
+_WARM_UP = 3
+_KINDS = ("new", "unchanged", "changed")
+
+
+def api(large: Ispyb, empty: Ispyb, proposals: int, samples: int) -> Iterator[Figure]:
+    """New, unchanged and changed proposals in a database of so many and in an empty one, turn by turn."""
+    documents = _more(proposals, proposals, _WARM_UP + samples)
+    empty.reset()
+    seconds = {kind: _turn_by_turn(large, empty, _of_kind(documents, kind)) for kind in _KINDS}
+    for kind, (in_large, in_empty) in seconds.items():
+        ratio = middle(in_large, in_empty)
+        milliseconds = [1000 * value for value in in_large]
+        yield Figure(
+            f"api_{kind}",
+            f"one proposal by the Python API, {kind}",
+            "ms",
+            milliseconds,
+            None,
+            ratio,
+            "an empty database",
+            "<= 25 ms, <= 1.3 x empty",
+            median(milliseconds) <= 25 and ratio <= 1.3,
+        )
+
+
+def process(ispyb: Ispyb, proposals: int, samples: int) -> Figure:
+    """A new proposal each time, from standard input."""
+    documents = _more(proposals, proposals + 1_000_000, samples)
+    seconds = [command.apply_one(ispyb, orjson.dumps(document)).seconds for document in documents]
+    what = "one new proposal, ispyb-sync apply - as a process"
+    return Figure("process", what, "s", seconds, goal="<= 0.8 s", met=median(seconds) <= 0.8)
+
+
+def _more(proposals: int, first: int, count: int) -> list[Json]:
+    """Documents of proposals that the export has not, with people whom it has."""
+    facility = Facility(proposals)
+    return [facility.document(first + number) for number in range(count)]
+
+
+def _of_kind(documents: Sequence[Json], kind: str) -> list[Json]:
+    if kind != "changed":
+        return list(documents)
+    changed = deepcopy(list(documents))
+    for document in changed:
+        document["proposal"]["title"] += ", continued"
+        for protein in document["proteins"][:1]:
+            protein["safetyLevel"] = "RED" if protein["safetyLevel"] == "GREEN" else "GREEN"
+    return changed
+
+
+def _turn_by_turn(large: Ispyb, empty: Ispyb, documents: Sequence[Json]) -> tuple[list[float], list[float]]:
+    """Seconds of each document in both databases, from the dict to the committed rows."""
+    engines = [create_engine(f"{ispyb.role_url}?charset=utf8mb4") for ispyb in (large, empty)]
+    taken: tuple[list[float], list[float]] = ([], [])
+    with engines[0].connect() as in_large, engines[1].connect() as in_empty:
+        for document in documents:
+            taken[0].append(_seconds(in_large, large, document))
+            taken[1].append(_seconds(in_empty, empty, document))
+    for engine in engines:
+        engine.dispose()
+    return taken[0][_WARM_UP:], taken[1][_WARM_UP:]
+
+
+def _seconds(connection: Connection, ispyb: Ispyb, document: Json) -> float:
+    start = time.perf_counter()
+    report = sync.apply(document, database=connection, staging_schema=ispyb.staging_schema)
+    connection.commit()
+    seconds = time.perf_counter() - start
+    if report.refusals:
+        raise RuntimeError(f"a proposal was refused: {report.refusals[0]}")
+    return seconds

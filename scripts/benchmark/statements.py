@@ -1,0 +1,51 @@
+"""SQL statements of a run: how many, apart from load batches, and what history's take."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from databases import Ispyb
+from sqlalchemy import create_engine, event
+
+from benchmark.figures import Figure, Json
+from sync.entities import ENTITIES
+from sync.pipeline import Job, run
+from sync.settings import Settings
+from sync.sqlfiles import load
+
+
+def sent(ispyb: Ispyb, export: Any) -> tuple[list[str], float]:
+    """Applies an export in this process: its statements but for load batches, and the seconds of history's."""
+    found: list[str] = []
+    engine = create_engine(f"{ispyb.role_url}?charset=utf8mb4")
+    event.listen(engine, "before_cursor_execute", lambda *arguments: found.append(arguments[2]))
+    job = Job(export, engine, Settings(staging_schema=ispyb.staging_schema), write=True)
+    run(job)
+    engine.dispose()
+    history = {s.origin for entity in ENTITIES for s in load(entity.name) if s.pass_ == "history"}
+    milliseconds = sum(ran.milliseconds for ran in job.profile if ran.origin in history)
+    return [sql for sql in found if not _is_load_batch(sql, ispyb)], milliseconds / 1000
+
+
+def _is_load_batch(sql: str, ispyb: Ispyb) -> bool:
+    """LOAD DATA is sent past SQLAlchemy; few rows go as INSERT, without an origin."""
+    return sql.startswith(("LOAD DATA", f"INSERT INTO `{ispyb.staging_schema}`.stage_"))
+
+
+def figures(ispyb: Ispyb, one: Json, export: Path, proposals: int, initial: float | None) -> Iterator[Figure]:
+    """Of one proposal and of the export, each into empty tables."""
+    ispyb.reset()
+    of_one, _ = sent(ispyb, one)
+    ispyb.reset()
+    of_all, history = sent(ispyb, export)
+    yield Figure(
+        "statements",
+        f"SQL statements, {proposals:,} proposals",
+        "statements",
+        [len(of_all)],
+        goal="the same for 1 and for all",
+        met=len(of_all) == len(of_one),
+        note=f"{len(of_one)} for 1 proposal; load batches not counted",
+    )
+    share = f", {history / initial:.0%} of the initial load" if initial else ""
+    yield Figure("history", "history's statements in the initial load", "s", [history], note=f"part of it{share}")
