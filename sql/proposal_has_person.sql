@@ -211,25 +211,18 @@ WHERE x.doomed;
 
 -- pass: history
 
--- name: match_pair
--- After the insert, for the history.
-INSERT INTO ispyb_sync.map_proposal_has_person (row_id, thing, target_id)
-SELECT m.row_id, m.thing, MIN(t.proposalHasPersonId)
-FROM ispyb_sync.map_proposal_has_person AS m
-STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
-STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
-STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = proposal.target_id AND t.personId = person.target_id
-WHERE m.action = 'insert'
-GROUP BY m.row_id
-ON DUPLICATE KEY UPDATE target_id = VALUES(target_id);
-
 -- name: record_changes
+-- The id of a new link is found by its pair; in a plan it has none.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
     @run,
     'proposal_has_person',
     m.row_id,
-    m.target_id,
+    (
+        SELECT MIN(t.proposalHasPersonId)
+        FROM ProposalHasPerson AS t
+        WHERE t.proposalId = proposal.target_id AND t.personId = person.target_id
+    ),
     NULL,
     m.action,
     NULL,
