@@ -1,0 +1,97 @@
+"""People who are known are what validation of the whole document would have given: values, refusals, notices."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from exports import validated
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sync.mentions import Known, Mentions, Participant
+from sync.refusals import REFUSED
+from sync.validate import Validator
+
+LABORATORIES = st.one_of(
+    st.none(),
+    st.fixed_dictionaries({}, optional={"name": st.sampled_from(["A", "a", "", None, 5]), "type": st.just("x")}),
+    st.just("no object"),
+)
+PEOPLE = st.one_of(
+    st.none(),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "login": st.sampled_from(["a", "b", "", None, 5, True]),
+            "externalId": st.sampled_from([0, 1, True, 1.0, 2**70, -1, None, "7c9e6679-7425-40de-944b-e07fc1f90ae7"]),
+            "siteId": st.sampled_from([1, 1.5, None, "1", float("nan")]),
+            "phoneNumber": st.sampled_from(["None", "1", None]),
+            "type": st.just("cowriter"),
+            "laboratory": LABORATORIES,
+        },
+    ),
+)
+OPTIONS = st.one_of(
+    st.none(),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "role": st.sampled_from(["Staff", 1, None]),
+            "remote": st.sampled_from([True, 1, 2.5]),
+            "x": st.none(),
+        },
+    ),
+)
+PARTICIPANTS = st.one_of(
+    PEOPLE, st.builds(lambda person, options: (person or {}) | {"session_options": options}, PEOPLE, OPTIONS)
+)
+DOCUMENTS = st.fixed_dictionaries(
+    {
+        "proposal": st.fixed_dictionaries(
+            {"proposalNumber": st.just("1"), "persons": st.lists(PEOPLE, max_size=3)},
+            optional={"labcontacts": st.lists(st.builds(lambda p: {"cardName": "c", "person": p}, PEOPLE), max_size=1)},
+        ),
+        "sessions": st.lists(
+            st.fixed_dictionaries({"externalId": st.just(1)}, optional={"persons": st.lists(PARTICIPANTS, max_size=3)}),
+            max_size=2,
+        ),
+        "proteins": st.lists(st.fixed_dictionaries({"acronym": st.just("p")}, optional={"person": PEOPLE}), max_size=2),
+    }
+)
+
+
+def plain(thing: Any) -> Any:
+    """What can be compared: the values of a thing, and which of them were given."""
+    if thing is REFUSED or isinstance(thing, bytes | str | int | float | None):
+        return thing
+    if isinstance(thing, Known):
+        return {name: plain(value) for name, value in thing.data.items()}, thing.model_fields_set
+    if isinstance(thing, Participant):
+        return plain(thing.person), plain(thing.session_options)
+    if isinstance(thing, list):
+        return [plain(one) for one in thing]
+    return {name: plain(value) for name, value in thing.__dict__.items()}, thing.model_fields_set
+
+
+def found(documents: list[dict[str, Any]]) -> Any:
+    valid, refusals, notices, _ = validated(documents)
+    told = Counter((notice.code, notice.message, notice.count) for notice in notices)
+    return [plain(one.document) for one in valid], refusals, told
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.lists(DOCUMENTS, min_size=1, max_size=3))
+def test_known_people_are_those_of_the_whole_document(documents: list[dict[str, Any]]) -> None:
+    quick = found(documents)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Validator, "_document", Validator._as_sent)
+        assert repr(found(documents)) == repr(quick)
+
+
+def test_a_mention_is_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    met: list[Any] = []
+    meet = Mentions._meet
+    monkeypatch.setattr(Mentions, "_meet", lambda self, *rest: met.append(rest) or meet(self, *rest))
+    person = {"login": "a", "laboratory": {"name": "A"}}
+    found([{"proposal": {"proposalNumber": str(number), "persons": [person, dict(person)]}} for number in range(3)])
+    assert len(met) == 1
