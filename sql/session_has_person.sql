@@ -244,7 +244,7 @@ STRAIGHT_JOIN ispyb_sync.stage_proposal AS d ON d.row_id = session.document
 SET x.doomed = TRUE
 WHERE
     (@prune = 'all' OR (@prune = 'owned' AND x.owned))
-    AND NOT FIND_IN_SET(CONVERT(CONCAT_WS('-', d.proposalCode, d.proposalNumber) USING utf8mb4), @unread COLLATE utf8mb4_bin);
+    AND NOT FIND_IN_SET(CONVERT(CONCAT_WS('-', d.proposalCode, d.proposalNumber) USING utf8mb4), CONVERT(@unread USING utf8mb4) COLLATE utf8mb4_bin);
 
 -- pass: apply
 
