@@ -158,10 +158,10 @@ class Story:
         """Looks at what a kill left: nothing, or all; gives which."""
         wait_until_gone(self.ispyb)
         now = State.of(self.ispyb)
-        check_history(self.ispyb, now)
         if now.runs == self.before.runs:
             assert now == self.before
             return False
+        check_history(self.ispyb, now)
         assert len(now.runs) == len(self.before.runs) + 1
         assert apply(self.ispyb, self.export).nothing_to_do
         self.turn_page()

@@ -24,7 +24,7 @@ from sync.server import _find
 
 needs_mariadbd = pytest.mark.skipif(_find("mariadbd") is None, reason="no mariadbd on this machine")
 
-CLIENT_KILLS, UNDO_KILLS, MIGRATION_KILLS, SERVER_KILLS = 60, 8, 12, 12
+CLIENT_KILLS, UNDO_KILLS, MIGRATION_KILLS, SERVER_KILLS = 110, 8, 16, 12
 SOAK = 10
 """So many times as much under -m soak."""
 
@@ -61,7 +61,7 @@ def test_a_client_killed_at_any_moment_of_an_apply(dls: Ispyb, seed: int, kills:
     story.end()
 
 
-@pytest.mark.parametrize("step", [11, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_client_killed_at_each_statement_of_an_apply(dls: Ispyb, step: int) -> None:
     apply(dls, export(4))
     story = Story(dls)
@@ -146,7 +146,8 @@ def test_a_server_killed_at_any_moment_of_an_apply(
             server.start()
         ispyb.engine.dispose()
         done = story.settle()
-        assert isinstance(error, DatabaseError | None)
+        if error is not None and not isinstance(error, DatabaseError):
+            raise error
         assert done or error is not None
         assert not done or error is None or "is written is not known" in str(error)
         came_back += not for_good and error is None
@@ -228,7 +229,8 @@ def test_a_server_killed_at_any_moment_of_an_undo(
         time.sleep(moments.uniform(0, 1.3 * duration))
         server.kill()
         server.start()
-        assert isinstance(undoing.exception(60), DatabaseError | UsageError | None)
+        if (error := undoing.exception(60)) is not None and not isinstance(error, DatabaseError | UsageError):
+            raise error
         ispyb.engine.dispose()
 
     _undo_again_and_again(ispyb, ispyb.url, kills, kill)
@@ -275,7 +277,8 @@ def test_a_server_killed_at_any_moment_of_a_migration(
             time.sleep(moments.uniform(0, duration))
             server.kill()
             server.start()
-            assert isinstance(migrating.exception(60), DatabaseError | None)
+            if (error := migrating.exception(60)) is not None and not isinstance(error, DatabaseError):
+                raise error
             if moments.random() < 0.3:
                 _converges(legacy, original, migrated)
         _converges(legacy, original, migrated)
