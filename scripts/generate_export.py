@@ -60,11 +60,12 @@ class Facility:
         return _change(document) if changed else document
 
     def with_everything(self) -> Json:
-        """A document with a thing of each kind, and a participant who is named twice in one session, in two roles."""
+        """A document with a thing of each kind, a person named in two ways, and a participant named in two roles."""
         for number in range(self._proposals):
             document = self.document(number)
             if document["sessions"] and document["proteins"] and document["proposal"]["labcontacts"]:
                 people = document["sessions"][0]["persons"]
+                document["proteins"][0]["person"] = {"login": document["proposal"]["persons"][0]["login"]}
                 people.append(people[0] | {"session_options": {"role": "Team Leader", "remote": 1}})
                 return document
         raise ValueError(f"of {self._proposals} proposals none has a session, a protein and a lab contact")

@@ -106,6 +106,18 @@ def without_the_last_person(document: dict[str, Any]) -> None:
         holder["persons"] = [person for person in holder["persons"] if person["login"] != gone]
 
 
+def with_other_people(document: dict[str, Any], person: dict[str, Any]) -> None:
+    """Changes what hangs on people: somebody new, a laboratory, a card, a role."""
+    proposal = document["proposal"]
+    proposal["persons"].append({"login": f"new{proposal['proposalNumber']}", "familyName": "New"})
+    proposal["persons"][0]["laboratory"]["address"] = "moved"
+    proposal["persons"][0]["phoneNumber"] = "changed"
+    for contact in proposal["labcontacts"]:
+        contact["person"] = person
+    for session in document["sessions"]:
+        session["persons"][0]["session_options"] = {"role": "Team Leader", "remote": 1}
+
+
 @pytest.fixture
 def plans(monkeypatch: pytest.MonkeyPatch) -> Plans:
     plans = Plans(Runner.run)
@@ -131,6 +143,7 @@ def test_no_statement_scans_a_target_table_for_each_staged_row(
     second = [facility.document(number, changed=number < CHANGED) for number in range(PROPOSALS + CHANGED)]
     for document in second[CHANGED : 2 * CHANGED]:
         without_the_last_person(document)
+        with_other_people(document, facility.person(5))
     done = sync.apply(second, prune="all", prune_limit="50%", full=True, **run)
     assert all(done.entities[entity].deleted > 20 for entity in ("proposal_has_person", "session_has_person"))
     sync.plan(first[7], prune="all", prune_limit="50%", full=True, **run)
