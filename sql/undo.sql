@@ -654,7 +654,7 @@ SET
     t.hazardGroup = IF(JSON_EXISTS(u.was, '$.hazardGroup'), JSON_VALUE(u.was, '$.hazardGroup'), t.hazardGroup), -- if: hazardGroup
     t.containmentLevel = IF(JSON_EXISTS(u.was, '$.containmentLevel'), JSON_VALUE(u.was, '$.containmentLevel'), t.containmentLevel), -- if: containmentLevel
     t.safetyLevel = IF(JSON_EXISTS(u.was, '$.safetyLevel'), JSON_VALUE(u.was, '$.safetyLevel'), t.safetyLevel),
-    t.molecularMass = IF(JSON_EXISTS(u.was, '$.molecularMass'), JSON_VALUE(u.was, '$.molecularMass'), t.molecularMass),
+    t.molecularMass = IF(JSON_EXISTS(u.was, '$.molecularMass'), JSON_VALUE(u.was, '$.molecularMass') + 0e0, t.molecularMass),
     t.sequence = IF(JSON_EXISTS(u.was, '$.sequence'), JSON_VALUE(u.was, '$.sequence'), t.sequence), -- if: sequence
     t.proteinType = IF(JSON_EXISTS(u.was, '$.proteinType'), JSON_VALUE(u.was, '$.proteinType'), t.proteinType)
 WHERE u.entity = 'protein' AND u.action = 'update' AND u.kept IS NULL;
@@ -709,6 +709,7 @@ SET t.visit_number = NULL
 WHERE c.entity = 'session' AND c.field = 'visit_number' AND u.kept IS NULL;
 
 -- name: update_session
+-- + 0e0: else a FLOAT that is not updated would become text, and lose its last digits.
 UPDATE ispyb_sync.undo AS u
 STRAIGHT_JOIN BLSession AS t ON t.sessionId = u.target_id
 SET
@@ -721,10 +722,10 @@ SET
     t.scheduled = IF(JSON_EXISTS(u.was, '$.scheduled'), JSON_VALUE(u.was, '$.scheduled'), t.scheduled),
     t.nbShifts = IF(JSON_EXISTS(u.was, '$.nbShifts'), JSON_VALUE(u.was, '$.nbShifts'), t.nbShifts),
     t.sessionTitle = IF(JSON_EXISTS(u.was, '$.sessionTitle'), JSON_VALUE(u.was, '$.sessionTitle'), t.sessionTitle), -- if: sessionTitle
-    t.structureDeterminations = IF(JSON_EXISTS(u.was, '$.structureDeterminations'), JSON_VALUE(u.was, '$.structureDeterminations'), t.structureDeterminations), -- if: structureDeterminations
-    t.dewarTransport = IF(JSON_EXISTS(u.was, '$.dewarTransport'), JSON_VALUE(u.was, '$.dewarTransport'), t.dewarTransport), -- if: dewarTransport
-    t.databackupFrance = IF(JSON_EXISTS(u.was, '$.databackupFrance'), JSON_VALUE(u.was, '$.databackupFrance'), t.databackupFrance), -- if: databackupFrance
-    t.databackupEurope = IF(JSON_EXISTS(u.was, '$.databackupEurope'), JSON_VALUE(u.was, '$.databackupEurope'), t.databackupEurope), -- if: databackupEurope
+    t.structureDeterminations = IF(JSON_EXISTS(u.was, '$.structureDeterminations'), JSON_VALUE(u.was, '$.structureDeterminations') + 0e0, t.structureDeterminations), -- if: structureDeterminations
+    t.dewarTransport = IF(JSON_EXISTS(u.was, '$.dewarTransport'), JSON_VALUE(u.was, '$.dewarTransport') + 0e0, t.dewarTransport), -- if: dewarTransport
+    t.databackupFrance = IF(JSON_EXISTS(u.was, '$.databackupFrance'), JSON_VALUE(u.was, '$.databackupFrance') + 0e0, t.databackupFrance), -- if: databackupFrance
+    t.databackupEurope = IF(JSON_EXISTS(u.was, '$.databackupEurope'), JSON_VALUE(u.was, '$.databackupEurope') + 0e0, t.databackupEurope), -- if: databackupEurope
     t.operatorSiteNumber = IF(JSON_EXISTS(u.was, '$.operatorSiteNumber'), JSON_VALUE(u.was, '$.operatorSiteNumber'), t.operatorSiteNumber), -- if: operatorSiteNumber
     t.nbReimbDewars = IF(JSON_EXISTS(u.was, '$.nbReimbDewars'), JSON_VALUE(u.was, '$.nbReimbDewars'), t.nbReimbDewars), -- if: nbReimbDewars
     t.projectCode = IF(JSON_EXISTS(u.was, '$.projectCode'), JSON_VALUE(u.was, '$.projectCode'), t.projectCode), -- if: projectCode
