@@ -20,9 +20,10 @@ _KINDS = ("new", "unchanged", "changed")
 
 def api(large: Ispyb, empty: Ispyb, proposals: int, samples: int) -> Iterator[Figure]:
     """New, unchanged and changed proposals in a database of so many and in an empty one, turn by turn."""
-    documents = _more(proposals, proposals, _WARM_UP + samples)
+    warm_up = min(_WARM_UP, samples)
+    documents = _more(proposals, proposals, warm_up + samples)
     empty.reset()
-    seconds = {kind: _turn_by_turn(large, empty, _of_kind(documents, kind)) for kind in _KINDS}
+    seconds = {kind: _turn_by_turn(large, empty, _of_kind(documents, kind), warm_up) for kind in _KINDS}
     for kind, (in_large, in_empty) in seconds.items():
         ratio = middle(in_large, in_empty)
         milliseconds = [1000 * value for value in in_large]
@@ -64,7 +65,9 @@ def _of_kind(documents: Sequence[Json], kind: str) -> list[Json]:
     return changed
 
 
-def _turn_by_turn(large: Ispyb, empty: Ispyb, documents: Sequence[Json]) -> tuple[list[float], list[float]]:
+def _turn_by_turn(
+    large: Ispyb, empty: Ispyb, documents: Sequence[Json], warm_up: int
+) -> tuple[list[float], list[float]]:
     """Seconds of each document in both databases, from the dict to the committed rows."""
     engines = [create_engine(f"{ispyb.role_url}?charset=utf8mb4") for ispyb in (large, empty)]
     taken: tuple[list[float], list[float]] = ([], [])
@@ -74,7 +77,7 @@ def _turn_by_turn(large: Ispyb, empty: Ispyb, documents: Sequence[Json]) -> tupl
             taken[1].append(_seconds(in_empty, empty, document))
     for engine in engines:
         engine.dispose()
-    return taken[0][_WARM_UP:], taken[1][_WARM_UP:]
+    return taken[0][warm_up:], taken[1][warm_up:]
 
 
 def _seconds(connection: Connection, ispyb: Ispyb, document: Json) -> float:
