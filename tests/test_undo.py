@@ -154,22 +154,6 @@ def test_a_table_of_the_sites_own_keeps_a_row(ispyb: Ispyb, on_delete: str) -> N
         ]
 
 
-def test_a_float_keeps_the_digits_that_its_text_does_not_show(ispyb: Ispyb) -> None:
-    """One that the run updates, and one beside it in an updated row."""
-    documents = export(1)
-    documents[0]["proteins"][0]["molecularMass"] = 123456.789
-    documents[0]["proteins"].append({"acronym": "thau", "molecularMass": 123456.789})
-    apply(ispyb, documents)
-    exact = "SELECT acronym, molecularMass + 0e0 FROM Protein ORDER BY acronym"
-    with ispyb.engine.connect() as connection:
-        before = connection.exec_driver_sql(exact).all()
-    documents[0]["proteins"][0]["molecularMass"] = 1
-    documents[0]["proteins"][1]["safetyLevel"] = "RED"
-    take_back(ispyb, apply(ispyb, documents).run)
-    with ispyb.engine.connect() as connection:
-        assert connection.exec_driver_sql(exact).all() == before
-
-
 def test_what_is_about_to_refer_to_a_row_keeps_it(ispyb: Ispyb) -> None:
     """Another writer's row is there and not committed yet: the undo waits for it, and then sees it."""
     first = apply(ispyb, export(1))

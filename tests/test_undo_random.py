@@ -1,5 +1,6 @@
 """Random databases, exports and settings: undo restores every row, and a plan says what apply changes."""
 
+import copy
 import struct
 from collections import Counter
 from collections.abc import Callable
@@ -55,6 +56,20 @@ def test_apply_and_undo_restore_every_row_and_a_plan_tells_the_difference(
 @pytest.mark.parametrize("variant", ["py", "dls", "esrf", "legacy"])
 def test_many_times(databases: Callable[[str], Ispyb], variant: str) -> None:
     _restore(databases, variant, 300)
+
+
+def test_a_float_keeps_the_digits_that_its_text_does_not_show(databases: Callable[[str], Ispyb]) -> None:
+    """One that the run updates, and one beside it in an updated row."""
+    documents = [
+        {
+            "proposal": {"proposalNumber": "1", "persons": [{"login": "a"}]},
+            "proteins": [{"acronym": name, "molecularMass": 123456.789} for name in ("lyso", "thau")],
+        }
+    ]
+    changed: Json = copy.deepcopy(documents[0])
+    changed["proteins"][0]["molecularMass"] = 1
+    changed["proteins"][1]["safetyLevel"] = "RED"
+    restores(databases("py"), {}, [documents, [changed]], {})
 
 
 def _restore(databases: Callable[[str], Ispyb], variant: str, examples: int) -> None:
