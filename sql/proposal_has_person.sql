@@ -128,7 +128,7 @@ WHERE
     AND (g.refused OR g.found < (SELECT COUNT(*) FROM ProposalHasPerson AS t WHERE t.proposalId = whole.target_id))
 ON DUPLICATE KEY UPDATE refused = VALUES(refused);
 
--- name: find_stale
+-- name: find_stale -- if: lists
 -- The proposer stays, as the proposal names that person itself: the one after this run, who may be new.
 INSERT INTO ispyb_sync.stale_proposal_has_person (target_id, proposal, person_id, row_key, fields)
 SELECT
@@ -162,7 +162,7 @@ WHERE
     AND NOT t.personId <=> IF(proposer.row_id IS NULL OR proposer.refused IS NOT NULL, p.personId, proposer.target_id)
 ORDER BY s.document, t.proposalHasPersonId;
 
--- name: own
+-- name: own -- if: lists
 -- The tool's own links: a run inserted them, and no later one deleted them. What somebody else made anew has
 -- another id.
 INSERT INTO ispyb_sync.stale_proposal_has_person (number, target_id, proposal, person_id, owned)
@@ -180,7 +180,7 @@ GROUP BY x.number
 HAVING MAX(c.action = 'insert' AND r.mode = 'apply') AND MAX(IF(c.action = 'insert', c.run, 0)) = MAX(c.run)
 ON DUPLICATE KEY UPDATE owned = VALUES(owned);
 
--- name: doom
+-- name: doom -- if: lists
 -- Another document of the proposal that was refused as a whole may have named anybody.
 UPDATE ispyb_sync.stale_proposal_has_person AS x
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal
@@ -237,7 +237,7 @@ INNER JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
 INNER JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
--- name: record_pruned
+-- name: record_pruned -- if: lists
 -- The whole row, so that undo can bring it back. Its numbers follow those of the staged rows.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
 SELECT
@@ -296,10 +296,10 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
 
--- name: deleted
+-- name: deleted -- if: lists
 SELECT COUNT(*) FROM ispyb_sync.stale_proposal_has_person AS x WHERE x.doomed;
 
--- name: stale_links
+-- name: stale_links -- if: lists
 -- What pruning would delete, and does not.
 SELECT
     COUNT(*) AS stale,
@@ -307,7 +307,7 @@ SELECT
 FROM ispyb_sync.stale_proposal_has_person AS x
 WHERE NOT x.doomed;
 
--- name: kept_lists
+-- name: kept_lists -- if: lists
 SELECT COUNT(*) FROM ispyb_sync.list_proposal_has_person AS l WHERE l.refused;
 
 -- name: all_links
@@ -317,7 +317,7 @@ FROM ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = m.target_id
 WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL;
 
--- name: losers
+-- name: losers -- if: lists
 SELECT
     COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
     COUNT(*) AS links

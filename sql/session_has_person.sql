@@ -195,7 +195,7 @@ WHERE
     AND (g.refused OR g.found < (SELECT COUNT(*) FROM Session_has_Person AS t WHERE t.sessionId = whole.target_id))
 ON DUPLICATE KEY UPDATE refused = VALUES(refused);
 
--- name: find_stale
+-- name: find_stale -- if: lists
 INSERT INTO ispyb_sync.stale_session_has_person (target_id, session, person_id, row_key, fields)
 SELECT
     t.sessionId,
@@ -218,7 +218,7 @@ LEFT JOIN (
 WHERE NOT l.refused AND named.target_id IS NULL
 ORDER BY l.session, t.personId;
 
--- name: own
+-- name: own -- if: lists
 -- The tool's own links: a run inserted them, and no later one deleted them.
 INSERT INTO ispyb_sync.stale_session_has_person (number, target_id, session, person_id, owned)
 SELECT
@@ -236,7 +236,7 @@ GROUP BY x.number
 HAVING MAX(c.action = 'insert' AND r.mode = 'apply') AND MAX(IF(c.action = 'insert', c.run, 0)) = MAX(c.run)
 ON DUPLICATE KEY UPDATE owned = VALUES(owned);
 
--- name: doom
+-- name: doom -- if: lists
 -- Another document of the proposal that was refused as a whole may have named anybody.
 UPDATE ispyb_sync.stale_session_has_person AS x
 STRAIGHT_JOIN ispyb_sync.stage_session AS session ON session.row_id = x.session
@@ -304,7 +304,7 @@ INNER JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
 INNER JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
--- name: record_pruned
+-- name: record_pruned -- if: lists
 -- The whole row, so that undo can bring it back. Its numbers follow those of the staged rows.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
 SELECT
@@ -356,10 +356,10 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
 
--- name: deleted
+-- name: deleted -- if: lists
 SELECT COUNT(*) FROM ispyb_sync.stale_session_has_person AS x WHERE x.doomed;
 
--- name: stale_links
+-- name: stale_links -- if: lists
 -- What pruning would delete, and does not.
 SELECT
     COUNT(*) AS stale,
@@ -367,7 +367,7 @@ SELECT
 FROM ispyb_sync.stale_session_has_person AS x
 WHERE NOT x.doomed;
 
--- name: kept_lists
+-- name: kept_lists -- if: lists
 SELECT COUNT(*) FROM ispyb_sync.list_session_has_person AS l WHERE l.refused;
 
 -- name: all_links
@@ -378,7 +378,7 @@ STRAIGHT_JOIN BLSession AS b ON b.proposalId = m.target_id
 STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = b.sessionId
 WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL;
 
--- name: losers
+-- name: losers -- if: lists
 SELECT
     COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
     COUNT(*) AS links

@@ -36,6 +36,7 @@ _FINDINGS = {
     "refuse_duplicate_key": "duplicates",
     "probe": "same_target",
     "claim": "claims",
+    "list": "lists",
 }
 PLANNED = 0
 """Stands for the number of the run where there is none yet."""
@@ -106,6 +107,7 @@ class Reconciliation:
         self._runner.connection.exec_driver_sql("SET @prune = %s, @unread = %s", (which, ",".join(unread)))
         for entity in self._staged():
             self._all(entity, _pass(entity, "prune"))
+            self._doomed.pop(entity.name, None)
             for (doomed,) in self.rows(entity, "deleted"):
                 self._doomed[entity.name] = doomed
 
@@ -161,7 +163,7 @@ class Reconciliation:
 
     def _delete_doomed(self, entity: Entity, statement: Statement) -> None:
         """Deletes links; where there is nothing to delete, an account without that right will do."""
-        doomed = self._doomed[entity.name]
+        doomed = self._doomed.get(entity.name)
         if doomed and self._run(entity, statement) != doomed:
             raise Overtaken(f"rows of {entity.table}")
 

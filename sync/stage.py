@@ -1,7 +1,7 @@
 """Turns documents into staged rows, and loads them in batches.
 
-Each distinct content is staged once: people and laboratories repeat on every session. A person with an
-externalId who is mentioned again with less, and nothing else, is the same mention. Rows of a document keep
+Each distinct content is staged once: people and laboratories repeat on every session. A person who
+is mentioned again with the same first key, with less and nothing else, is the same mention. Rows of a document keep
 the order of the file; `position` is the place of a row's last copy, by which the last one wins. A list of
 persons that is given and empty is staged as a link to nobody: pruning tells it from one that is not given.
 Refuses what does not fit the live column (see `sync.fit`); a key that does not fit refuses the row, which is
@@ -35,6 +35,7 @@ MOST_SHARED = 40_000
 """People and laboratories kept, as their positions change with each mention: some 30 MB."""
 
 _POSITION = 1
+_REFUSED = 4
 _CLEARABLE_REFERENCES = {"person": ("laboratory",), "protein": ("person",)}
 
 
@@ -95,7 +96,7 @@ class Stager:
         self._fields = {entity.name: _Fields(entity, target) for entity in ENTITIES}
         self._rows: dict[str, list[Row]] = {entity.name: [] for entity in ENTITIES}
         self._shared: dict[str, list[Known]] = {"laboratory": [], "person": []}
-        self._first_of: dict[bytes, Known | None] = {}
+        self._first_of: dict[object, Known | None] = {}
         self._aliases: list[Known] = []
         self._labels: dict[int, str | None] = {}
         self._waiting = 0
@@ -218,15 +219,15 @@ class Stager:
         return found
 
     def _meet_person(self, known: Known, path: str) -> int:
-        external_id = known.data["externalId"]
-        if external_id is not None and not self._clear_nulls:
-            first = self._first_of.setdefault(external_id, known)
+        if not self._clear_nulls:
+            name = known.data["externalId"] or known.data["login"]
+            first = self._first_of.setdefault(name, known)
             if first is not None and first is not known:
-                if _says_nothing_new(known.data, first.data):
+                if first.row[_REFUSED] is None and _says_nothing_new(known.data, first.data):
                     known.row = first.row
                     self._aliases.append(known)
                     return self._person(known, path)
-                self._first_of[external_id] = None  # the last of several wins: each is staged
+                self._first_of[name] = None  # the last of several wins: each is staged
         laboratory_row = None
         if (laboratory := known.data["laboratory"]) is not None:
             if laboratory.row is None:
@@ -339,7 +340,10 @@ def _clears(entity: Entity, fields: list[_Field], thing: Any) -> str:
 
 
 def _says_nothing_new(mention: dict[str, Any], known: dict[str, Any]) -> bool:
-    """Whether a mention is a part of another one: {externalId, login} of somebody who was described in full."""
+    """Whether a mention is a part of another one: {externalId, login} of somebody who was described in full.
+
+    By login alone it is not part of one who has an externalId, as that login may turn out to be shared.
+    """
     return all(value is None or value == known[name] for name, value in mention.items())
 
 
