@@ -46,6 +46,8 @@ HOSTILE = [
     "x" * 20_000,
     "Ω😀e\u0301",
 ]
+TURNS = 5
+"""Each field meets every fifth of them; fields are many, so that each value meets many."""
 FIELDS_AT_LEAST = 60
 
 Place = tuple[str, ...]
@@ -232,7 +234,7 @@ def documents() -> Iterator[dict[str, Any]]:
     """One for each field and a hostile value, so that all values meet all kinds of fields."""
     number = 0
     for at, place in enumerate(PLACES):
-        for value in HOSTILE[at % 3 :: 3]:
+        for value in HOSTILE[at % TURNS :: TURNS]:
             number += 1
             yield spoilt(number, place, value)
 
@@ -244,7 +246,7 @@ def test_what_is_written_is_what_was_sent_or_is_refused(py: Ispyb) -> None:
     texts = {"proposal": "Proposal", "sessions": "BLSession", "proteins": "Protein"}
     number = 0
     for at, place in enumerate(PLACES):
-        for value in HOSTILE[at % 3 :: 3]:
+        for value in HOSTILE[at % TURNS :: TURNS]:
             number += 1
             if (
                 place[:-1] in (("proposal",), ("sessions", "[]"), ("proteins", "[]"))
@@ -269,8 +271,8 @@ def test_on_a_terminal_only_the_tool_s_own_colours_are_left(py: Ispyb) -> None:
 
 @pytest.mark.parametrize("size", [1_000_000])
 def test_megabyte_strings_are_told_in_short(size: int, command: CommandLine) -> None:
-    write("long.ndjson", [spoilt(number, place, "y" * size) for number, place in enumerate(PLACES, 1)])
-    for arguments in (["validate"], ["plan"], ["plan", "--json"]):
+    write("long.ndjson", [spoilt(number, place, "y" * size) for number, place in enumerate(PLACES[::3], 1)])
+    for arguments in (["validate"], ["plan", "--json"]):
         done = command(arguments[0], "long.ndjson", *arguments[1:])
         assert done.code == 1
         if arguments[0] == "validate":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from databases import Ispyb
-from small import CommandLine, holds, in_folder, role, run
+from small import CommandLine, document, holds, in_folder, role, run, write
 from sqlalchemy import make_url
 
 from sync.sqlfiles import folder
@@ -128,18 +128,23 @@ def test_all_that_lacks_is_named_at_once(command: CommandLine, dls: Ispyb) -> No
 def test_a_right_on_some_columns_is_left_to_the_server(command: CommandLine, dls: Ispyb) -> None:
     table = f"`{schema(dls)}`.`Laboratory`"
     written = ("name", "address", "city", "country", "url", "organization", "laboratoryPk", "externalId")
+    assert command("apply", "good.ndjson").code == 0
+    moved = document(1)
+    for person in moved["proposal"]["persons"]:
+        person["laboratory"]["city"] = "Malmö"
+    write("moved.json", [moved])
     with without(dls, "UPDATE", table):
         for columns, code in (("name", 3), (", ".join(written), 0)):
             run(dls, f"GRANT UPDATE ({columns}) ON {table} TO `{role(dls)}`")
             try:
-                done = command("apply", "good.ndjson")
+                done = command("apply", "moved.json")
             finally:
                 run(dls, f"REVOKE UPDATE ({columns}) ON {table} FROM `{role(dls)}`")
             assert done.code == code, done
             if code:
                 assert "laboratory.sql" in done.err
                 assert "UPDATE command denied" in done.err
-                assert untouched(dls)
+                assert "Malmö" not in {row["city"] for row in dls.rows("Laboratory")}
 
 
 def test_without_the_role_there_is_no_way_in(command: CommandLine, dls: Ispyb) -> None:
