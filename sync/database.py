@@ -163,7 +163,8 @@ def connect(database: Database) -> Iterator[Connection]:
     finally:
         if not connection.invalidated and not _is_open(connection):
             connection.invalidate()  # the driver has ended it: there is nothing to give back
-        connection.close()
+        with suppress(DBAPIError, pymysql.MySQLError):  # lost only now: all that was to be done is done
+            connection.close()
 
 
 def _reading_committed(connection: Connection) -> Connection:

@@ -110,6 +110,7 @@ class Wire:
         (["record_run", "COMMIT"], False),
         (["record_run", "COMMIT"], True),
         (["record_run", "COMMIT", "RELEASE_LOCK"], False),
+        (["record_run", "COMMIT", "RELEASE_LOCK", "ISOLATION LEVEL"], False),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "on the way back" if value else "on the way",
 )
