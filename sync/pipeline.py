@@ -37,6 +37,7 @@ from sync.database import (
 )
 from sync.entities import ENTITIES, PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
 from sync.errors import DatabaseError, LimitError, Unreachable, UsageError
+from sync.fields import Columns
 from sync.fingerprints import Fingerprints, Repeated
 from sync.load import Background, Loader
 from sync.lock import Turn, run_lock
@@ -47,7 +48,7 @@ from sync.report import Counts, Report, fill, find_vanished, storable
 from sync.rights import demand
 from sync.settings import Settings
 from sync.sqlfiles import load
-from sync.stage import Columns, Stager
+from sync.stage import Stager
 from sync.target import Target, introspect
 from sync.validate import Validator
 

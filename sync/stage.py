@@ -10,22 +10,17 @@ is much quicker than one by one; people and laboratories, which wait long, when 
 is who.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from operator import itemgetter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sync import entities
 from sync.documents import Document, LabContact, Protein, Session
 from sync.entities import ENTITIES, Entity
-from sync.fit import AllFit, Misfit, all_fit, misfit
+from sync.fields import Columns, Field, Fields, Row, clears_of
 from sync.mentions import Known
 from sync.refusals import REFUSED, Refusal, ValidDocument, refused_value
 from sync.target import Target
 
-Row = tuple[Any, ...]
-Columns = list[Sequence[Any]]
 Load = Callable[[Entity, Columns], None]
 
 BATCH_ROWS = 20_000
@@ -36,50 +31,6 @@ MOST_SHARED = 40_000
 
 _POSITION = 1
 _REFUSED = 4
-_CLEARABLE_REFERENCES = {"person": ("laboratory",), "protein": ("person",)}
-
-
-@dataclass(frozen=True)
-class _Field:
-    """One staged column: where its value comes from, and what is refused."""
-
-    name: str
-    misfit: Misfit
-    all_fit: AllFit
-    is_key: bool
-    is_name: bool
-    required: bool
-    clearable: bool
-    limit: str
-
-
-class _Fields:
-    """The staged columns of one entity; `before` is how many columns stand before them."""
-
-    def __init__(self, entity: Entity, target: Target) -> None:
-        self.all = _fields(entity, target)
-        self.before = len(entity.staged_columns) - len(entity.columns)
-        self.nothing = (None,) * len(self.all)
-        self.names = [place for place, field in enumerate(self.all) if field.is_name]
-        self.may_be_nameless = not entity.names
-        self.last_row = 0
-        columns = [field.name for field in self.all]
-        self.pick: Callable[[dict[str, Any]], Row] = itemgetter(*columns) if len(columns) > 1 else self._pick_few
-
-    def _pick_few(self, data: dict[str, Any]) -> Row:
-        return tuple(data[field.name] for field in self.all)
-
-    def suspects(self, columns: Columns) -> list[int]:
-        """The places of rows of which a value does not fit, or which have nothing to name them."""
-        found: set[int] = set()
-        for field, values in zip(self.all, columns[self.before :], strict=True):
-            given = [value for value in values if value is not None]
-            if given and not field.all_fit(given):
-                found.update(n for n, value in enumerate(values) if value is not None and field.misfit(value))
-        if not self.may_be_nameless:
-            names = [columns[self.before + place] for place in self.names]
-            found.update(n for n, row in enumerate(zip(*names, strict=True)) if not any(v is not None for v in row))
-        return sorted(found)
 
 
 class Stager:
@@ -93,7 +44,7 @@ class Stager:
         self._load = load
         self._refuse = refuse
         self._clear_nulls = clear_nulls
-        self._fields = {entity.name: _Fields(entity, target) for entity in ENTITIES}
+        self._fields = {entity.name: Fields(entity, target) for entity in ENTITIES}
         self._rows: dict[str, list[Row]] = {entity.name: [] for entity in ENTITIES}
         self._shared: dict[str, list[Known]] = {"laboratory": [], "person": []}
         self._first_of: dict[object, Known | None] = {}
@@ -256,13 +207,13 @@ class Stager:
         else:
             values = fields.pick(thing.data if type(thing) is Known else thing.__dict__)
             if self._clear_nulls:
-                clears = _clears(entity, fields.all, thing)
+                clears = clears_of(entity, fields.all, thing)
         self._rows[entity.name].append(
             (row_id, self._position, self._at.number, path, refused, clears, *references, *values)
         )
         return row_id
 
-    def _fitting(self, entity: Entity, fields: _Fields, values: Row, number: int, path: str) -> tuple[Row, str | None]:
+    def _fitting(self, entity: Entity, fields: Fields, values: Row, number: int, path: str) -> tuple[Row, str | None]:
         """The values that fit, None for the others; and the code that refuses the row, or None."""
         left = list(values)
         refused = None
@@ -279,7 +230,7 @@ class Stager:
             self._refuse_nameless(entity, number, path)
         return tuple(left), refused
 
-    def _refuse_value(self, entity: Entity, field: _Field, value: object, code: str, number: int, path: str) -> None:
+    def _refuse_value(self, entity: Entity, field: Field, value: object, code: str, number: int, path: str) -> None:
         whole = "the row is refused" if field.is_key or field.required else "the column keeps what it has"
         message = f"{_REASONS[code]}{field.limit}; {whole}. Correct it in the User Portal."
         label = self._labels[number]
@@ -299,44 +250,6 @@ _REASONS = {
     "value_not_allowed": "not a value that the column takes",
     "value_out_of_range": "out of the column's range",
 }
-
-
-@lru_cache(maxsize=len(ENTITIES))
-def _fields(entity: Entity, target: Target) -> list[_Field]:
-    table = target[entity]
-    fields = []
-    for name in entity.columns:
-        column = table.column(name)
-        if column is None:
-            continue
-        fields.append(
-            _Field(
-                name=name,
-                misfit=misfit(column),
-                all_fit=all_fit(column),
-                is_key=name in entity.keys and (name != "visit_number" or table.visit_number_unique),
-                is_name=name in entity.names and (name != "visit_number" or table.visit_number_unique),
-                required=not column.nullable and not column.has_default and name != "lastUpdate",
-                clearable=column.nullable,
-                limit=f" ({entity.table}.{column.name} is {column.column_type}"
-                + (f", {column.charset})" if column.charset else ")"),
-            )
-        )
-    return fields
-
-
-def _clears(entity: Entity, fields: list[_Field], thing: Any) -> str:
-    """The columns that a null of the document empties, as FIND_IN_SET takes them; never a key."""
-    data = thing.data if type(thing) is Known else thing.__dict__
-    names = [
-        field.name
-        for field in fields
-        if field.clearable and not field.is_key and field.name in thing.model_fields_set and data[field.name] is None
-    ]
-    for reference in _CLEARABLE_REFERENCES.get(entity.name, ()):
-        if reference in thing.model_fields_set and data[reference] is None:
-            names.append(reference)
-    return ",".join(names)
 
 
 def _says_nothing_new(mention: dict[str, Any], known: dict[str, Any]) -> bool:
