@@ -255,7 +255,8 @@ def test_a_connection_lost_at_any_statement(dls: Ispyb, tmp_path: Path, how: str
     story.turn_page()
     assert whole.statements > 80
     outcomes = []
-    for at in range(step, whole.statements, step):
+    around_the_commit = range(whole.statements - 8, whole.statements + 1)  # it, and what comes after it
+    for at in sorted({*range(step, whole.statements, step), *around_the_commit}):
         path.write_text("\n".join(map(json.dumps, story.export)))
         cut = Cut(dls.role_url, [], at=at, how=how)
         error = None
