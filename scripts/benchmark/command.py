@@ -1,11 +1,12 @@
 """`ispyb-sync` as a process: how long it takes from its start to its end, and the most memory that it held.
 
 What the system says of a new process begins with the memory of the one that started it, so the benchmark itself must
-stay small: it never holds an export.
+stay small: it never holds an export, and says how big it is itself.
 """
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -60,6 +61,11 @@ def _run(ispyb: Ispyb, arguments: list[str], given: bytes | None) -> Done:
         if process.returncode:
             raise RuntimeError(f"ispyb-sync apply: exit code {process.returncode}: {err.read().decode()[-2000:]}")
         return Done(seconds, usage.ru_maxrss * _MAXRSS_BYTES / 1e6, json.loads(out.read()))
+
+
+def own_megabytes() -> float:
+    """The most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_BYTES / 1e6
 
 
 def has_flag(flag: str) -> bool:
