@@ -48,7 +48,7 @@ class Floor:
             start = time.perf_counter()
             for table, sql in self._loads:
                 loaded = cursor.execute(sql)
-                if connection.warning_count() or loaded != self.rows[table]:  # type: ignore[attr-defined]
+                if connection.warning_count() or loaded != self.rows[table]:
                     cursor.execute("SHOW WARNINGS")
                     raise RuntimeError(f"floor: {table}: {loaded} of {self.rows[table]} rows: {cursor.fetchone()}")
             connection.commit()
@@ -56,7 +56,7 @@ class Floor:
         return self.seconds[-1]
 
 
-class _Connection(pymysql.Connection):  # type: ignore[type-arg]
+class _Connection(pymysql.Connection):
     """Gives values as the text that the server sends, and tells of warnings."""
 
     def warning_count(self) -> int:
@@ -65,6 +65,7 @@ class _Connection(pymysql.Connection):  # type: ignore[type-arg]
 
 def _connect(ispyb: Ispyb) -> _Connection:
     url = make_url(ispyb.url)
+    text_only: dict[Any, Any] = dict(encoders)
     return _Connection(
         host=url.host or "",
         port=url.port or 3306,
@@ -72,7 +73,7 @@ def _connect(ispyb: Ispyb) -> _Connection:
         password=url.password or "",
         database=url.database,
         charset="utf8mb4",
-        conv=encoders,
+        conv=text_only,
         local_infile=True,
         sql_mode=_MODE,
     )
