@@ -8,86 +8,47 @@ connection: the run starts anew, where the export can be read again. A commit th
 row in the tool's own table says whether it happened.
 """
 
-import json
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from sync import prune, revision
+from sync import patience, revision
 from sync.database import (
-    DEADLOCK,
-    DUPLICATE,
-    LOCK_WAIT,
     LOST,
-    NO_PARENT,
-    Database,
-    Profile,
     Runner,
     code_of,
     connect,
     failure,
-    roll_back,
 )
-from sync.entities import ENTITIES, PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
-from sync.errors import DatabaseError, LimitError, Unreachable, UsageError
+from sync.entities import PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
+from sync.errors import DatabaseError, Unreachable, UsageError
 from sync.fields import Columns
 from sync.fingerprints import Fingerprints, Repeated
+from sync.job import Job as Job
+from sync.job import Progress, origin_of, timed
 from sync.load import Background, Loader
-from sync.lock import Turn, run_lock
+from sync.lock import run_lock
 from sync.read import Export, Item, Reader
-from sync.reconcile import Overtaken, Reconciliation
-from sync.refusals import Notice, Refusal
-from sync.report import Counts, Report, fill, find_vanished, storable
+from sync.reconcile import Reconciliation
+from sync.refusals import Notice
+from sync.report import Report
 from sync.rights import demand
 from sync.settings import Settings
 from sync.sqlfiles import load
 from sync.stage import Stager
 from sync.target import Target, introspect
 from sync.validate import Validator
+from sync.writing import CommitUnanswered, Writing
 
-ATTEMPTS = 5
 BELIEVED_SECONDS = 10
+"""How long an open connection's database is taken for what it was when last looked at."""
+
 _SEEN = "ispyb-sync has seen"
-LONGEST_NAME = 1024
-"""Characters of an export's name that history keeps: its last ones."""
-_PAUSE_SECONDS = 0.2
-OVERTAKEN = (DEADLOCK, LOCK_WAIT, DUPLICATE, NO_PARENT)
-"""What the server says when another writer came in between."""
-
-Progress = Callable[[Reader], None]
-Confirm = Callable[[Report], bool]
-
-
-class CommitUnanswered(Exception):
-    """The connection was lost while the server committed."""
-
-    def __init__(self, report: Report, started: datetime, error: DBAPIError) -> None:
-        super().__init__()
-        self.report = report
-        self.started = started
-        self.error = error
-
-
-@dataclass
-class Job:
-    """One call: what to do, with which settings; `confirm` is shown what an apply is about to write."""
-
-    export: Export
-    database: Database = field(repr=False)
-    settings: Settings
-    write: bool
-    proposals: frozenset[str] = frozenset()
-    progress: Progress | None = None
-    confirm: Confirm | None = None
-    fingerprints: Fingerprints | None = None
-    profile: list[Profile] = field(default_factory=list)
 
 
 def run(job: Job) -> Report:
@@ -113,9 +74,9 @@ def run(job: Job) -> Report:
             if isinstance(raised, CommitUnanswered) and _was_committed(job, raised):
                 return raised.report
             error = raised.error if isinstance(raised, CommitUnanswered) else raised
-        if attempt == ATTEMPTS or not _worth_another(job, error, attempt):
-            raise error if isinstance(error, Unreachable) else failure(error, _origin(error)) from None
-        time.sleep(_PAUSE_SECONDS * 2**attempt)
+        if attempt == patience.ATTEMPTS or not _worth_another(job, error, attempt):
+            raise error if isinstance(error, Unreachable) else failure(error, origin_of(error)) from None
+        time.sleep(patience.PAUSE_SECONDS * 2**attempt)
         attempt += 1
 
 
@@ -139,7 +100,7 @@ def _worth_another(job: Job, error: DBAPIError | Unreachable, attempt: int) -> b
 def validate(job: Job) -> Report:
     """Reads and validates an export; asks no database."""
     report = Report("validate", "validated")
-    with _timed(report, "total"):
+    with timed(report, "total"):
         reader, validator = _read(job, report)
         for _valid in validator.documents(_watched(reader, job.progress)):
             pass
@@ -155,7 +116,7 @@ def _reconcile(job: Job, connection: Connection) -> Report:
     started = datetime.now(UTC).replace(tzinfo=None)
     runner = Runner(connection, settings.staging_schema)
     job.profile = runner.profile
-    with _timed(report, "total"):
+    with timed(report, "total"):
         target = _look(connection, settings, write=job.write)
         reconciliation = Reconciliation(runner, target)
         own = not isinstance(job.database, Connection)
@@ -166,14 +127,11 @@ def _reconcile(job: Job, connection: Connection) -> Report:
             reader = _stage(job, report, connection, target, reconciliation)
             if own:
                 connection.commit()  # the staged rows stay when the transaction starts anew
+            writing = Writing(job, report, runner, reconciliation, target, reader, started, own)
             if job.write:
-                _write(job, report, reconciliation, target, runner, reader, started, own)
+                writing.write()
             else:
-                _decide(report, reconciliation, target, settings, changes=True)
-                if (excess := prune.excess(report, reconciliation, settings.prune_limit)) is not None:
-                    report.warnings.append(Notice("prune_limit", f"apply would stop: {excess}", 1))
-                if own:
-                    connection.rollback()
+                writing.plan()
         finally:
             if isinstance(job.database, Connection | Engine) and not connection.invalidated:
                 with suppress(DBAPIError):
@@ -224,172 +182,13 @@ def _stage(job: Job, report: Report, connection: Connection, target: Target, rec
     return reader
 
 
-@dataclass(frozen=True)
-class _AsRead:
-    """What reading alone has put into a report: each decision starts from it."""
-
-    refusals: list[Refusal]
-    warnings: list[Notice]
-    documents_refused: int
-
-    def restore(self, report: Report) -> None:
-        report.refusals = self.refusals.copy()
-        report.warnings = self.warnings.copy()
-        report.documents_refused = self.documents_refused
-        report.entities = {entity.name: Counts() for entity in ENTITIES}
-        report.status = "applied"
-
-
-def _write(
-    job: Job,
-    report: Report,
-    reconciliation: Reconciliation,
-    target: Target,
-    runner: Runner,
-    reader: Reader,
-    started: datetime,
-    own: bool,
-) -> None:
-    """Applies. Where somebody is asked first, neither the run's lock nor a transaction is held until the answer.
-
-    After it all is decided anew, and asked anew if that is not what was shown.
-    """
-    as_read = _AsRead(report.refusals, report.warnings, report.documents_refused)
-    agreed = None
-    while True:
-        with run_lock(runner.connection, job.settings.lock_timeout, runner.staging_schema, own=own) as turn:
-            if _apply(job, report, as_read, agreed, reconciliation, target, runner, reader, started, own, turn):
-                return
-        with _timed(report, "confirm"):
-            if job.confirm is None or not job.confirm(report):
-                report.status = "declined"
-                return
-        agreed = _what_is_shown(report)
-
-
-def _what_is_shown(report: Report) -> object:
-    return report.entities, report.refusals
-
-
-def _apply(
-    job: Job,
-    report: Report,
-    as_read: _AsRead,
-    agreed: object,
-    reconciliation: Reconciliation,
-    target: Target,
-    runner: Runner,
-    reader: Reader,
-    started: datetime,
-    own: bool,
-    turn: Turn,
-) -> bool:
-    """Decides and writes, in one transaction; again where others came in between. False: it must be confirmed first."""
-    connection = runner.connection
-    for attempt in range(1, ATTEMPTS + 1):
-        as_read.restore(report)
-        try:
-            with _savepoint(connection, own):
-                _decide(report, reconciliation, target, job.settings, changes=False)
-                if (excess := prune.excess(report, reconciliation, job.settings.prune_limit)) is not None:
-                    raise LimitError(excess, hint=prune.HINT)
-                if job.settings.strict and report.refusals:
-                    raise _RolledBack
-                if job.confirm is not None and not report.nothing_to_do and _what_is_shown(report) != agreed:
-                    raise _Unconfirmed
-                if not report.nothing_to_do:
-                    with _timed(report, "apply"):
-                        reconciliation.apply()
-                report.run = _record(job, report, runner, reader, started)
-                reconciliation.record(report.run)
-                if job.fingerprints is not None:
-                    job.fingerprints.remember({refusal.document for refusal in report.refusals})
-                turn.confirm(report.run)
-                if own:
-                    _commit(connection, report, started)
-            return True
-        except (_RolledBack, _Unconfirmed) as reason:
-            if own:
-                roll_back(connection)
-            if isinstance(reason, _Unconfirmed):
-                return False
-            report.status = "rolled_back"
-            return True
-        except (DBAPIError, Overtaken) as error:
-            again = isinstance(error, Overtaken) or code_of(error) in OVERTAKEN
-            if not again or (isinstance(error, DBAPIError) and not own):
-                raise
-            if own:
-                roll_back(connection)
-            if attempt == ATTEMPTS or not own:
-                raise _gave_up(error, attempt) from None
-            time.sleep(_PAUSE_SECONDS * attempt)
-    raise AssertionError("the last attempt returns or raises")
-
-
-class _RolledBack(Exception):
-    """--strict, and something was refused."""
-
-
-class _Unconfirmed(Exception):
-    """Somebody is to be asked, and was not yet shown this."""
-
-
-def _gave_up(error: DBAPIError | Overtaken, attempts: int) -> DatabaseError:
-    if isinstance(error, DBAPIError):
-        return failure(error, _origin(error))
-    return DatabaseError(
-        f"other writers changed {error} in between, in {attempts} attempts", hint="ISPyB is unchanged. Try again."
-    )
-
-
-def _decide(
-    report: Report, reconciliation: Reconciliation, target: Target, settings: Settings, *, changes: bool
-) -> None:
-    with _timed(report, "match"):
-        reconciliation.match()
-        reconciliation.compare()
-        invalid = (r for r in report.refusals if (r.entity, r.code) == ("proposal", "invalid_document"))
-        reconciliation.prune(settings.prune, {r.proposal for r in invalid if r.proposal is not None})
-        fill(report, reconciliation, target, changes=changes)
-        if settings.full:
-            find_vanished(report, reconciliation)
-        if settings.mask:
-            report.mask()
-
-
-@contextmanager
-def _savepoint(connection: Connection, own: bool) -> Iterator[None]:
-    """In a caller's transaction, what a run wrote can be taken back without the caller's own work."""
-    if own:
-        yield
-        return
-    savepoint = connection.begin_nested()
-    try:
-        yield
-    except BaseException:
-        with suppress(DBAPIError):  # after a deadlock there is none: the server has ended the transaction
-            savepoint.rollback()
-        raise
-    savepoint.commit()
-
-
-def _commit(connection: Connection, report: Report, started: datetime) -> None:
-    try:
-        connection.commit()
-    except DBAPIError as error:
-        if code_of(error) in LOST:
-            raise CommitUnanswered(report, started, error) from None
-        raise
-
-
 def _was_committed(job: Job, unanswered: CommitUnanswered) -> bool:
     """Whether a run's row is there; the lock makes sure that the server has ended the lost transaction."""
     (find,) = [s for s in load("history") if s.name == "find_run"]
     sql = find.render((), job.settings.staging_schema) or ""
     lock_timeout, schema = job.settings.lock_timeout, job.settings.staging_schema
     params = {"run": unanswered.report.run, "started": unanswered.started}
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, patience.ATTEMPTS + 1):
         try:
             with connect(job.database) as connection:
                 if connection.exec_driver_sql(sql, params).first() is not None:
@@ -399,34 +198,12 @@ def _was_committed(job: Job, unanswered: CommitUnanswered) -> bool:
         except (DBAPIError, DatabaseError) as error:
             if not isinstance(error, Unreachable) and code_of(error) not in LOST:
                 break
-            if attempt < ATTEMPTS:
-                time.sleep(_PAUSE_SECONDS * 2**attempt)  # the server may be starting again
+            if attempt < patience.ATTEMPTS:
+                time.sleep(patience.PAUSE_SECONDS * 2**attempt)  # the server may be starting again
     raise DatabaseError(
         f"the connection was lost during the commit: whether run {unanswered.report.run} is written is not known",
         hint="Apply the export again once the server answers: what is there already is not written twice.",
     )
-
-
-def _record(job: Job, report: Report, runner: Runner, reader: Reader, started: datetime) -> int:
-    """Writes the run into the tool's own schema; returns its number."""
-    (record,) = [s for s in load("history") if s.name == "record_run"]
-    stored = storable(report)
-    settings = job.settings.model_dump(mode="json", exclude={"database"})
-    result = runner.connection.exec_driver_sql(
-        record.render((), runner.staging_schema) or "",
-        {
-            "mode": report.mode,
-            "status": report.status,
-            "started": started,
-            "tool_version": version("ispyb-sync"),
-            "export_name": reader.info.name[-LONGEST_NAME:],
-            "export_bytes": reader.info.bytes,
-            "export_sha256": reader.info.sha256,
-            "settings": json.dumps(settings | {"proposals": sorted(job.proposals)}),
-            "report": json.dumps(stored, default=str),
-        },
-    )
-    return int(result.lastrowid)
 
 
 def _read(job: Job, report: Report) -> tuple[Reader, Validator]:
@@ -456,20 +233,6 @@ def _finish_reading(job: Job, report: Report, reader: Reader, validator: Validat
     if job.fingerprints is not None and job.fingerprints.skipped:
         words = "documents left out, as they are as last applied; what others changed in ISPyB since is not seen"
         report.warnings.append(Notice("skipped_unchanged", words, job.fingerprints.skipped))
-
-
-@contextmanager
-def _timed(report: Report, phase: str) -> Iterator[None]:
-    start = time.perf_counter()
-    try:
-        yield
-    finally:
-        report.seconds[phase] = time.perf_counter() - start
-
-
-def _origin(error: BaseException) -> str | None:
-    """The statement that an error came from, as `sync.database.Runner` notes it."""
-    return next(iter(getattr(error, "__notes__", ())), None)
 
 
 def _can_be_read_again(export: Export) -> bool:

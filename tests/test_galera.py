@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 import sync
-from sync import load, lock, pipeline
+from sync import load, lock, patience, writing
 from sync.database import DEADLOCK, connect
 from sync.errors import DatabaseError
 from sync.lock import run_lock
@@ -58,7 +58,7 @@ def _on(ispyb: Ispyb, port: int | None) -> Ispyb:
 def trio(nodes: list[tuple[Ispyb, int]], monkeypatch: pytest.MonkeyPatch) -> list[Ispyb]:
     """The three nodes, empty; rows go in by LOAD DATA, and pauses are short."""
     monkeypatch.setattr(load, "FEW_ROWS", 0)
-    monkeypatch.setattr(pipeline, "_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.05)
     nodes[0][0].reset()
     return [node for node, _ in nodes]
 
@@ -88,7 +88,7 @@ def run_on(node: Ispyb, statement: str) -> None:
 @contextmanager
 def before_commit(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[int], None]) -> Iterator[None]:
     """Lets something happen when a run has written and is about to commit; it is told which attempt this is."""
-    commit = pipeline._commit
+    commit = writing._commit
     attempts: list[int] = []
 
     def commit_later(*arguments: Any) -> None:
@@ -97,7 +97,7 @@ def before_commit(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[int], No
         commit(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "_commit", commit_later)
+        patch.setattr(writing, "_commit", commit_later)
         yield
 
 
@@ -112,8 +112,8 @@ def test_each_node_sees_what_another_wrote(trio: list[Ispyb]) -> None:
 def test_a_conflict_that_shows_at_the_commit_is_retried(trio: list[Ispyb], monkeypatch: pytest.MonkeyPatch) -> None:
     apply(trio[0], export(2))
     codes: list[int | None] = []
-    gave_up = pipeline.code_of
-    monkeypatch.setattr(pipeline, "code_of", lambda error: codes.append(gave_up(error)) or gave_up(error))
+    gave_up = writing.code_of
+    monkeypatch.setattr(writing, "code_of", lambda error: codes.append(gave_up(error)) or gave_up(error))
 
     def theirs(attempt: int) -> None:
         if attempt == 1:

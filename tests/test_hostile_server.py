@@ -13,7 +13,7 @@ from small import document, export, holds
 from sqlalchemy import create_engine, make_url
 
 import sync
-from sync import load, pipeline
+from sync import load, patience
 from sync.errors import DatabaseError
 
 SECRET = "the content of a file that no server may have"
@@ -23,7 +23,7 @@ MOMENTS += ["INSERT INTO Person", "COMMIT"]
 
 @pytest.fixture
 def py(databases: Callable[[str], Ispyb], monkeypatch: pytest.MonkeyPatch) -> Ispyb:
-    monkeypatch.setattr(pipeline, "_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.001)
     ispyb = databases("py")
     ispyb.reset()
     return ispyb
@@ -95,7 +95,7 @@ def test_an_answer_that_is_none_ends_the_run_with_nothing_written(
     py: Ispyb, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
     monkeypatch.setattr(load, "FEW_ROWS", 0)
-    monkeypatch.setattr(pipeline, "ATTEMPTS", 1)
+    monkeypatch.setattr(patience, "ATTEMPTS", 1)
     for answer in NOT_ANSWERS:
         liar = Liar(py.role_url, words, answer, again=True)
         with liar.listening() as url, pytest.raises(DatabaseError) as caught:
@@ -134,14 +134,14 @@ def answering(talk: Callable[[socket.socket], None]) -> Iterator[str]:
     ],
 )
 def test_what_answers_is_no_mariadb(monkeypatch: pytest.MonkeyPatch, greeting: bytes) -> None:
-    monkeypatch.setattr(pipeline, "_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.001)
     with answering(lambda client: client.sendall(greeting)) as url, pytest.raises(DatabaseError) as caught:
         sync.apply(document(1), database=url)
     assert "s3cret" not in str(caught.value)
 
 
 def test_what_answers_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "ATTEMPTS", 1)
+    monkeypatch.setattr(patience, "ATTEMPTS", 1)
     ended = threading.Event()
     with answering(lambda client: ended.wait(20) and None) as url, pytest.raises(DatabaseError):
         sync.apply(document(1), database=url)

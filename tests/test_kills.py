@@ -18,7 +18,7 @@ from small import export, holds, role, run
 from sqlalchemy import URL
 
 import sync
-from sync import load, pipeline
+from sync import load, patience
 from sync.errors import DatabaseError, UsageError
 from sync.server import _find
 
@@ -122,7 +122,7 @@ def test_a_server_killed_at_any_moment_of_an_apply(
 ) -> None:
     server, ispyb = mortal
     monkeypatch.setattr(load, "FEW_ROWS", 0)
-    monkeypatch.setattr(pipeline, "_PAUSE_SECONDS", 0.1)  # 3 s in all: a server is back sooner
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.1)  # 3 s in all: a server is back sooner
     moments = random.Random(seed)
     path = tmp_path / "export.ndjson"
     came_back = 0

@@ -18,7 +18,7 @@ from small import document, export, holds, run, trigger
 from sqlalchemy import make_url
 
 import sync
-from sync import load, pipeline
+from sync import load, patience
 from sync.errors import DatabaseError
 
 DOCUMENTS = 3
@@ -26,7 +26,7 @@ DOCUMENTS = 3
 
 @pytest.fixture
 def dls(databases: Callable[[str], Ispyb], monkeypatch: pytest.MonkeyPatch) -> Ispyb:
-    monkeypatch.setattr(pipeline, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(load, "FEW_ROWS", 0)  # so that there is a LOAD DATA
     ispyb = databases("dls")
     ispyb.reset()
@@ -164,7 +164,7 @@ def test_whether_it_was_committed_may_stay_unknown(dls: Ispyb, delivered: bool) 
 
 
 def test_a_connection_that_is_killed_each_time_ends_the_run(dls: Ispyb, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "ATTEMPTS", 2)
+    monkeypatch.setattr(patience, "ATTEMPTS", 2)
     with (
         trigger(dls, "BEFORE INSERT ON LabContact", "KILL CONNECTION_ID()"),
         pytest.raises(DatabaseError, match=r"lab_contact\.sql:.*insert: Connection was killed"),

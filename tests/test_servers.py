@@ -9,7 +9,7 @@ from small import document, export, holds, run
 from sqlalchemy import make_url
 
 import sync
-from sync import load, migrate, pipeline
+from sync import load, migrate, patience
 from sync.check import check
 from sync.errors import DatabaseError
 from sync.server import server
@@ -226,8 +226,8 @@ def test_a_limit_on_the_time_of_statements_is_named(odd: Ispyb) -> None:
 
 def test_rows_that_others_hold_too_long_are_waited_for_in_vain(odd: Ispyb, monkeypatch: pytest.MonkeyPatch) -> None:
     odd.reset()
-    monkeypatch.setattr(pipeline, "ATTEMPTS", 2)
-    monkeypatch.setattr(pipeline, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "ATTEMPTS", 2)
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.01)
     sync.apply(export(1), database=odd.role_url, staging_schema=odd.staging_schema)
     with odd.engine.connect() as other:
         other.exec_driver_sql("START TRANSACTION")

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, create_engine, make_url
 from sqlalchemy.pool import NullPool
 
 import sync
-from sync import pipeline
+from sync import patience
 from sync.database import connect
 from sync.errors import DatabaseError
 from sync.lock import run_lock
@@ -234,8 +234,8 @@ def test_a_row_lock_that_ends_is_waited_for(dls: Ispyb, pool: ThreadPoolExecutor
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "ATTEMPTS", 2)
-    monkeypatch.setattr(pipeline, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "ATTEMPTS", 2)
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.01)
 
 
 @pytest.mark.usefixtures("impatient")
