@@ -48,7 +48,7 @@ class Stager:
         self._rows: dict[str, list[Row]] = {entity.name: [] for entity in ENTITIES}
         self._shared: dict[str, list[Known]] = {"laboratory": [], "person": []}
         self._first_of: dict[object, Known | None] = {}
-        self._aliases: list[Known] = []
+        self._aliases: dict[object, list[Known]] = {}
         self._labels: dict[int, str | None] = {}
         self._waiting = 0
         self._position = 0
@@ -60,12 +60,12 @@ class Stager:
         self._labels[valid.number] = valid.proposal
         document: Document = valid.document
         self._proposal(document)
+        for number, contact in enumerate(document.proposal.labcontacts or ()):
+            self._lab_contact(contact, f"proposal.labcontacts[{number}]")
         for number, session in enumerate(document.sessions or ()):
             self._session(session, f"sessions[{number}]")
         for number, protein in enumerate(document.proteins or ()):
             self._protein(protein, f"proteins[{number}]")
-        for number, contact in enumerate(document.proposal.labcontacts or ()):
-            self._lab_contact(contact, f"proposal.labcontacts[{number}]")
         if self._waiting >= BATCH_ROWS:
             self._flush_rows()
         if len(self._shared["person"]) >= MOST_SHARED:
@@ -81,8 +81,8 @@ class Stager:
                 self._rows[name].append(known.row)
                 known.row = None
             shared.clear()
-        for alias in self._aliases:
-            alias.row = None
+        for name in self._aliases:
+            self._part(name)
         self._aliases.clear()
         self._first_of.clear()
         self._flush_rows()
@@ -176,15 +176,21 @@ class Stager:
             if first is not None and first is not known:
                 if first.row[_REFUSED] is None and _says_nothing_new(known.data, first.data):
                     known.row = first.row
-                    self._aliases.append(known)
+                    self._aliases.setdefault(name, []).append(known)
                     return self._person(known, path)
                 self._first_of[name] = None  # the last of several wins: each is staged
+                self._part(name)
         laboratory_row = None
         if (laboratory := known.data["laboratory"]) is not None:
             if laboratory.row is None:
                 self._share(entities.LABORATORY, laboratory, f"{path}.laboratory")
             laboratory_row = laboratory.row[0]
         return self._share(entities.PERSON, known, path, laboratory_row)
+
+    def _part(self, name: object) -> None:
+        """Mentions that stood for another one are met anew: where copies differ, one says only what it says itself."""
+        for alias in self._aliases.get(name, ()):
+            alias.row = None
 
     def _share(self, entity: Entity, known: Known, path: str, *references: int | None) -> int:
         row_id = self._row(entity, known, path, *references)
