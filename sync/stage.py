@@ -263,7 +263,7 @@ def _says_nothing_new(mention: dict[str, Any], known: dict[str, Any]) -> bool:
 
     By login alone it is not part of one who has an externalId, as that login may turn out to be shared.
     """
-    return all(value is None or value == known[name] for name, value in mention.items())
+    return all(value is None or value == known.get(name, value) for name, value in mention.items())
 
 
 def _first_of_each(rows: Iterable[int]) -> Iterable[tuple[int, int]]:
