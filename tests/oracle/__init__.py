@@ -5,7 +5,8 @@
     mentions    every place of an export that names something
     things      rule 5: mentions that are the same thing
     match       rules 1 to 4 and 6: which row a thing is, and which keys it may have
-    cards       the two keys of a lab contact
+    worlds      random rows and exports
+    differ      what the tool did, compared
     run         parents before children: rows, refusals and counts after a run
 
 Slow and plain on purpose. It shares no code with `sync`, and reads nothing from `sql/`.

@@ -8,7 +8,6 @@ from oracle.facts import ANY
 from oracle.kinds import Kind
 from oracle.mentions import Json
 from oracle.run import Outcome, Tables
-from oracle.things import Thing
 
 _REFERS = {
     "laboratoryId": "Laboratory",
@@ -101,7 +100,7 @@ def _counts(kind: Kind, outcome: Outcome, report: Json) -> Iterator[str]:
         yield f"counts of {kind.name}:\n  oracle {written}\n  sql    {found}"
     refused = [thing for thing in outcome.things[kind.name] if thing.refused]
     mentions = sum(len(thing.mentions) for thing in refused)
-    least = len({thing.mentions[0].refused or thing for thing in refused})
+    least = len({thing.mentions[0].refused or thing for thing in refused} - {"invalid_document"})
     if not least <= found["refused"] <= mentions:
         yield f"refused of {kind.name}: oracle {least} to {mentions}, sql {found['refused']}"
     if found["staged"] != sum(found[name] for name in (*written, "refused")):
@@ -124,11 +123,25 @@ def _refusals(outcome: Outcome, report: Json) -> Iterator[str]:
             yield f"only the oracle refuses {refusal.entity} {sorted(refusal.codes)} at {sorted(refusal.places)}"
         used.update(partners)
     for number, other in enumerate(found):
-        if number not in used:
+        if number not in used and not _is_inside(other, outcome):
             said = {name: other[name] for name in ("entity", "code", "document", "path", "field", "value")}
             yield f"only the sql refuses {said}"
 
 
-def codes_reached(things: dict[str, list[Thing]]) -> Counter[tuple[str, str]]:
-    """How often each code was given to each entity."""
-    return Counter((name, code) for name, group in things.items() for thing in group for code in thing.codes)
+def _is_inside(refusal: Json, outcome: Outcome) -> bool:
+    """Whether it is one more complaint about what is refused already as a whole, for the document itself."""
+    if refusal["document"] in outcome.refused_documents and refusal["entity"] != "proposal":
+        return True
+    if refusal["code"] not in ("invalid_document", "parent_refused"):
+        return False
+    whole = [place for r in outcome.refusals if r.codes == {"invalid_document"} for place in r.places]
+    around = [path.removesuffix(".cardName") for document, path in whole if document == refusal["document"]]
+    return any(refusal["path"].startswith(path) for path in around)
+
+
+def codes_reached(outcome: Outcome) -> Counter[tuple[str, str]]:
+    """How often each entity was refused with a code, inserted, updated and left."""
+    reached = Counter((name, code) for name, things in outcome.things.items() for t in things for code in t.codes)
+    for name, counts in outcome.counts.items():
+        reached.update({(name, action): number for action, number in counts.items() if action != "staged"})
+    return reached

@@ -110,6 +110,7 @@ def kinds(facts: Facts) -> dict[str, Kind]:
             "lab_contact",
             "LabContact",
             "labContactId",
+            (one("cardName", in_proposal=True), one("personId", in_proposal=True)),
             initial=("cardName", "defaultCourrierCompany", "courierAccount", "dewarAvgCustomsValue"),
         ),
     )

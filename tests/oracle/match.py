@@ -66,8 +66,11 @@ def wanted(thing: Thing, key: Key) -> object:
 
     Of a key of several columns, a column that the thing does not give stays as the row has it.
     """
-    values = (thing.row or {}) | thing.values
-    return key.value(thing.columns, values, thing.proposal)
+    values = thing.values
+    if thing.row is not None:
+        kept = [name for name in thing.kind.initial if thing.row[name] is not None]
+        values = thing.row | values | {name: thing.row[name] for name in kept}
+    return key.value(thing.columns, values, min(thing.proposals, key=str, default=None))
 
 
 def claim(things: list[Thing], rows: list[Json]) -> None:

@@ -56,6 +56,7 @@ class Reader:
     def __init__(self, facts: Facts, kinds: dict[str, Kind], *, clear: bool) -> None:
         self.mentions: dict[str, list[Mention]] = {name: [] for name in kinds}
         self.refusals: list[Refusal] = []
+        self.refused_documents: set[int] = set()
         self._refused: dict[tuple[Any, ...], Refusal] = {}
         self._facts = facts
         self._kinds = kinds
@@ -68,7 +69,7 @@ class Reader:
         raw = document["proposal"]
         if not _named(raw, "externalId", "proposalNumber"):
             self._refuse("proposal", "invalid_document", "proposal")
-            self._refuse_inside(document)
+            self.refused_documents.add(self._document)
             return
         proposal = self._mention("proposal", raw, "proposal")
         for path, person in _each(raw.get("persons"), "proposal.persons"):
@@ -81,13 +82,6 @@ class Reader:
             self._session(proposal, session, path)
         for path, protein in _each(document.get("proteins"), "proteins"):
             self._protein(proposal, protein, path)
-
-    def _refuse_inside(self, document: Json) -> None:
-        """A document that is refused for its proposal says as well what else in it is named by nothing."""
-        inside = Reader(self._facts, self._kinds, clear=self._clear)
-        inside._document = self._document - 1
-        inside.read(document | {"proposal": document["proposal"] | {"externalId": 0}})
-        self.refusals += [r for r in inside.refusals if r.codes == {"invalid_document"}]
 
     def _person(self, raw: Json, path: str) -> Mention:
         laboratory = raw.get("laboratory")
@@ -108,17 +102,19 @@ class Reader:
             self._invalid("lab_contact", path, f"{path}.cardName")
             return
         person = self._person(raw["person"], f"{path}.person")
-        contact = self._mention("lab_contact", raw, path, {"proposal": proposal, "person": person})
-        if contact.refused is None and person.refused == "invalid_document":
-            contact.refused = "parent_refused"
+        if person.refused == "invalid_document":
+            self._refuse("lab_contact", "parent_refused", path)
+            refused = Mention(self._number, "lab_contact", self._document, path, refused="parent_refused")
+            self.mentions["lab_contact"].append(refused)
+        else:
+            self._mention("lab_contact", raw, path, {"proposal": proposal, "person": person})
 
     def _session(self, proposal: Mention, raw: Json, path: str) -> None:
         if not _named(raw, "externalId", "expSessionPk", "visit_number"):
             self._invalid("session", path)
             return
         session = self._mention("session", raw, path, {"proposal": proposal})
-        names = [key.needed for key in self._kinds["session"].keys]
-        if session.refused is None and not _named(session.values, *names):
+        if session.refused is None and all(session.values.get(k.needed) is None for k in self._kinds["session"].keys):
             session.refused = "invalid_document"
             self._refuse("session", "invalid_document", path)
         for person_path, person in _each(raw.get("persons"), f"{path}.persons"):
@@ -197,6 +193,6 @@ def _value(name: str, value: Any, *, is_key: bool) -> Any:
     if name in ("phoneNumber", "faxNumber") and value == "None":
         return None
     if name in ("startDate", "endDate", "lastUpdate"):
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value).replace(microsecond=0)
         return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
     return int(value) if isinstance(value, bool) else value

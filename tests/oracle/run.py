@@ -8,7 +8,7 @@ from typing import Any
 
 from oracle.facts import ANY, Facts
 from oracle.kinds import Kind, kinds
-from oracle.match import claim, find, settle
+from oracle.match import claim, find, holders, settle
 from oracle.mentions import Json, Mention, Reader, Refusal
 from oracle.things import Thing, join
 
@@ -23,6 +23,7 @@ class Outcome:
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     things: dict[str, list[Thing]] = field(default_factory=dict)
+    refused_documents: set[int] = field(default_factory=set)
 
 
 def run(documents: list[Json], tables: Tables, facts: Facts, *, nulls: str = "keep") -> Outcome:
@@ -31,13 +32,15 @@ def run(documents: list[Json], tables: Tables, facts: Facts, *, nulls: str = "ke
     reader = Reader(facts, known, clear=nulls == "clear")
     for document in documents:
         reader.read(document)
-    this = _Run(facts, known, reader.mentions, Outcome(copy.deepcopy(tables), refusals=reader.refusals))
+    this = _Run(facts, known, reader.mentions, Outcome(copy.deepcopy(tables)))
+    this.outcome.refusals, this.outcome.refused_documents = reader.refusals, reader.refused_documents
     this.laboratories_and_people()
     this.proposals()
     this.links("proposal_has_person", "proposal")
     this.sessions()
     this.links("session_has_person", "session")
     this.proteins()
+    this.lab_contacts()
     return this.outcome
 
 
@@ -90,13 +93,15 @@ class _Run:
         )
 
     def sessions(self) -> None:
-        """A session known under another proposal stays there."""
+        """A session known under another proposal stays there; a new one that two proposals claim is nobody's."""
         things = self._joined("session", parent="proposal")
         rows = self._rows("session")
         for thing in _going(things):
             find(thing, rows)
-            if thing.row is not None and thing.row["proposalId"] != thing.proposal:
+            if thing.row is not None and thing.proposals != {thing.row["proposalId"]}:
                 thing.refuse("belongs_elsewhere")
+            elif len(thing.proposals) > 1:
+                thing.refuse("duplicate_key")
         settle(things)
         claim(things, rows)
         self._write("session", things, lambda thing: {"proposalId": thing.parents["proposal"].thing.id})
@@ -112,6 +117,25 @@ class _Run:
             things,
             lambda thing: {"proposalId": thing.parents["proposal"].thing.id, "personId": self._person_of(thing)},
         )
+
+    def lab_contacts(self) -> None:
+        """A card needs its person. One that only its person finds keeps the name that it has in ISPyB."""
+        for mention in self.mentions["lab_contact"]:
+            person = mention.parents.get("person")
+            if mention.refused is None and person is not None:
+                mention.values["personId"] = person.thing.id
+                mention.refused = "parent_refused" if person.thing.refused else None
+        things = self._joined("lab_contact", parent="proposal")
+        rows = self._rows("lab_contact")
+        by_name, by_person = self.kinds["lab_contact"].keys
+        for thing in _going(things):
+            thing.row = next(iter(holders(thing, by_name, rows)), None)
+        named = [thing.row for thing in _going(things)]
+        for thing in _going(things):
+            if thing.row is None:
+                thing.row = next((row for row in holders(thing, by_person, rows) if row not in named), None)
+        claim(things, rows)
+        self._write("lab_contact", things, lambda thing: {"proposalId": thing.parents["proposal"].thing.id})
 
     def _joined(self, entity: str, parent: str | None = None) -> list[Thing]:
         kind = self.kinds[entity]
@@ -173,9 +197,9 @@ class _Run:
         return None if thing.row is None or "person" in thing.nulls else thing.row["personId"]
 
     def _refuse_parent(self, thing: Thing, name: str) -> None:
-        """A parent that may be missing is refused alone."""
-        bad = [m for m in thing.mentions if name in m.parents and not _is_usable(m.parents[name])]
-        if bad:
+        """A parent that may be missing is refused alone: the one that the last copy gives."""
+        parent = thing.parents.get(name)
+        if parent is not None and not _is_usable(parent):
             places = frozenset((document, f"{path}.{name}") for document, path in thing.places)
             self.outcome.refusals.append(Refusal(thing.kind.name, frozenset({"parent_refused"}), places, name))
 
@@ -234,7 +258,7 @@ def _prefer_own(lab: Thing, people: list[Thing]) -> None:
 def _updates(thing: Thing, facts: Facts) -> Json:
     """The columns that the portal owns, with the values of the export."""
     kind, values = thing.kind, thing.values
-    names = [*kind.key_fields, *kind.portal]
+    names = [name for name in (*kind.key_fields, *kind.portal) if name not in kind.initial]
     if kind.name == "laboratory" and not _has_external_key(thing):
         names = ["address", "url"]
     return {name: values.get(name) for name in names if name in values or name in thing.nulls}

@@ -81,19 +81,18 @@ class Thing:
         return any(len(values) > 1 for values in given.values())
 
     @property
-    def proposal(self) -> object:
-        """The proposal within which some keys count: the id of a row, or what will be one."""
-        mention = self.mentions[0].parents.get("proposal")
-        return None if mention is None else (mention.thing.id or id(mention.thing))
+    def proposals(self) -> set[Any]:
+        """The proposals that it is named under."""
+        return {_proposal(mention) for mention in self.mentions} - {None}
 
     def key(self, key: Key) -> Any:
         """The value of a key, from the united fields."""
-        return key.value(self.columns, self.values, self.proposal)
+        return key.value(self.columns, self.values, _proposal(self.mentions[0]))
 
     def claims(self, key: Key) -> set[Any]:
         """The values of a key in all of its mentions."""
         if (len(self.mentions), key) not in self._claims:
-            values = (key.value(self.columns, mention.values, self.proposal) for mention in self.mentions)
+            values = (key.value(self.columns, mention.values, _proposal(mention)) for mention in self.mentions)
             self._claims[len(self.mentions), key] = {value for value in values if value is not None}
         return self._claims[len(self.mentions), key]
 
@@ -103,14 +102,20 @@ class Thing:
             self.codes, self.at = frozenset(codes), at
 
 
+def _proposal(mention: Mention) -> Any:
+    """The proposal within which some keys count: the id of its row, or what will be one."""
+    proposal = mention.parents.get("proposal")
+    return None if proposal is None else (proposal.thing.id or id(proposal.thing))
+
+
 def join(kind: Kind, mentions: list[Mention], columns: dict[str, Column]) -> list[Thing]:
     """The things that these mentions name. Refused mentions join nothing but copies of themselves."""
     things = [Thing(kind, [mention], columns) for mention in mentions if mention.refused is None]
     while (pair := _same(kind, things)) is not None:
         unite(things, *pair)
-    if kind.name == "laboratory":
-        _give_to_the_lowest(kind, things)
     _refuse_contradictions(kind, things)
+    if kind.name == "laboratory":
+        _give_to_the_lowest(kind.keys[-1], things)
     refused: dict[str, Thing] = {}
     for mention in mentions:
         if mention.refused is not None:
@@ -141,6 +146,8 @@ def _same(kind: Kind, things: list[Thing]) -> tuple[Thing, Thing] | None:
             alone = [thing for thing in group if not _is_named(thing, earlier)]
             if len(alone) > 1:
                 return alone[0], alone[1]
+            if kind.name == "laboratory" and not key.names_one_row:
+                continue  # see _give_to_the_lowest
             if not any(differ(a, b, earlier) for a, b in combinations(group, 2)):
                 return group[0], group[1]
     return None
@@ -159,14 +166,16 @@ def unite(things: list[Thing], first: Thing, second: Thing) -> None:
         mention.thing = first
 
 
-def _give_to_the_lowest(kind: Kind, things: list[Thing]) -> None:
-    """A mention by a later key alone that several laboratories share is the one of the lowest external key."""
-    for number, key in enumerate(kind.keys):
-        for group in sharing(things, lambda thing, key=key: thing.claims(key)):
-            alone = [thing for thing in group if not _is_named(thing, kind.keys[:number])]
-            others = [thing for thing in group if thing not in alone]
-            if alone and others:
-                unite(things, min(others, key=_external_keys), alone[0])
+def _give_to_the_lowest(name: Key, things: list[Thing]) -> None:
+    """A laboratory mentioned by its name alone is the one of that name with the lowest external key.
+
+    One that is refused does not count: the mention by name then stands for itself.
+    """
+    for group in sharing(things, lambda thing: thing.claims(name)):
+        alone = [thing for thing in group if not _is_named(thing, thing.kind.keys[:-1])]
+        others = [thing for thing in group if thing not in alone and not thing.refused]
+        if alone and others:
+            unite(things, min(others, key=_external_keys), alone[0])
 
 
 def _external_keys(thing: Thing) -> list[Any]:
@@ -185,7 +194,7 @@ def _refuse_contradictions(kind: Kind, things: list[Thing]) -> None:
             for thing in group:
                 if key.names_one_row:
                     thing.refuse(*CONTRADICTION)
-                elif not _is_named(thing, kind.keys[:number]):
+                elif kind.name != "laboratory" and not _is_named(thing, kind.keys[:number]):
                     thing.refuse("ambiguous_match")
 
 

@@ -1,17 +1,46 @@
-"""Random rows and exports: few values, so that they meet.
-
-Everything that names a thing comes from a handful of values: shared, missing, swapped, in another spelling.
-"""
+"""Random examples: rows that are there, an export, a setting; and many of them as one."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from hypothesis import strategies as st
 
+from oracle.exports import DOCUMENT
 from oracle.facts import Facts
 from oracle.mentions import Json
 
-ABSENT: Any = object()
+_PRIMARY = {
+    "Laboratory": "laboratoryId",
+    "Person": "personId",
+    "Proposal": "proposalId",
+    "ProposalHasPerson": "proposalHasPersonId",
+    "BLSession": "sessionId",
+    "Session_has_Person": None,
+    "Protein": "proteinId",
+    "LabContact": "labContactId",
+}
+_PARENTS = {
+    "Person": {"laboratoryId": "Laboratory"},
+    "Proposal": {"personId": "Person"},
+    "ProposalHasPerson": {"proposalId": "Proposal", "personId": "Person"},
+    "BLSession": {"proposalId": "Proposal"},
+    "Session_has_Person": {"sessionId": "BLSession", "personId": "Person"},
+    "Protein": {"proposalId": "Proposal", "personId": "Person"},
+    "LabContact": {"proposalId": "Proposal", "personId": "Person"},
+}
+_UNIQUE = {
+    "Person": [("externalId",)],
+    "Proposal": [("externalId",)],
+    "BLSession": [("externalId",)],
+    "Session_has_Person": [("sessionId", "personId")],
+    "LabContact": [("cardName", "proposalId"), ("personId", "proposalId")],
+}
+_UNIQUE_IN_DLS = {
+    "Person": [("login",)],
+    "Proposal": [("proposalCode", "proposalNumber")],
+    "BLSession": [("proposalId", "visit_number")],
+}
 
 
 @dataclass(frozen=True)
@@ -23,79 +52,89 @@ class World:
     nulls: str
 
 
-def _fields(**choices: list[Any]) -> st.SearchStrategy[Json]:
-    """An object whose fields are absent or one of the choices."""
-    fixed = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in choices.items()})
-    return fixed.map(lambda fields: {name: value for name, value in fields.items() if value is not ABSENT})
+def _rows(most: int, **choices: list[Any]) -> st.SearchStrategy[list[Json]]:
+    row = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in choices.items()})
+    return st.lists(row, max_size=most)
 
 
-_LOGINS = [ABSENT, ABSENT, None, "", "a", "b", "c", "A", "b ", "é", "e"]
-_IDS = [ABSENT, ABSENT, None, 0, 1, 2, 3]
-_LONG = "x" * 46
-
-LABORATORY = _fields(
-    externalId=[ABSENT, ABSENT, None, 1, 2],
-    laboratoryExtPk=[ABSENT, None, 1, 2, 3],
-    name=["N", "N", "n", "M", "Né", ABSENT, _LONG],
-    city=[ABSENT, ABSENT, None, "C", "c"],
-    address=[ABSENT, "x", "y", None],
-    organization=[ABSENT, "o"],
-)
-PERSON = st.builds(
-    lambda person, laboratory: person if laboratory is ABSENT else person | {"laboratory": laboratory},
-    _fields(
-        externalId=_IDS,
-        login=[*_LOGINS, *_LOGINS, _LONG, "α"],
-        siteId=[ABSENT, ABSENT, ABSENT, None, 1, 2, 2**40],
-        familyName=[ABSENT, None, "F", "f", "G", "x" * 101],
-        phoneNumber=[ABSENT, ABSENT, None, "None", "1"],
-    ),
-    st.one_of(st.just(ABSENT), st.just(ABSENT), st.none(), LABORATORY),
-)
-
-
-def _list(items: st.SearchStrategy[Json], most: int) -> st.SearchStrategy[Any]:
-    return st.one_of(
-        st.lists(items, max_size=most), st.lists(items, min_size=1, max_size=most), st.sampled_from([None, ABSENT])
-    )
-
-
-_PROPOSAL = _fields(
-    externalId=[ABSENT, ABSENT, None, 0, 1, 2],
-    proposalCode=["MX", "MX", "mx", ABSENT, None, ""],
-    proposalNumber=["1", "1", "2", "3", ABSENT, None, "9" * 46],
-    title=[ABSENT, None, "T", "U", "β", "x" * 201],
-    state=[ABSENT, None, "Open", "closed", "Lost"],
-)
-
-
-def _without_absent(raw: Json) -> Json:
-    return {name: value for name, value in raw.items() if value is not ABSENT}
-
-
-def documents(entities: set[str]) -> st.SearchStrategy[Json]:
-    """One document; only the entities named have a part in it, besides the proposal and its people."""
-    proposal = st.builds(
-        lambda fields, persons: _without_absent(fields | {"persons": persons}), _PROPOSAL, _list(PERSON, 3)
-    )
-    return st.builds(lambda proposal: {"proposal": proposal}, proposal)
-
-
-def worlds(facts: Facts, entities: set[str]) -> st.SearchStrategy[World]:
-    """Examples that the tables of this variant can hold."""
-    return st.builds(
-        lambda rows, docs, nulls: World(_possible(rows, facts), docs, nulls),
-        st.fixed_dictionaries(
-            {
-                "Laboratory": st.lists(_LABORATORY_ROW, max_size=3),
-                "Person": st.lists(_PERSON_ROW, max_size=5),
-                "Proposal": st.lists(_PROPOSAL_ROW, max_size=3),
-                "ProposalHasPerson": st.lists(_fields(proposalId=[1, 2, 3], personId=[1, 2, 3]), max_size=3),
-            }
+_IDS = [None, None, *(number.to_bytes(16, "big") for number in range(4))]
+_ANY_ROW = [1, 1, 2, 3]
+_ROWS = st.fixed_dictionaries(
+    {
+        "Laboratory": _rows(
+            3,
+            externalId=[None, *_IDS],
+            laboratoryExtPk=[None, None, 1, 2, 3],
+            name=["N", "N", "n ", "M", None],
+            city=[None, None, "C"],
+            address=[None, "x"],
         ),
-        st.lists(documents(entities), min_size=1, max_size=4),
-        st.sampled_from(["keep", "keep", "clear"]),
-    )
+        "Person": _rows(
+            5,
+            externalId=_IDS,
+            login=[None, None, "a", "a", "b", "c", "B ", "e"],
+            siteId=[None, None, None, 1, 2],
+            familyName=[None, "F"],
+            phoneNumber=[None, "1"],
+            laboratoryId=[None, *_ANY_ROW],
+        ),
+        "Proposal": _rows(
+            3,
+            externalId=_IDS,
+            proposalCode=["MX", "MX", None],
+            proposalNumber=["1", "1", "2", "3", None],
+            title=[None, "T"],
+            personId=_ANY_ROW,
+        ),
+        "ProposalHasPerson": _rows(3, proposalId=_ANY_ROW, personId=_ANY_ROW),
+        "BLSession": _rows(
+            4,
+            proposalId=_ANY_ROW,
+            externalId=_IDS,
+            expSessionPk=[None, None, 1, 2, 3],
+            visit_number=[None, 0, 1, 2],
+            beamLineName=[None, "ID1"],
+            comments=[None, "mine"],
+            lastUpdate=[datetime(2020, 1, 1)],
+        ),
+        "Session_has_Person": _rows(3, sessionId=_ANY_ROW, personId=_ANY_ROW, role=[None, "Staff"], remote=[0, 1]),
+        "Protein": _rows(
+            4,
+            proposalId=_ANY_ROW,
+            personId=[None, *_ANY_ROW],
+            externalId=_IDS,
+            acronym=["H", "H", "h", "L"],
+            name=[None, "n"],
+        ),
+        "LabContact": _rows(
+            3,
+            proposalId=_ANY_ROW,
+            personId=_ANY_ROW,
+            cardName=["Home", "HOME ", "Office", "Lab"],
+            defaultCourrierCompany=[None, "mine"],
+        ),
+    }
+)
+
+
+_NOBODY = {"externalId": None, "siteId": None, "familyName": None, "phoneNumber": None, "laboratoryId": None}
+_AT_HOME = {
+    "Person": [_NOBODY | {"login": "a"}, _NOBODY | {"login": "b"}],
+    "Proposal": [{"externalId": None, "proposalCode": "MX", "proposalNumber": "1", "title": None, "personId": 1}],
+}
+"""Rows that the plain documents find, so that what hangs on them is found as well."""
+
+
+def worlds(facts: Facts) -> st.SearchStrategy[World]:
+    """Examples that the tables of this variant can hold."""
+
+    def world(rows: dict[str, list[Json]], at_home: bool, documents: list[Json], nulls: str) -> World:
+        more = _AT_HOME if at_home else {}
+        rows = {table: more.get(table, []) + content for table, content in rows.items()}
+        return World(_possible(rows, facts), documents, nulls)
+
+    documents = st.lists(DOCUMENT, min_size=1, max_size=4)
+    return st.builds(world, _ROWS, st.booleans(), documents, st.sampled_from(["keep", "keep", "clear"]))
 
 
 def apart(several: list[World]) -> World:
@@ -107,6 +146,13 @@ def apart(several: list[World]) -> World:
             rows.setdefault(table, []).extend(_shift(row, number) for row in content)
         documents.extend(_shift(document, number) for document in world.documents)
     return World(rows, documents, several[0].nulls)
+
+
+_SHIFTED = {
+    *("externalId", "laboratoryExtPk", "laboratoryPk", "siteId", "expSessionPk"),
+    *("name", "login", "proposalNumber"),
+    *filter(None, _PRIMARY.values()),
+}
 
 
 def _shift(value: Any, number: int, name: str = "") -> Any:
@@ -124,93 +170,20 @@ def _shift(value: Any, number: int, name: str = "") -> Any:
     return value + 100 * number
 
 
-def _id(value: int | None) -> bytes | None:
-    return None if value is None else value.to_bytes(16, "big")
-
-
-_KEYS = st.sampled_from([None, None, 0, 1, 2, 3]).map(_id)
-_LABORATORY_ROW = st.fixed_dictionaries(
-    {
-        "externalId": st.sampled_from([None, None, None, 1, 2]).map(_id),
-        "laboratoryExtPk": st.sampled_from([None, None, 1, 2, 3]),
-        "name": st.sampled_from(["N", "N", "n ", "M", None]),
-        "city": st.sampled_from([None, None, "C"]),
-        "address": st.sampled_from([None, "x"]),
-    }
-)
-_PERSON_ROW = st.fixed_dictionaries(
-    {
-        "externalId": _KEYS,
-        "login": st.sampled_from([None, None, "a", "a", "b", "c", "B ", "e"]),
-        "siteId": st.sampled_from([None, None, None, 1, 2]),
-        "familyName": st.sampled_from([None, "F"]),
-        "phoneNumber": st.sampled_from([None, "1"]),
-        "laboratoryId": st.sampled_from([None, 1, 2, 3]),
-    }
-)
-_PROPOSAL_ROW = st.fixed_dictionaries(
-    {
-        "externalId": _KEYS,
-        "proposalCode": st.sampled_from(["MX", "MX", None]),
-        "proposalNumber": st.sampled_from(["1", "2", "3", None]),
-        "title": st.sampled_from([None, "T"]),
-        "personId": st.sampled_from([1, 2, 3]),
-    }
-)
-
-_UNIQUE = {
-    "Person": [("externalId",)],
-    "Proposal": [("externalId",)],
-    "BLSession": [("externalId",)],
-    "LabContact": [("cardName", "proposalId"), ("personId", "proposalId")],
-    "Session_has_Person": [("sessionId", "personId")],
-}
-_UNIQUE_IN_DLS = {
-    "Person": [("login",)],
-    "Proposal": [("proposalCode", "proposalNumber")],
-    "BLSession": [("proposalId", "visit_number")],
-}
-_PARENTS = {
-    "Person": {"laboratoryId": "Laboratory"},
-    "Proposal": {"personId": "Person"},
-    "ProposalHasPerson": {"proposalId": "Proposal", "personId": "Person"},
-}
-_PRIMARY = {
-    "Laboratory": "laboratoryId",
-    "Person": "personId",
-    "Proposal": "proposalId",
-    "ProposalHasPerson": "proposalHasPersonId",
-    "BLSession": "sessionId",
-    "Protein": "proteinId",
-    "LabContact": "labContactId",
-}
-
-
-_SHIFTED = {
-    *("externalId", "laboratoryExtPk", "laboratoryPk", "siteId", "expSessionPk"),
-    *("name", "login", "proposalNumber", *_PRIMARY.values()),
-}
-_ORDER = [*_PRIMARY, "Session_has_Person"]
-
-
 def _possible(tables: dict[str, list[Json]], facts: Facts) -> dict[str, list[Json]]:
     """The rows that the unique and foreign keys let stand, with ids from 1 on."""
     kept: dict[str, list[Json]] = {}
-    for table in _ORDER:
-        rows = tables.get(table, [])
+    for table, primary in _PRIMARY.items():
         columns = facts.tables[table]
         unique = _UNIQUE.get(table, []) + (_UNIQUE_IN_DLS.get(table, []) if facts.unique_visits else [])
         seen: set[Any] = set()
         kept[table] = []
-        for number, given in enumerate(rows, start=1):
-            row = {_PRIMARY[table]: number} | given if table in _PRIMARY else dict(given)
-            if "laboratoryExtPk" in row and "laboratoryExtPk" not in columns:
-                row["laboratoryPk"] = row.pop("laboratoryExtPk")
+        for number, given in enumerate(tables[table], start=1):
+            row = given | {"laboratoryPk": given.get("laboratoryExtPk")} | ({primary: number} if primary else {})
             row = {name: value for name, value in row.items() if name in columns}
             for name, parent in _PARENTS.get(table, {}).items():
                 ids = [other[_PRIMARY[parent]] for other in kept[parent]]
-                if row[name] not in ids:
-                    row[name] = None if columns[name].nullable or not ids else ids[row[name] % len(ids)]
+                row[name] = row[name] if row[name] in ids else None
             if any(row[name] is None and not columns[name].nullable for name in _PARENTS.get(table, {})):
                 continue
             keys = [(names, tuple(columns[name].key(row.get(name)) for name in names)) for names in unique]

@@ -1,0 +1,122 @@
+"""Random documents. Everything that names a thing comes from a handful of values, so that things meet:
+shared, missing, null, swapped, in another spelling, and now and then one that no column can hold."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from oracle.mentions import Json
+
+ABSENT: Any = object()
+_LONG = "x" * 46
+
+
+def fields(**choices: list[Any]) -> st.SearchStrategy[Json]:
+    """An object whose fields are absent or one of the choices."""
+    fixed = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in choices.items()})
+    return fixed.map(_without_absent)
+
+
+def _without_absent(raw: Json) -> Json:
+    return {name: value for name, value in raw.items() if value is not ABSENT}
+
+
+def _with(part: st.SearchStrategy[Json], **more: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
+    """An object with further fields, each of which may be absent."""
+    return st.builds(lambda part, more: part | _without_absent(more), part, st.fixed_dictionaries(more))
+
+
+def _list(items: st.SearchStrategy[Json], most: int) -> st.SearchStrategy[Any]:
+    """A list, sometimes empty, null or absent."""
+    return st.one_of(
+        st.lists(items, min_size=1, max_size=most), st.lists(items, max_size=most), st.sampled_from([None, ABSENT])
+    )
+
+
+_LABORATORY = fields(
+    externalId=[ABSENT, ABSENT, None, 1, 2],
+    laboratoryExtPk=[ABSENT, None, 1, 2, 3],
+    name=["N", "N", "n", "M", "Né", ABSENT, _LONG],
+    city=[ABSENT, ABSENT, None, "C", "c"],
+    address=[ABSENT, "x", "y", None],
+    organization=[ABSENT, "o"],
+)
+_LOGINS = [ABSENT, ABSENT, None, "", "a", "b", "c", "A", "b ", "é", "e"]
+_PERSON = _with(
+    fields(
+        externalId=[ABSENT, ABSENT, None, 0, 1, 2, 3],
+        login=[*_LOGINS, *_LOGINS, _LONG, "α"],
+        siteId=[ABSENT, ABSENT, ABSENT, None, 1, 2, 2**40],
+        familyName=[ABSENT, None, "F", "f", "G", "x" * 101],
+        phoneNumber=[ABSENT, ABSENT, None, "None", "1"],
+    ),
+    laboratory=st.one_of(st.sampled_from([ABSENT, ABSENT, None]), _LABORATORY),
+)
+_SOMEBODY = st.one_of(fields(login=["a", "b", "c", "A"]), fields(externalId=[1, 2], login=[ABSENT, "a", "b"]), _PERSON)
+_MEMBER = _with(
+    _SOMEBODY,
+    session_options=st.one_of(
+        st.sampled_from([ABSENT, None]),
+        fields(role=[ABSENT, None, "Staff", "staff", "Team Leader", "Boss"], remote=[ABSENT, None, True, 0, 300]),
+    ),
+)
+_MOMENTS = [ABSENT, None, "2024-01-31T08:00:00Z", "2024-01-31T10:00:00+02:00", "2024-02-01T09:30:00.5"]
+_SESSION = _with(
+    fields(
+        externalId=[ABSENT, ABSENT, None, 0, 1, 2],
+        expSessionPk=[ABSENT, ABSENT, None, 1, 2, 3, 2**40],
+        visit_number=[ABSENT, ABSENT, None, 0, 1, 2, -1],
+        startDate=_MOMENTS,
+        endDate=_MOMENTS,
+        beamLineName=[ABSENT, None, "ID1", "id1", "β", _LONG],
+        scheduled=[ABSENT, True, 0],
+        comments=[ABSENT, None, "c", "d"],
+        usedFlag=[ABSENT, True],
+        lastUpdate=_MOMENTS,
+    ),
+    persons=_list(_MEMBER, 2),
+)
+_PROTEIN = _with(
+    fields(
+        externalId=[ABSENT, ABSENT, None, 0, 1, 2],
+        acronym=["H", "H", "h ", "L", ABSENT, "", _LONG, "é"],
+        name=[ABSENT, None, "n", "m", "x" * 256],
+        safetyLevel=[ABSENT, None, "GREEN", "green", "PINK"],
+        molecularMass=[ABSENT, None, 1.5, 2.5],
+        isCreatedBySampleSheet=[ABSENT, None, True, False],
+    ),
+    person=st.one_of(st.sampled_from([ABSENT, None]), _SOMEBODY),
+)
+_CARD = _with(
+    fields(
+        cardName=["Home", "home", "Office", "Lab", "x" * 41, ""],
+        defaultCourrierCompany=[ABSENT, None, "D", "E"],
+        dewarAvgCustomsValue=[ABSENT, None, 1, 2, -1],
+    ),
+    person=_SOMEBODY,
+)
+_PROPOSAL = _with(
+    fields(
+        externalId=[ABSENT, ABSENT, None, 0, 1, 2],
+        proposalCode=["MX", "MX", "mx", ABSENT, None, ""],
+        proposalNumber=["1", "1", "2", "3", ABSENT, None, "9" * 46],
+        title=[ABSENT, None, "T", "U", "β", "x" * 201],
+        state=[ABSENT, None, "Open", "closed", "Lost"],
+    ),
+    persons=_list(_PERSON, 3),
+)
+_PLAIN_PROPOSAL = _with(
+    fields(proposalCode=["MX"], proposalNumber=["1", "1", "2"]),
+    persons=st.sampled_from([ABSENT, [{"login": "a"}], [{"login": "b"}, {"login": "a"}]]),
+    labcontacts=_list(_CARD, 3),
+)
+
+DOCUMENT = st.one_of(
+    st.builds(lambda proposal: {"proposal": proposal}, _PROPOSAL),
+    _with(
+        st.builds(lambda proposal: {"proposal": proposal}, _PLAIN_PROPOSAL),
+        sessions=_list(_SESSION, 3),
+        proteins=_list(_PROTEIN, 3),
+    ),
+)
+"""A proposal with its people, or one that is easily written, with all that may hang on it."""
