@@ -48,7 +48,7 @@ class Stager:
         self._rows: dict[str, list[Row]] = {entity.name: [] for entity in ENTITIES}
         self._shared: dict[str, list[Known]] = {"laboratory": [], "person": []}
         self._first_of: dict[object, Known | None] = {}
-        self._aliases: dict[object, list[Known]] = {}
+        self._aliases: list[Known] = []
         self._labels: dict[int, str | None] = {}
         self._waiting = 0
         self._position = 0
@@ -81,8 +81,8 @@ class Stager:
                 self._rows[name].append(known.row)
                 known.row = None
             shared.clear()
-        for name in self._aliases:
-            self._part(name)
+        for alias in self._aliases:
+            alias.row = None
         self._aliases.clear()
         self._first_of.clear()
         self._flush_rows()
@@ -175,22 +175,17 @@ class Stager:
             first = self._first_of.setdefault(name, known)
             if first is not None and first is not known:
                 if first.row[_REFUSED] is None and _says_nothing_new(known.data, first.data):
-                    known.row = first.row
-                    self._aliases.setdefault(name, []).append(known)
+                    # Saying less, it has a position of its own: it makes nothing of the first one the last.
+                    known.row = first.row if _says_as_much(known.data, first.data) else list(first.row)
+                    self._aliases.append(known)
                     return self._person(known, path)
                 self._first_of[name] = None  # the last of several wins: each is staged
-                self._part(name)
         laboratory_row = None
         if (laboratory := known.data["laboratory"]) is not None:
             if laboratory.row is None:
                 self._share(entities.LABORATORY, laboratory, f"{path}.laboratory")
             laboratory_row = laboratory.row[0]
         return self._share(entities.PERSON, known, path, laboratory_row)
-
-    def _part(self, name: object) -> None:
-        """Mentions that stood for another one are met anew: where copies differ, one says only what it says itself."""
-        for alias in self._aliases.get(name, ()):
-            alias.row = None
 
     def _share(self, entity: Entity, known: Known, path: str, *references: int | None) -> int:
         row_id = self._row(entity, known, path, *references)
@@ -259,11 +254,15 @@ _REASONS = {
 
 
 def _says_nothing_new(mention: dict[str, Any], known: dict[str, Any]) -> bool:
-    """Whether a mention is a part of another one: {externalId, login} of somebody who was described in full.
+    """Whether a mention gives nothing but keys of another one: {externalId, login} of somebody described elsewhere.
 
     By login alone it is not part of one who has an externalId, as that login may turn out to be shared.
     """
-    return all(value is None or value == known.get(name, value) for name, value in mention.items())
+    return all(v is None or (name in entities.PERSON.keys and v == known[name]) for name, v in mention.items())
+
+
+def _says_as_much(mention: dict[str, Any], known: dict[str, Any]) -> bool:
+    return all(mention.get(name) == value for name, value in known.items())
 
 
 def _first_of_each(rows: Iterable[int]) -> Iterable[tuple[int, int]]:
