@@ -25,7 +25,7 @@ import sync
 Json = dict[str, Any]
 Tables = dict[str, list[Json]]
 
-EXAMPLES = 500
+EXAMPLES = 1_000
 """So many of each variant; there are two."""
 SOAK = 50_000
 AT_ONCE = 16

@@ -119,7 +119,9 @@ class Reader:
             self._refuse("session", "invalid_document", path)
         for person_path, person in _each(raw.get("persons"), f"{path}.persons"):
             parents = {"session": session, "person": self._person(person, person_path)}
-            self._mention("session_has_person", person.get("session_options") or {}, person_path, parents)
+            invalid = parents["person"].refused == "invalid_document"
+            options = None if invalid else person.get("session_options")
+            self._mention("session_has_person", options or {}, person_path, parents)
 
     def _protein(self, proposal: Mention, raw: Json, path: str) -> None:
         if not _named(raw, "externalId", "acronym"):
