@@ -18,7 +18,7 @@ from pymysql.protocol import OKPacketWrapper
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from sync.database import LOST, code_of
+from sync.database import LOST, Profile, code_of, log
 from sync.entities import Entity
 from sync.errors import DatabaseError
 from sync.target import Target
@@ -50,6 +50,7 @@ class Loader:
 
     def load(self, entity: Entity, values: Sequence[Sequence[Any]]) -> None:
         """Loads rows, given as columns in the order of the entity's staged columns, less missing ones."""
+        start = time.perf_counter()
         try:
             if self._local and len(values[0]) > FEW_ROWS:
                 self._load_data(entity, values)
@@ -58,6 +59,7 @@ class Loader:
         except DBAPIError as error:
             error.add_note(f"loading stage_{entity.name}")
             raise
+        log.debug("%s", Profile(f"load stage_{entity.name}", len(values[0]), 1000 * (time.perf_counter() - start)))
 
     def _insert(self, entity: Entity, values: Sequence[Sequence[Any]]) -> None:
         columns = self._columns[entity.name]
