@@ -87,7 +87,9 @@ def _measure(arguments: argparse.Namespace, ispyb: Ispyb, other: Ispyb, folder: 
         bulk.round(wanted.__contains__)
     figures = [Figure("floor", "the floor: LOAD DATA of the same rows", "s", floor.seconds, 1.0)]
     figures += bulk.figures(wanted.__contains__)
-    figures += _more_figures(arguments, wanted.__contains__, ispyb, other, bulk, folder)
+    for figure in _more_figures(arguments, wanted.__contains__, ispyb, other, bulk, folder):
+        _err.print(f"{figure.name:<16} {figure.value:6.1f} {figure.unit}")
+        figures.append(figure)
     figures = [figure.beside(median(floor.seconds)) for figure in figures]
     facts = {
         "proposals": proposals,

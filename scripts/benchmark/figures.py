@@ -80,7 +80,7 @@ def show(facts: Json, figures: Sequence[Figure], console: Console) -> None:
         table.add_row(
             figure.what,
             "-" if figure.value is None else f"{_FORMATS[figure.unit](figure.value)} {figure.unit}".strip(),
-            "" if figure.multiple is None else f"{figure.multiple:#.2g}",
+            "" if figure.multiple is None else f"{figure.multiple:.3g}",
             figure.goal,
             {True: "yes", False: "NO", None: ""}[figure.met],
             "; ".join(filter(None, (_compared(figure), figure.note))),
