@@ -110,6 +110,7 @@ class Bulk:
             f"{self._proposals:,} proposals",
             "<= 2.2 x the time",
             ratio <= 2.2,
+            f"the floor is of {self._proposals:,}",
         )
 
 
