@@ -8,7 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,7 +144,7 @@ def connect(database: Database) -> Iterator[Connection]:
     if isinstance(database, Engine | Connection) and database.dialect.driver != "pymysql":
         raise UsageError(f"a connection by {database.dialect.driver}", hint="Open it as mysql+pymysql://…")
     if isinstance(database, Connection):
-        with sending_no_files(database), _settings(database):
+        with sending_no_files(database), _settings(database, own=False):
             yield database
         return
     engine = database if isinstance(database, Engine) else open_engine(database)
@@ -157,7 +157,7 @@ def connect(database: Database) -> Iterator[Connection]:
         raise told from None
     try:
         connection = _reading_committed(connection)
-        with sending_no_files(connection), _settings(connection):
+        with sending_no_files(connection), _settings(connection, own=True):
             connection.commit()
             yield connection
     finally:
@@ -183,7 +183,7 @@ def _is_open(connection: Connection) -> bool:
 
 
 @contextmanager
-def _settings(connection: Connection) -> Iterator[None]:
+def _settings(connection: Connection, *, own: bool) -> Iterator[None]:
     names = ", ".join(f"@@SESSION.{name}" for name in _SETTINGS)
     facts = "@@max_allowed_packet, @@character_set_client, DATABASE(), @@autocommit AND NOT @@in_transaction"
     row = connection.exec_driver_sql(f"SELECT {names}, {facts}").one()
@@ -208,7 +208,8 @@ def _settings(connection: Connection) -> Iterator[None]:
         yield
     finally:
         if not (connection.closed or connection.invalidated):
-            with suppress(DBAPIError):  # lost after all was done: the settings went with it
+            # Of our own it is lost after all was done; of a caller's, what was done in its transaction is lost too.
+            with suppress(DBAPIError) if own else nullcontext():
                 _set(connection, dict(zip(_SETTINGS, before, strict=True)))
 
 
