@@ -1,7 +1,7 @@
 """Turns documents into staged rows, and loads them in batches.
 
 Each distinct content is staged once: people and laboratories repeat on every session. A person who
-is mentioned again with the same first key, with less and nothing else, is the same mention. Rows of a document keep
+is mentioned again by externalId, with keys alone and the same ones, is the same mention. Rows of a document keep
 the order of the file; `position` is the place of a row's last copy, by which the last one wins. A list of
 persons that is given and empty is staged as a link to nobody: pruning tells it from one that is not given.
 Refuses what does not fit the live column (see `sync.fit`); a key that does not fit refuses the row, which is
@@ -47,7 +47,7 @@ class Stager:
         self._fields = {entity.name: Fields(entity, target) for entity in ENTITIES}
         self._rows: dict[str, list[Row]] = {entity.name: [] for entity in ENTITIES}
         self._shared: dict[str, list[Known]] = {"laboratory": [], "person": []}
-        self._first_of: dict[object, Known | None] = {}
+        self._first_of: dict[bytes, Known | None] = {}
         self._aliases: list[Known] = []
         self._labels: dict[int, str | None] = {}
         self._waiting = 0
@@ -170,8 +170,8 @@ class Stager:
         return found
 
     def _meet_person(self, known: Known, path: str) -> int:
-        if not self._clear_nulls:
-            name = known.data["externalId"] or known.data["login"]
+        name = known.data["externalId"]  # not the login: one may be spelled in several ways, of which the last wins
+        if name is not None and not self._clear_nulls:
             first = self._first_of.setdefault(name, known)
             if first is not None and first is not known:
                 if first.row[_REFUSED] is None and _says_nothing_new(known.data, first.data):
@@ -254,10 +254,7 @@ _REASONS = {
 
 
 def _says_nothing_new(mention: dict[str, Any], known: dict[str, Any]) -> bool:
-    """Whether a mention gives nothing but keys of another one: {externalId, login} of somebody described elsewhere.
-
-    By login alone it is not part of one who has an externalId, as that login may turn out to be shared.
-    """
+    """Whether a mention gives nothing but keys of another one: {externalId, login} of somebody described elsewhere."""
     return all(v is None or (name in entities.PERSON.keys and v == known[name]) for name, v in mention.items())
 
 
