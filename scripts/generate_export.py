@@ -47,28 +47,29 @@ class Facility:
         self._people = max(10, proposals * 24 // 20)
         self._laboratories = [_laboratory(n, random.Random(seed + n)) for n in range(max(2, proposals // 10))]
         self._known: dict[int, Json] = {}
+        self._everything = next((n for n in range(proposals) if _has_everything(self._document(n))), None)
 
     def document(self, number: int, *, changed: bool = False) -> Json:
         """The document of one proposal, or of one more where its number is past the last."""
+        document = self._document(number)
+        if number == self._everything:
+            _name_twice(document)
+        return _change(document) if changed else document
+
+    def _document(self, number: int) -> Json:
         chance = random.Random(f"{self._seed}:{number}")
         team = self._team(number, chance)
-        document = {
+        return {
             "proposal": _proposal(number, chance, team),
             "sessions": [self._session(number, visit, chance, team) for visit in range(chance.randint(0, 8))],
             "proteins": [_protein(number, place, chance, team) for place in range(chance.randint(0, 15))],
         }
-        return _change(document) if changed else document
 
     def with_everything(self) -> Json:
         """A document with a thing of each kind, a person named in two ways, and a participant named in two roles."""
-        for number in range(self._proposals):
-            document = self.document(number)
-            if document["sessions"] and document["proteins"] and document["proposal"]["labcontacts"]:
-                people = document["sessions"][0]["persons"]
-                document["proteins"][0]["person"] = {"login": document["proposal"]["persons"][0]["login"]}
-                people.append(people[0] | {"session_options": {"role": "Team Leader", "remote": 1}})
-                return document
-        raise ValueError(f"of {self._proposals} proposals none has a session, a protein and a lab contact")
+        if self._everything is None:
+            raise ValueError(f"of {self._proposals} proposals none has a session, a protein and a lab contact")
+        return self.document(self._everything)
 
     def _team(self, number: int, chance: random.Random) -> list[Json]:
         # Everybody is named: the first is new with each proposal, and in some the second too.
@@ -180,6 +181,17 @@ def _laboratory(number: int, chance: random.Random) -> Json:
 
 def _word(chance: random.Random) -> str:
     return "".join(chance.choice(_SYLLABLES) for _ in range(chance.randint(2, 5)))
+
+
+def _has_everything(document: Json) -> bool:
+    return all((document["sessions"], document["proteins"], document["proposal"]["labcontacts"]))
+
+
+def _name_twice(document: Json) -> None:
+    """As portals do: a person by login alone, and one participant in two roles."""
+    document["proteins"][0]["person"] = {"login": document["proposal"]["persons"][0]["login"]}
+    people = document["sessions"][0]["persons"]
+    people.append(people[0] | {"session_options": {"role": "Team Leader", "remote": 1}})
 
 
 def _change(document: Json) -> Json:
