@@ -23,10 +23,10 @@ from sync.target import Target
 
 Load = Callable[[Entity, Columns], None]
 
-BATCH_ROWS = 20_000
-"""Rows kept in memory before they are loaded: some 10 MB."""
+BATCH_ROWS = 12_000
+"""Rows kept in memory before they are loaded: some 6 MB."""
 
-MOST_SHARED = 40_000
+MOST_SHARED = 30_000
 """People and laboratories kept, as their positions change with each mention: some 30 MB."""
 
 _POSITION = 1
