@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from sync import migrate, rights
 from sync.entities import ENTITIES
+from sync.errors import DatabaseError
 from sync.sqlfiles import folder
 
 
@@ -95,5 +96,5 @@ def test_the_grants_may_be_run_again(legacy: Fresh, login: Login) -> None:
 def test_without_the_role_the_version_is_not_taken_for_missing(legacy: Fresh, login: Login) -> None:
     legacy.run(f"SET DEFAULT ROLE NONE FOR `{login.name}`@`%`")
     legacy.run(f"GRANT SELECT ON `{legacy.schema}`.* TO `{login.name}`@`%`")
-    with login.engine.connect() as connection, pytest.raises(migrate.DatabaseError, match="no right to read"):
+    with login.engine.connect() as connection, pytest.raises(DatabaseError, match="no right to read"):
         migrate.is_current(connection, legacy.staging_schema)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -59,7 +60,9 @@ def wait_for(dls: Ispyb, query: str) -> None:
     with other_writer(dls) as connection:
         while not connection.exec_driver_sql(query).scalar():
             assert time.monotonic() < deadline
-            time.sleep(0.15)  # the server's own picture of its locks is up to 0.1 s old
+            # The server draws its picture of locks anew only where nobody looked for 0.1 s: two tests that look in
+            # step would never see a change.
+            time.sleep(random.uniform(0.15, 0.6))
 
 
 LOCK_WAIT = """
