@@ -106,7 +106,8 @@ WHERE m.thing > g.first AND m.refused IS NULL;
 -- pass: settle
 
 -- name: unite -- if: joined
--- The copies of a link become one row: per column the last in file order that gives a value.
+-- The copies of a link become one row: per column the last in file order that gives a value. The map has no key on
+-- thing, which would cost more than this one scan.
 REPLACE INTO ispyb_sync.stage_session_has_person (
     row_id, position, document, path, clears, conflicting, session_row, person_row,
     role, remote
@@ -122,10 +123,10 @@ SELECT
     MIN(s.person_row),
     SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.role)), 11),
     SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.remote)), 11)
-FROM (
+FROM ispyb_sync.map_session_has_person AS m
+STRAIGHT_JOIN (
     SELECT DISTINCT m.thing FROM ispyb_sync.map_session_has_person AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
-) AS several
-STRAIGHT_JOIN ispyb_sync.map_session_has_person AS m ON m.thing = several.thing
+) AS several ON several.thing = m.thing
 STRAIGHT_JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 GROUP BY m.thing;
 

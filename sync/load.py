@@ -29,7 +29,7 @@ FEW_ROWS = 500
 _MOST_WAITING = 8
 """Batches that wait at the most: one of each entity."""
 
-_PACKET = 1 << 16
+_PACKET = 1 << 19
 """Far below the smallest max_allowed_packet that servers have."""
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0"})
