@@ -18,7 +18,8 @@ The map of the package, in the order of the road:
     entities     the registry; target, what the live database is; sqlfiles, how its SQL is found
     database, settings, errors, refusals     what all of them stand on
     history, migrate, check, columns, server, demo         the other commands
-    cli          all commands; options, their flags; output, terminal, files, where what they say goes
+    cli          the command line; commands, one module a kind; options, their flags; output, terminal, files, where
+                 what they say goes
 """
 
 from sync.api import apply, plan, undo

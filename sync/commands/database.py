@@ -1,0 +1,113 @@
+"""Commands around a database: demo, check, migrate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sync import check as checks
+from sync import columns as usage
+from sync import revision
+from sync.commands.app import app
+from sync.database import open_engine
+from sync.errors import UsageError
+from sync.files import make_folder
+from sync.options import (
+    DatabaseOption,
+    JsonOption,
+    SchemaOption,
+)
+from sync.output import console_for_output, print_drawn, print_json, write_files, write_text
+from sync.settings import Settings, load_settings
+
+
+@app.command()
+def demo() -> None:
+    """Shows the tool at work: a private MariaDB, a legacy ISPyB, migrate, and three exports.
+
+    Example: ispyb-sync demo
+    """
+    from sync import demo as demonstration  # it brings Alembic, which takes long to load
+
+    demonstration.run(console_for_output())
+
+
+@app.command()
+def check(
+    database: DatabaseOption = None,
+    staging_schema: SchemaOption = None,
+    columns: Annotated[
+        bool,
+        typer.Option("--columns", help="Instead, find columns that hold nothing, and deprecated keys nobody needs."),
+    ] = False,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="DIR", help="With --columns: also columns.csv and keys.csv.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Looks at the server, the schema, the migrations, the privileges and duplicate rows; writes nothing.
+
+    Exits 0 when apply can run, 1 when something is in its way.
+
+    Examples: ispyb-sync check
+
+    ispyb-sync check --columns --csv columns/
+    """
+    settings = load_settings(database=database, staging_schema=staging_schema)
+    if columns:
+        _check_columns(settings, csv, as_json)
+        return
+    if csv is not None:
+        raise UsageError("check --csv needs --columns", hint="Without it, --json is the machine's form.")
+    findings = checks.check(settings.database_url(), settings)
+    if as_json:
+        print_json([finding.to_dict() for finding in findings])
+    else:
+        print_drawn(lambda console: checks.show(findings, console))
+    raise typer.Exit(any(finding.level == "error" for finding in findings))
+
+
+def _check_columns(settings: Settings, csv: Path | None, as_json: bool) -> None:
+    if csv is not None:
+        make_folder(csv, "--csv")
+    found = usage.columns(settings.database_url())
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        print_drawn(lambda console: usage.show_columns(found, console))
+    if csv is not None:
+        write_files(lambda: usage.write_columns(found, csv))
+
+
+@app.command("migrate")
+def migrate_command(
+    database: DatabaseOption = None,
+    staging_schema: SchemaOption = None,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the script for a DBA instead of running it.")] = False,
+    down: Annotated[
+        str | None, typer.Option("--down", metavar="REV", help="Go back to this revision; base undoes all.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --down: drop our columns and tables even if they hold data.")
+    ] = False,
+) -> None:
+    """Adds the externalId columns, the indexes and the tool's own schema; --down takes them back.
+
+    Needs an account that may alter tables. Readers and writers are not blocked.
+
+    Examples: ispyb-sync migrate
+
+    ispyb-sync migrate --sql > migrate.sql
+    """
+    from sync import migrate  # it brings Alembic, which takes long to load
+
+    settings = load_settings(database=database, staging_schema=staging_schema)
+    if sql:
+        name = open_engine(settings.database_url()).url.database if settings.database else None
+        write_text(migrate.script(settings.staging_schema, down=down, force=force, database_name=name or "ispyb"))
+    elif down is not None:
+        migrate.downgrade(settings.database_url(), down, staging_schema=settings.staging_schema, force=force)
+        typer.echo(f"migrated down to {down}")
+    else:
+        migrate.upgrade(settings.database_url(), staging_schema=settings.staging_schema)
+        typer.echo(f"migrated to {revision.head()}")

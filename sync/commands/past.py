@@ -1,0 +1,135 @@
+"""Commands about past runs: history, undo."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sync import history
+from sync.commands.app import app, exit_code
+from sync.errors import SyncError, UsageError
+from sync.files import Files
+from sync.options import (
+    CsvOption,
+    DatabaseOption,
+    HtmlOption,
+    JsonOption,
+    LockTimeoutOption,
+    MaskOption,
+    SchemaOption,
+    VerboseOption,
+)
+from sync.output import print_drawn, print_json, write_files
+from sync.profile import statement_log
+from sync.render import render, render_row, render_run, render_runs
+from sync.report import Report
+from sync.settings import load_settings
+from sync.undo import undo
+
+
+@app.command("history")
+def history_command(
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="The number of a run, or purge. Without it: the latest runs.")
+    ] = None,
+    row: Annotated[
+        str | None, typer.Option("--row", metavar="ENTITY:ID", help="What the tool ever did to one row.")
+    ] = None,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="DAYS", help="With purge: forget runs older than this.")
+    ] = None,
+    database: DatabaseOption = None,
+    staging_schema: SchemaOption = None,
+    csv: CsvOption = None,
+    html: HtmlOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+) -> None:
+    """Lists past runs; with a number, shows that run and its changes.
+
+    Examples: ispyb-sync history 42 -v
+
+    ispyb-sync history 42 --html run42.html
+
+    ispyb-sync history --row person:4711
+
+    ispyb-sync history purge --older-than 180d
+    """
+    settings = load_settings(database=database, staging_schema=staging_schema)
+    url = settings.database_url()
+    files = Files(csv, html)
+    if files and not (run or "").isdecimal():
+        raise UsageError("--csv and --html show one run", hint="Give its number; `ispyb-sync history` lists them.")
+    if run == "purge":
+        if older_than is None:
+            raise UsageError("history purge needs --older-than", hint="For instance --older-than 180d.")
+        typer.echo(f"{history.purge(url, settings, older_than):,} runs forgotten")
+    elif run is not None:
+        if not run.isdecimal():
+            raise UsageError(f"{run!r} is no run", hint="Give its number; `ispyb-sync history` lists them.")
+        files.prepare()
+        shown = history.show(url, settings, int(run))
+        if as_json:
+            print_json(shown.to_dict())
+        else:
+            print_drawn(lambda console: render_run(shown, console, verbose=verbose > 0))
+        if files:
+            write_files(lambda: files.write(shown, history.runs(url, settings)))
+    elif row is not None:
+        changes = history.row(url, settings, row)
+        if as_json:
+            print_json([{"run": number, "started": started} | c.to_dict() for number, started, c in changes])
+        else:
+            print_drawn(lambda console: render_row(changes, console))
+    else:
+        runs = history.runs(url, settings)
+        if as_json:
+            print_json([found.to_dict() for found in runs])
+        else:
+            print_drawn(lambda console: render_runs(runs, console))
+
+
+@app.command("undo")
+def undo_command(
+    run: Annotated[int, typer.Argument(metavar="RUN", min=1, help="The number of a run; `history` lists them.")],
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what would be taken back, and what would be left.")
+    ] = False,
+    database: DatabaseOption = None,
+    staging_schema: SchemaOption = None,
+    mask: MaskOption = False,
+    lock_timeout: LockTimeoutOption = None,
+    csv: CsvOption = None,
+    html: HtmlOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+) -> None:
+    """Takes one run back, in one transaction: updated rows return to their old values, inserted rows and links go,
+    and links that it deleted come back.
+
+    A row that anybody changed since is left and reported, and so is a new row that something refers to by now. Exits 0
+    when all is taken back, 1 when part of it was left.
+
+    Examples: ispyb-sync undo 42 --plan
+
+    ispyb-sync undo 42
+    """
+    settings = load_settings(
+        database=database, staging_schema=staging_schema, mask=mask or None, lock_timeout=lock_timeout
+    )
+    files = Files(csv, html)
+    files.prepare()
+    try:
+        with statement_log(Console(stderr=True), wanted=verbose > 1):
+            report = undo(run, settings.database_url(), settings, write=not plan)
+    except SyncError:
+        if as_json:
+            print_json(Report("undo", "failed", undoes=run).to_dict())
+        raise
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print_drawn(lambda console: render(report, console, verbose=verbose > 0))
+    if files:
+        write_files(lambda: files.write_report(report, settings.database_url(), settings, None))
+    raise typer.Exit(exit_code(report))
