@@ -9,7 +9,9 @@ import os
 import stat
 import sys
 import zlib
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
 from typing import IO, Any
@@ -18,6 +20,7 @@ from sync.errors import UsageError
 from sync.text import printable
 
 CHUNK_BYTES = 1 << 18
+_MOST_WAITING = 16
 
 _GZIP = b"\x1f\x8b"
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -47,7 +50,7 @@ class ByteSource:
     def __init__(self, source: Path | IO[Any]) -> None:
         self._source = source
         self._is_stdin = False
-        self._hash = hashlib.sha256()
+        self._checksum = _Checksum()
         self.bytes_read = 0
         self.total_bytes: int | None = None
         self.problem: tuple[str, str] | None = None
@@ -65,7 +68,7 @@ class ByteSource:
     @property
     def sha256(self) -> str:
         """Of the bytes read so far, as stored."""
-        return self._hash.hexdigest()
+        return self._checksum.hexdigest()
 
     def chunks(self) -> Iterator[bytes]:
         """The plain bytes, without a byte order mark. Raises UsageError where they cannot be read."""
@@ -111,7 +114,7 @@ class ByteSource:
             if isinstance(block, str):
                 block = block.encode("utf-8", "surrogatepass")
             self.bytes_read += len(block)
-            self._hash.update(block)
+            self._checksum.add(block)
             yield block
 
     def _unpacked(self, stored: Iterable[bytes]) -> Iterator[bytes]:
@@ -146,6 +149,32 @@ class ByteSource:
             yield plain
         if not member.eof:
             self.problem = ("the gzip file ends too early", "It was cut off: copy or write the export again.")
+
+
+class _Checksum:
+    """SHA-256 of blocks; of many, in a second thread, since hashing leaves Python to others."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._thread: ThreadPoolExecutor | None = None
+        self._waiting: deque[Future[None]] = deque()
+
+    def add(self, block: bytes) -> None:
+        """Adds a block."""
+        if self._thread is None:
+            if len(block) < CHUNK_BYTES:
+                self._hash.update(block)
+                return
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="checksum")
+        if len(self._waiting) == _MOST_WAITING:
+            self._waiting.popleft().result()
+        self._waiting.append(self._thread.submit(self._hash.update, block))
+
+    def hexdigest(self) -> str:
+        """Of the blocks so far."""
+        while self._waiting:
+            self._waiting.popleft().result()
+        return self._hash.hexdigest()
 
 
 def _byte_by_byte(member: "zlib._Decompress", block: bytes) -> Iterator[bytes]:
