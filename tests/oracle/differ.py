@@ -19,7 +19,7 @@ _REFERS = {
 
 def differences(outcome: Outcome, before: Tables, after: Tables, report: Json, kinds: dict[str, Kind]) -> Iterator[str]:
     """Compares rows, refusals and counts; ids of new rows count only as references."""
-    ours, theirs = _Signatures(outcome.tables, before, kinds), _Signatures(after, before, kinds)
+    ours, theirs = Signatures(outcome.tables, before, kinds), Signatures(after, before, kinds)
     for kind in kinds.values():
         if kind.name in outcome.things:
             yield from _rows(kind, ours, theirs)
@@ -27,7 +27,7 @@ def differences(outcome: Outcome, before: Tables, after: Tables, report: Json, k
     yield from _refusals(outcome, report)
 
 
-class _Signatures:
+class Signatures:
     """Rows as tuples without the ids of new rows: a reference to a new row is that row's own content."""
 
     def __init__(self, tables: Tables, before: Tables, kinds: dict[str, Kind]) -> None:
@@ -53,7 +53,7 @@ class _Signatures:
         return "new" if own else self.of(parent, self._by_id[parent][value])
 
 
-def _rows(kind: Kind, ours: _Signatures, theirs: _Signatures) -> Iterator[str]:
+def _rows(kind: Kind, ours: Signatures, theirs: Signatures) -> Iterator[str]:
     expected = [ours.of(kind.table, row) for row in ours.tables[kind.table]]
     found = [theirs.of(kind.table, row) for row in theirs.tables[kind.table]]
     for row in found.copy():
