@@ -52,13 +52,20 @@ def settle(things: list[Thing]) -> None:
     """Rule 5: things that turn out to be one row are one thing, or are refused if their keys contradict."""
     found = [thing for thing in things if thing.row is not None and not thing.refused]
     for group in sharing(found, lambda thing: {thing.id}):
-        keys = group[0].kind.keys
-        if any(len(set().union(*(thing.claims(key) for thing in group))) > 1 for key in keys):
+        if any(_contradict(group, key) for key in group[0].kind.keys):
             for thing in group:
                 thing.refuse("duplicate_key")
         else:
             for thing in group[1:]:
                 unite(things, group[0], thing)
+
+
+def _contradict(group: list[Thing], key: Key) -> bool:
+    """Whether things give different values of a key. Of a name, what one does not give contradicts nothing."""
+    if key.names_one_row:
+        return len(set().union(*(thing.claims(key) for thing in group))) > 1
+    given = ({t.columns[name].key(v) for t in group if (v := t.values.get(name)) is not None} for name in key.fields)
+    return any(len(values) > 1 for values in given)
 
 
 def wanted(thing: Thing, key: Key) -> object:

@@ -99,7 +99,8 @@ class _Run:
         for thing in _going(things):
             find(thing, rows)
             if thing.row is not None and thing.proposals != {thing.row["proposalId"]}:
-                thing.refuse("belongs_elsewhere")
+                # Where two proposals claim it, it is both; the design does not say which.
+                thing.refuse("belongs_elsewhere", *(("duplicate_key",) if len(thing.proposals) > 1 else ()))
             elif len(thing.proposals) > 1:
                 thing.refuse("duplicate_key")
         settle(things)
