@@ -36,7 +36,7 @@ class Fingerprints:
         self._connection = connection
         self._schema = settings.staging_schema
         self._start = hashlib.sha256(_circumstances(settings, target).encode())
-        self._met: dict[bytes, tuple[int, bytes]] = {}
+        self._met: dict[bytes, bytes] = {}
         self._left_out: set[bytes] = set()
         self._several: set[bytes] = set()
         self._applied: dict[bytes, bytes] = {}
@@ -67,13 +67,13 @@ class Fingerprints:
             raise Repeated
         if label in self._met:
             self._several.add(label)
-        self._met[label] = number, fingerprint
+        self._met[label] = fingerprint + number.to_bytes(8)  # in one: there is one for each document
 
     def remember(self, refused: Collection[int | None]) -> None:
         """Writes down what is applied now, where that differs; `refused` are numbers of documents."""
         wanted = {
-            label: _NOTHING if label in self._several or number in refused else fingerprint
-            for label, (number, fingerprint) in self._met.items()
+            label: _NOTHING if label in self._several or int.from_bytes(met[SIZE:]) in refused else met[:SIZE]
+            for label, met in self._met.items()
         }
         held: dict[bytes, bytes] = {}
         for labels in _batches(list(wanted)):

@@ -26,8 +26,8 @@ from sync.documents import (
 )
 from sync.survey import Place, Survey
 
-MOST_KNOWN = 45_000
-"""Distinct mentions kept: some 45 MB."""
+MOST_KNOWN = 36_000
+"""Distinct mentions kept: some 35 MB."""
 
 _KEY_VERSION = 0
 """Of marshal: the one that writes equal values alike, wherever they come from."""

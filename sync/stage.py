@@ -26,7 +26,7 @@ Load = Callable[[Entity, Columns], None]
 BATCH_ROWS = 12_000
 """Rows kept in memory before they are loaded: some 6 MB."""
 
-MOST_SHARED = 30_000
+MOST_SHARED = 25_000
 """People and laboratories kept, as their positions change with each mention: some 30 MB."""
 
 _POSITION = 1
