@@ -54,10 +54,11 @@ def test_a_client_killed_at_any_moment_of_an_apply(dls: Ispyb, seed: int, kills:
     duration = time.monotonic() - start
     story.turn_page()
     done = killed = 0
-    while killed < kills:
+    while killed < kills or not done:
         killed += killed_after(partial(apply, dls, story.export), moments.uniform(0, 1.3 * duration))
         done += story.settle()
-    assert done > 0
+        if not done:
+            duration *= 1.05  # the machine is slower than it was
     story.end()
 
 
