@@ -274,7 +274,8 @@ ON DUPLICATE KEY UPDATE
 
 -- name: find_candidates
 -- Only rows whose external keys are empty or the same may be meant: of two laboratories of one name, the one with
--- another key is another laboratory.
+-- another key is another laboratory. After the insert a new one is looked for among the new rows alone: a row that was
+-- there may have got its name meanwhile.
 INSERT INTO ispyb_sync.candidate_laboratory (row_id, laboratoryId)
 SELECT m.row_id, t.laboratoryId
 FROM ispyb_sync.map_laboratory AS m
@@ -284,6 +285,7 @@ WHERE
     m.thing = m.row_id
     AND m.target_id IS NULL
     AND m.refused IS NULL
+    AND (m.action IS NULL OR t.laboratoryId >= LAST_INSERT_ID())
     AND (t.externalId IS NULL OR s.externalId IS NULL)
     AND (t.laboratoryExtPk IS NULL OR s.laboratoryExtPk IS NULL) -- if: laboratoryExtPk
     AND (t.laboratoryPk IS NULL OR s.laboratoryExtPk IS NULL) -- if: laboratoryPk
