@@ -306,7 +306,7 @@ STRAIGHT_JOIN (
 ) AS f ON f.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.claim_lab_contact AS c ON c.row_id = m.row_id AND c.field = f.field
 SET
-    m.refused = IF(m.target_id IS NULL, 'key_taken', 'key_taken'),
+    m.refused = 'key_taken',
     m.field = c.field,
     m.value = c.value,
     m.held = CONCAT('labContactId ', c.holder_id);

@@ -132,22 +132,19 @@ class Reconciliation:
 
     def record(self, run: int) -> None:
         """Writes what was changed into the tool's own history, in the same transaction."""
-        self._record(run)
+        self._runner.connection.exec_driver_sql("SET @run = %s", (run,))
+        for entity in self._staged():
+            if self.actions[entity.name]:
+                self._all(entity, _pass(entity, "history"))
 
     def planned(self) -> Iterator[tuple[Any, ...]]:
         """What would be changed: rows of entity and what `sync.report.read_changes` takes."""
         (shadow,) = (statement for statement in load("history") if statement.pass_ == "plan")
         self._runner.run(shadow)
-        self._record(PLANNED)
+        self.record(PLANNED)
         (show,) = (statement for statement in load("history") if statement.name == "show_changes")
         sql = show.render((), self._runner.staging_schema) or ""
         yield from map(tuple, self._runner.connection.exec_driver_sql(sql, {"run": PLANNED, "limit": ALL_CHANGES}))
-
-    def _record(self, run: int) -> None:
-        self._runner.connection.exec_driver_sql("SET @run = %s", (run,))
-        for entity in self._staged():
-            if self.actions[entity.name]:
-                self._all(entity, _pass(entity, "history"))
 
     def rows(self, entity: Entity, name: str) -> Iterator[tuple[object, ...]]:
         """The rows of one statement of the report pass."""
