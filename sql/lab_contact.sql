@@ -438,6 +438,29 @@ INNER JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
+-- pass: digest
+
+-- name: digest
+-- Whose each card is; the rest of it belongs to ISPyB.
+INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
+SELECT
+    d.taken,
+    d.proposalId,
+    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
+        ',',
+        'lab_contact',
+        t.labContactId,
+        NVL(person.digest, 0),
+        QUOTE(t.personId),
+        QUOTE(t.cardName)
+    )), 16), 16, 10))
+FROM ispyb_sync.digest_proposal AS d
+STRAIGHT_JOIN LabContact AS t ON t.proposalId = d.proposalId
+LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
+WHERE d.taken = @taken
+GROUP BY d.proposalId
+ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
 -- pass: report
 
 -- name: unplaced

@@ -597,6 +597,28 @@ INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
+-- pass: digest
+
+-- name: digest_rows
+-- What the portal may own of each laboratory, in eight bytes.
+REPLACE INTO ispyb_sync.digest_laboratory (laboratoryId, digest)
+SELECT
+    t.laboratoryId,
+    CONV(LEFT(MD5(CONCAT_WS(
+        ',',
+        t.laboratoryId,
+        QUOTE(t.externalId),
+        QUOTE(t.laboratoryExtPk), -- if: laboratoryExtPk
+        QUOTE(t.laboratoryPk), -- if: laboratoryPk
+        QUOTE(t.name),
+        QUOTE(t.city),
+        QUOTE(t.country),
+        QUOTE(t.address),
+        QUOTE(t.organization), -- if: organization
+        QUOTE(t.url)
+    )), 16), 16, 10)
+FROM Laboratory AS t;
+
 -- pass: report
 
 -- name: unplaced

@@ -603,6 +603,31 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
+-- pass: digest
+
+-- name: digest_rows
+-- What the portal may own of each person, the laboratory included.
+REPLACE INTO ispyb_sync.digest_person (personId, digest)
+SELECT
+    t.personId,
+    CONV(LEFT(MD5(CONCAT_WS(
+        ',',
+        t.personId,
+        NVL(laboratory.digest, 0),
+        QUOTE(t.laboratoryId),
+        QUOTE(t.externalId),
+        QUOTE(t.login),
+        QUOTE(t.siteId), -- if: siteId
+        QUOTE(t.familyName),
+        QUOTE(t.givenName),
+        QUOTE(t.title),
+        QUOTE(t.emailAddress),
+        QUOTE(t.phoneNumber),
+        QUOTE(t.faxNumber)
+    )), 16), 16, 10)
+FROM Person AS t
+LEFT JOIN ispyb_sync.digest_laboratory AS laboratory ON laboratory.laboratoryId = t.laboratoryId;
+
 -- pass: report
 
 -- name: unplaced

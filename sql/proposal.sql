@@ -566,6 +566,34 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
+-- pass: digest
+
+-- name: digest
+-- What the portal may own of each proposal, the proposer included.
+INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
+SELECT
+    d.taken,
+    d.proposalId,
+    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
+        ',',
+        'proposal',
+        t.proposalId,
+        NVL(person.digest, 0),
+        QUOTE(t.personId),
+        QUOTE(t.externalId),
+        QUOTE(t.proposalCode),
+        QUOTE(t.proposalNumber),
+        QUOTE(t.title),
+        QUOTE(t.state), -- if: state
+        QUOTE(t.proposalType)
+    )), 16), 16, 10))
+FROM ispyb_sync.digest_proposal AS d
+STRAIGHT_JOIN Proposal AS t ON t.proposalId = d.proposalId
+LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
+WHERE d.taken = @taken
+GROUP BY d.proposalId
+ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
 -- pass: report
 
 -- name: unplaced

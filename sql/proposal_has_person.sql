@@ -254,6 +254,28 @@ FROM (SELECT NVL(MAX(s.row_id), 0) AS row_id FROM ispyb_sync.stage_proposal_has_
 INNER JOIN ispyb_sync.stale_proposal_has_person AS x ON x.doomed
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal;
 
+-- pass: digest
+
+-- name: digest
+-- Who is on each proposal, with all that the portal may own of them; a link of somebody else's counts too.
+INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
+SELECT
+    d.taken,
+    d.proposalId,
+    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
+        ',',
+        'proposal_has_person',
+        t.proposalHasPersonId,
+        NVL(person.digest, 0),
+        QUOTE(t.personId)
+    )), 16), 16, 10))
+FROM ispyb_sync.digest_proposal AS d
+STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = d.proposalId
+LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
+WHERE d.taken = @taken
+GROUP BY d.proposalId
+ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
 -- pass: report
 
 -- name: unplaced

@@ -455,6 +455,38 @@ INNER JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
+-- pass: digest
+
+-- name: digest
+-- What the portal may own of each protein, its person included.
+INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
+SELECT
+    d.taken,
+    d.proposalId,
+    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
+        ',',
+        'protein',
+        t.proteinId,
+        NVL(person.digest, 0),
+        QUOTE(t.personId),
+        QUOTE(t.externalId),
+        QUOTE(t.acronym),
+        QUOTE(t.name),
+        QUOTE(t.description), -- if: description
+        QUOTE(t.hazardGroup), -- if: hazardGroup
+        QUOTE(t.containmentLevel), -- if: containmentLevel
+        QUOTE(t.safetyLevel),
+        QUOTE(t.molecularMass),
+        QUOTE(t.sequence), -- if: sequence
+        QUOTE(t.proteinType)
+    )), 16), 16, 10))
+FROM ispyb_sync.digest_proposal AS d
+STRAIGHT_JOIN Protein AS t ON t.proposalId = d.proposalId
+LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
+WHERE d.taken = @taken
+GROUP BY d.proposalId
+ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
 -- pass: report
 
 -- name: unplaced

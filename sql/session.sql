@@ -732,6 +732,43 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 INNER JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
+-- pass: digest
+
+-- name: digest
+-- What the portal may own of each session; not the columns that ISPyB owns once the session is there.
+INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
+SELECT
+    d.taken,
+    d.proposalId,
+    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
+        ',',
+        'session',
+        t.sessionId,
+        QUOTE(t.externalId),
+        QUOTE(t.expSessionPk), -- if: expSessionPk
+        QUOTE(t.visit_number), -- if: visit_number
+        QUOTE(t.startDate),
+        QUOTE(t.endDate),
+        QUOTE(t.beamLineName),
+        QUOTE(t.scheduled),
+        QUOTE(t.nbShifts),
+        QUOTE(t.sessionTitle), -- if: sessionTitle
+        QUOTE(t.structureDeterminations), -- if: structureDeterminations
+        QUOTE(t.dewarTransport), -- if: dewarTransport
+        QUOTE(t.databackupFrance), -- if: databackupFrance
+        QUOTE(t.databackupEurope), -- if: databackupEurope
+        QUOTE(t.operatorSiteNumber), -- if: operatorSiteNumber
+        QUOTE(t.nbReimbDewars), -- if: nbReimbDewars
+        QUOTE(t.projectCode), -- if: projectCode
+        QUOTE(t.protectedData), -- if: protectedData
+        QUOTE(t.beamLineOperator)
+    )), 16), 16, 10))
+FROM ispyb_sync.digest_proposal AS d
+STRAIGHT_JOIN BLSession AS t ON t.proposalId = d.proposalId
+WHERE d.taken = @taken
+GROUP BY d.proposalId
+ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
 -- pass: report
 
 -- name: unplaced

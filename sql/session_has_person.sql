@@ -323,6 +323,31 @@ INNER JOIN ispyb_sync.stale_session_has_person AS x ON x.doomed
 INNER JOIN ispyb_sync.stage_session AS session ON session.row_id = x.session
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = session.document;
 
+-- pass: digest
+
+-- name: digest
+-- Who is on each session, with all that the portal may own of them.
+INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
+SELECT
+    d.taken,
+    d.proposalId,
+    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
+        ',',
+        'session_has_person',
+        t.sessionId,
+        t.personId,
+        NVL(person.digest, 0),
+        QUOTE(t.role),
+        QUOTE(t.remote)
+    )), 16), 16, 10))
+FROM ispyb_sync.digest_proposal AS d
+STRAIGHT_JOIN BLSession AS session ON session.proposalId = d.proposalId
+STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = session.sessionId
+LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
+WHERE d.taken = @taken
+GROUP BY d.proposalId
+ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
 -- pass: report
 
 -- name: unplaced

@@ -1,9 +1,9 @@
 """Fingerprints of documents that were applied, so that a run may leave out those that are as they were.
 
 A fingerprint is of a document's bytes, of the settings that decide what becomes of it, and of the live columns. Of
-each proposal the last one applied without a refusal counts. It tells nothing of ISPyB: what others changed there
-since is not seen. A proposal that several documents of one export name is never left out, since only together do
-they say who is on it.
+each proposal the last one applied without a refusal counts. By itself it tells nothing of ISPyB: what others changed
+there since is seen only where a digest of the rows (`sync.digests`) stands beside it. A proposal that several
+documents of one export name is never left out, since only together do they say who is on it.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from sync.digests import Digests
 from sync.settings import Settings
 from sync.sqlfiles import load
 from sync.target import Target
@@ -23,24 +24,34 @@ _NOTHING = bytes(SIZE)
 
 _AT_ONCE = 1000
 
+_Remembered = tuple[bytes, int | None, int | None]
+"""A fingerprint, the id of the proposal, and the digest of its rows."""
+_NOWHERE = (None, None)
+
 
 class Repeated(Exception):
     """A proposal of which one document was left out is named by another one."""
 
 
 class Fingerprints:
-    """The fingerprints of one export. `skipped` is how many documents were left out."""
+    """The fingerprints of one export. `skipped` is how many documents were left out.
 
-    def __init__(self, connection: Connection, settings: Settings, target: Target) -> None:
+    digests   taken already, where only documents may be left out whose rows are as they were verified
+    """
+
+    def __init__(self, connection: Connection, settings: Settings, target: Target, digests: Digests | None) -> None:
         self.skipped = 0
         self._connection = connection
+        self._digests = digests
         self._schema = settings.staging_schema
         self._start = hashlib.sha256(_circumstances(settings, target).encode())
         self._met: dict[bytes, bytes] = {}
         self._left_out: set[bytes] = set()
         self._several: set[bytes] = set()
         self._applied: dict[bytes, bytes] = {}
-        if settings.skip_unchanged:
+        if digests is not None:
+            self._applied = {fingerprint: label for label, fingerprint in digests.verified()}
+        elif settings.skip_unchanged:
             rows = connection.exec_driver_sql(_sql("all_fingerprints", self._schema))
             self._applied = {fingerprint: label for label, fingerprint in rows if fingerprint != _NOTHING}
 
@@ -69,20 +80,33 @@ class Fingerprints:
             self._several.add(label)
         self._met[label] = fingerprint + number.to_bytes(8)  # in one: there is one for each document
 
-    def remember(self, refused: Collection[int | None]) -> None:
-        """Writes down what is applied now, where that differs; `refused` are numbers of documents."""
-        wanted = {
-            label: _NOTHING if label in self._several or int.from_bytes(met[SIZE:]) in refused else met[:SIZE]
-            for label, met in self._met.items()
-        }
-        held: dict[bytes, bytes] = {}
+    def remember(self, refused: Collection[int | None], joined: Collection[int]) -> None:
+        """Writes down what is applied now, where that differs.
+
+        refused   numbers of documents of which something was refused
+        joined    numbers of documents that share their proposal with another one
+        """
+        places = {} if self._digests is None else self._digests.after()
+        wanted: dict[bytes, _Remembered] = {}
+        for label, met in self._met.items():
+            number = int.from_bytes(met[SIZE:])
+            counts = label not in self._several and number not in refused and number not in joined
+            wanted[label] = (met[:SIZE], *places.get(number, _NOWHERE)) if counts else (_NOTHING, *_NOWHERE)
+        held: dict[bytes, _Remembered] = {}
         for labels in _batches(list(wanted)):
             rows = self._connection.exec_driver_sql(_sql("fingerprints", self._schema), {"labels": tuple(labels)})
-            held.update((label, fingerprint) for label, fingerprint in rows)
-        changed = [pair for pair in wanted.items() if held.get(pair[0], _NOTHING) != pair[1]]
-        for pairs in _batches(changed):
-            rows_of = [{"label": label, "fingerprint": fingerprint} for label, fingerprint in pairs]
+            held.update((label, tuple(remembered)) for label, *remembered in rows)
+        changed = [
+            {"label": label, "fingerprint": new[0], "proposal_id": new[1], "verified": new[2]}
+            for label, new in wanted.items()
+            if self._differs(held.get(label, (_NOTHING, *_NOWHERE)), new)
+        ]
+        for rows_of in _batches(changed):
             self._connection.exec_driver_sql(_sql("remember", self._schema), rows_of)
+
+    def _differs(self, held: _Remembered, new: _Remembered) -> bool:
+        """Whether to write: without digests a run knows only that the document is the same, and leaves the rest."""
+        return held != new if self._digests is not None else held[0] != new[0]
 
 
 def forget(connection: Connection, staging_schema: str) -> None:

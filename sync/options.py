@@ -67,6 +67,14 @@ SkipOption = Annotated[
         "what others changed in ISPyB meanwhile is not seen, and a run without it mends that.",
     ),
 ]
+VerifiedOption = Annotated[
+    bool,
+    typer.Option(
+        "--skip-verified",
+        help="The same, but only those whose rows in ISPyB are as they were when a run last found nothing to change "
+        "in them: what others changed meanwhile is seen. The third run is quick.",
+    ),
+]
 NullsOption = Annotated[
     Nulls | None, typer.Option("--nulls", help="A null in a document keeps the column, or clears it. Default: keep.")
 ]

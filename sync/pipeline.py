@@ -25,6 +25,7 @@ from sync.database import (
     connect,
     failure,
 )
+from sync.digests import Digests
 from sync.entities import PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
 from sync.errors import DatabaseError, Unreachable, UsageError
 from sync.fields import Columns
@@ -57,9 +58,9 @@ def run(job: Job) -> Report:
         raise UsageError(
             "--full with --proposal: some proposals are not the whole facility", hint="Leave out one of the two."
         )
-    if job.settings.full and job.settings.skip_unchanged:
+    if job.settings.full and job.settings.skips:
         raise UsageError(
-            "--full with --skip-unchanged: what is left out would be taken for vanished",
+            f"--full with {_skipping(job.settings)}: what is left out would be taken for vanished",
             hint="Leave out one of the two.",
         )
     attempt = 1
@@ -84,10 +85,14 @@ def _skip_nothing(job: Job) -> None:
     """A proposal has several documents, which only together say who is on it: all are read after all."""
     if not _can_be_read_again(job.export):
         raise UsageError(
-            "--skip-unchanged left out one document of a proposal, and another one came after it",
-            hint="Send all of a proposal in one document, or leave out --skip-unchanged.",
+            f"{_skipping(job.settings)} left out one document of a proposal, and another one came after it",
+            hint=f"Send all of a proposal in one document, or leave out {_skipping(job.settings)}.",
         )
-    job.settings = job.settings.model_copy(update={"skip_unchanged": False})
+    job.settings = job.settings.model_copy(update={"skip_unchanged": False, "skip_verified": False})
+
+
+def _skipping(settings: Settings) -> str:
+    return "--skip-verified" if settings.skip_verified else "--skip-unchanged"
 
 
 def _worth_another(job: Job, error: DBAPIError | Unreachable, attempt: int) -> bool:
@@ -120,10 +125,14 @@ def _reconcile(job: Job, connection: Connection) -> Report:
         target = _look(connection, settings, write=job.write)
         reconciliation = Reconciliation(runner, target)
         own = not isinstance(job.database, Connection)
+        digests = Digests(runner, target) if settings.skip_verified else None
         try:
             reconciliation.create()
-            if job.write or settings.skip_unchanged:
-                job.fingerprints = Fingerprints(connection, settings, target)
+            if digests is not None:
+                with timed(report, "verify"):
+                    digests.take()
+            if job.write or settings.skips:
+                job.fingerprints = Fingerprints(connection, settings, target, digests)
             reader = _stage(job, report, connection, target, reconciliation)
             if own:
                 connection.commit()  # the staged rows stay when the transaction starts anew
@@ -136,6 +145,8 @@ def _reconcile(job: Job, connection: Connection) -> Report:
             if isinstance(job.database, Connection | Engine) and not connection.invalidated:
                 with suppress(DBAPIError):
                     reconciliation.drop()
+                    if digests is not None:
+                        digests.drop()
     return report
 
 
@@ -231,8 +242,12 @@ def _finish_reading(job: Job, report: Report, reader: Reader, validator: Validat
     report.documents_refused = validator.refused
     report.warnings.extend(validator.notices())
     if job.fingerprints is not None and job.fingerprints.skipped:
-        words = "documents left out, as they are as last applied; what others changed in ISPyB since is not seen"
-        report.warnings.append(Notice("skipped_unchanged", words, job.fingerprints.skipped))
+        if job.settings.skip_verified:
+            code, words = "skipped_verified", "documents left out, as they and their rows in ISPyB are as last verified"
+        else:
+            code = "skipped_unchanged"
+            words = "documents left out, as they are as last applied; what others changed in ISPyB since is not seen"
+        report.warnings.append(Notice(code, words, job.fingerprints.skipped))
 
 
 def _can_be_read_again(export: Export) -> bool:

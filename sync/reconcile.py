@@ -158,6 +158,13 @@ class Reconciliation:
         """Rows of ISPyB with an externalId that nothing of the export found or names: id, key, proposal, externalId."""
         return self.rows(entity, "vanished")
 
+    def joined_documents(self) -> set[int]:
+        """Numbers of the documents that share their proposal with another one."""
+        if "joined" not in self._findings[PROPOSAL.name]:
+            return set()
+        (statement,) = (statement for statement in load("fingerprint") if statement.name == "joined_documents")
+        return {number for (number,) in self._runner.run(statement) or ()}
+
     def _delete_doomed(self, entity: Entity, statement: Statement) -> None:
         """Deletes links; where there is nothing to delete, an account without that right will do."""
         doomed = self._doomed.get(entity.name)

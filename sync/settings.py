@@ -41,6 +41,11 @@ class Settings(BaseSettings):
         default=False,
         description="Leave out documents that are as they were when last applied; does not see what others changed",
     )
+    skip_verified: bool = Field(
+        default=False,
+        description="Leave out documents that are as they were when last applied, and whose rows in ISPyB are as they "
+        "were when a run last found nothing to change in them",
+    )
     prune: Literal["none", "owned", "all"] = Field(
         default="none", description="Which links are deleted that a document's list of persons no longer names"
     )
@@ -68,6 +73,11 @@ class Settings(BaseSettings):
                 hint="Give --database URL, or set ISPYB_SYNC_DATABASE, or `database` in " + SETTINGS_FILE + ".",
             )
         return self.database.get_secret_value()
+
+    @property
+    def skips(self) -> bool:
+        """Whether documents may be left out."""
+        return self.skip_unchanged or self.skip_verified
 
     @field_validator("prune_limit", mode="before")
     @classmethod

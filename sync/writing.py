@@ -147,7 +147,8 @@ class Writing:
         report.run = self._record()
         self.reconciliation.record(report.run)
         if job.fingerprints is not None:
-            job.fingerprints.remember({refusal.document for refusal in report.refusals})
+            joined = self.reconciliation.joined_documents()
+            job.fingerprints.remember({refusal.document for refusal in report.refusals}, joined)
         turn.confirm(report.run)
         if self.own:
             _commit(self.runner.connection, report, self.started)
