@@ -14,12 +14,23 @@ from sync.server import RUNNING
 
 ROOT = Path(__file__).parent.parent
 NAMES = [
-    *("floor", "initial", "unchanged", "changed", "skip", "double_initial", "double_unchanged", "process"),
+    *(
+        "floor",
+        "initial",
+        "unchanged",
+        "changed",
+        "verified",
+        "verified_changed",
+        "skip",
+        "double_initial",
+        "double_unchanged",
+        "process",
+    ),
     *("api_new", "api_unchanged", "api_changed", "memory", "memory", "statements", "history"),
 ]
 """The lines of the table, in their order."""
 
-ASKED_FOR = ("initial", "unchanged", "changed", "skip", "process", "api", "statements")
+ASKED_FOR = ("initial", "unchanged", "changed", "verified", "skip", "process", "api", "statements")
 LARGER = {"double_initial", "double_unchanged", "memory"}
 
 

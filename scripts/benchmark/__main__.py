@@ -28,7 +28,7 @@ from benchmark.figures import Figure, Json, show
 from benchmark.floor import Floor
 from sync.server import RUNNING, server
 
-NAMES = ("initial", "unchanged", "changed", "skip", "double", "api", "process", "memory", "statements")
+NAMES = ("initial", "unchanged", "changed", "verified", "skip", "double", "api", "process", "memory", "statements")
 _LIKE_A_REAL_SERVER = ("--innodb-buffer-pool-size=2G", "--innodb-log-file-size=1G")
 _VARIABLES = (
     "version",

@@ -68,10 +68,4 @@ def own_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_BYTES / 1e6
 
 
-def has_flag(flag: str) -> bool:
-    """Whether `apply` knows a flag."""
-    help_text = subprocess.run([SCRIPT, "apply", "--help"], capture_output=True, text=True, check=True).stdout
-    return flag in help_text
-
-
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
