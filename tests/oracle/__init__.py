@@ -7,6 +7,7 @@
     match       rules 1 to 4 and 6: which row a thing is, and which keys it may have
     worlds      random rows and exports
     differ      what the tool did, compared
+    smaller     the smallest form of an example that differs
     run         parents before children: rows, refusals and counts after a run
 
 Slow and plain on purpose. It shares no code with `sync`, and reads nothing from `sql/`.
