@@ -61,10 +61,12 @@ CREATE TEMPORARY TABLE ispyb_sync.claim_laboratory (
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
 -- name: create_candidate
--- The rows of ISPyB that a laboratory found by name may be: names are not unique.
+-- The rows of ISPyB that a laboratory found by name may be: names are not unique. A person who has one of them
+-- keeps it, if it is `kept`.
 CREATE TEMPORARY TABLE ispyb_sync.candidate_laboratory (
     row_id INT UNSIGNED NOT NULL,
     laboratoryId INT UNSIGNED NOT NULL,
+    kept BOOLEAN NOT NULL DEFAULT TRUE,
     PRIMARY KEY (row_id, laboratoryId)
 ) ENGINE = InnoDB;
 
@@ -272,6 +274,57 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
+-- name: owner_of_completed_name
+-- The same where the mentions of an external key give the name only together, or in part, and their row the rest: it
+-- may get this name only now, and the next run would find it by that.
+INSERT INTO ispyb_sync.map_laboratory (row_id, thing)
+SELECT m.row_id, g.owner
+FROM (
+    SELECT DISTINCT
+        n.name,
+        n.city,
+        n.country,
+        FIRST_VALUE(n.row_id) OVER (
+            PARTITION BY n.name, n.city, n.country
+            ORDER BY
+                n.externalId IS NULL,
+                n.externalId,
+                n.laboratoryExtPk IS NULL, -- if: laboratoryExtPk | laboratoryPk
+                n.laboratoryExtPk, -- if: laboratoryExtPk | laboratoryPk
+                n.row_id
+        ) AS owner
+    FROM (
+        SELECT
+            m.row_id,
+            s.externalId,
+            s.laboratoryExtPk, -- if: laboratoryExtPk | laboratoryPk
+            NVL(s.name, t.name) AS name,
+            NVL(s.city, t.city) AS city,
+            NVL(s.country, t.country) AS country
+        FROM ispyb_sync.map_laboratory AS m
+        STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+        LEFT JOIN Laboratory AS t ON t.laboratoryId = m.target_id
+        WHERE
+            m.thing = m.row_id
+            AND m.refused IS NULL
+            AND NOT (
+                s.externalId IS NULL
+                AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
+            )
+    ) AS n
+    WHERE n.name IS NOT NULL
+) AS g
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.name = g.name AND s.city <=> g.city AND s.country <=> g.country
+STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.row_id = s.row_id
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS whole ON whole.row_id = m.thing
+WHERE
+    m.refused IS NULL
+    AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
+    AND whole.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
+    AND s.externalId IS NULL
+    AND whole.externalId IS NULL
+ON DUPLICATE KEY UPDATE thing = VALUES(thing);
+
 -- name: find_candidates
 -- Only rows whose external keys are empty or the same may be meant: of two laboratories of one name, the one with
 -- another key is another laboratory. After the insert a new one is looked for among the new rows alone: a row that was
@@ -328,7 +381,9 @@ HAVING MIN(m.thing) < MAX(m.thing)
 LIMIT 1;
 
 -- name: refuse_same_target -- if: same_target
--- Two things of the export that are one row of ISPyB, and disagree about its keys.
+-- Two things of the export that are one row of ISPyB, and disagree about its keys. What one does not give contradicts
+-- nothing; but a row found by a name alone must keep that name, or the next run would not find it: without a city is
+-- a name of its own.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN (
     SELECT m.target_id
@@ -348,6 +403,14 @@ STRAIGHT_JOIN (
         AND (MIN(s.externalId) < MAX(s.externalId)
         OR MIN(s.name) < MAX(s.name) OR MIN(s.city) < MAX(s.city) OR MIN(s.country) < MAX(s.country)
         OR MIN(s.laboratoryExtPk) < MAX(s.laboratoryExtPk) -- if: laboratoryExtPk | laboratoryPk
+        OR MAX(s.city) IS NOT NULL AND SUM(
+            s.city IS NULL AND m.matched_by = 'name' AND s.externalId IS NULL
+            AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
+        ) > 0
+        OR MAX(s.country) IS NOT NULL AND SUM(
+            s.country IS NULL AND m.matched_by = 'name' AND s.externalId IS NULL
+            AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
+        ) > 0
         )
 ) AS g ON g.target_id = m.target_id
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('laboratoryId ', m.target_id)
@@ -458,6 +521,29 @@ SET
     m.field = c.field,
     m.value = c.value,
     m.held = CONCAT('laboratoryId ', c.holder_id);
+
+-- name: release_candidates -- if: candidates
+-- Nobody keeps a row that gets another name in this run, or one beside the row that receives an external key: the
+-- next run would not find it.
+UPDATE ispyb_sync.candidate_laboratory AS c
+STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.row_id = c.row_id
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = c.row_id
+LEFT JOIN (
+    ispyb_sync.map_laboratory AS other
+    INNER JOIN ispyb_sync.stage_laboratory AS renamed ON renamed.row_id = other.row_id
+) ON other.target_id = c.laboratoryId AND other.thing = other.row_id AND other.refused IS NULL AND NOT (
+    NVL(renamed.name, s.name) <=> s.name AND NVL(renamed.city, s.city) <=> s.city AND NVL(renamed.country, s.country) <=> s.country
+)
+SET c.kept = FALSE
+WHERE
+    renamed.row_id IS NOT NULL
+    OR (
+        c.laboratoryId <> m.target_id
+        AND NOT (
+            s.externalId IS NULL
+            AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
+        )
+    );
 
 -- name: share -- if: joined
 -- The other rows of a thing share what was found for it: children may name any of them.

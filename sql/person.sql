@@ -495,7 +495,7 @@ STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Person AS t ON t.personId = m.target_id
 LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
 LEFT JOIN ispyb_sync.candidate_laboratory AS own
-    ON own.row_id = laboratory.thing AND own.laboratoryId = t.laboratoryId
+    ON own.row_id = laboratory.thing AND own.laboratoryId = t.laboratoryId AND own.kept
 WHERE m.thing = m.row_id AND m.refused IS NULL
 HAVING changes IS NOT NULL
 ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
@@ -516,7 +516,7 @@ STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Person AS t ON t.personId = m.target_id
 LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
 LEFT JOIN ispyb_sync.candidate_laboratory AS own
-    ON own.row_id = laboratory.thing AND own.laboratoryId = t.laboratoryId
+    ON own.row_id = laboratory.thing AND own.laboratoryId = t.laboratoryId AND own.kept
 SET
     t.laboratoryId = CASE
         WHEN own.laboratoryId IS NOT NULL OR laboratory.refused IS NOT NULL THEN t.laboratoryId

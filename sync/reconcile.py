@@ -33,6 +33,7 @@ _MATCHING = (
 _FINDINGS = {
     "join": "joined",
     "owner": "joined",
+    "find_candidates": "candidates",
     "refuse_duplicate_key": "duplicates",
     "probe": "same_target",
     "claim": "claims",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from oracle.kinds import Key
 from oracle.mentions import Json
-from oracle.things import CONTRADICTION, Thing, sharing, unite
+from oracle.things import CONTRADICTION, Thing, external_keys, sharing, unite
 
 
 def find(thing: Thing, rows: list[Json]) -> None:
@@ -52,7 +52,7 @@ def settle(things: list[Thing]) -> None:
     """Rule 5: things that turn out to be one row are one thing, or are refused if their keys contradict."""
     found = [thing for thing in things if thing.row is not None and not thing.refused]
     for group in sharing(found, lambda thing: {thing.id}):
-        if any(_contradict(group, key) for key in group[0].kind.keys):
+        if any(_contradict(group, key) for key in group[0].kind.keys) or _is_renamed(group):
             for thing in group:
                 thing.refuse("duplicate_key")
         else:
@@ -61,11 +61,23 @@ def settle(things: list[Thing]) -> None:
 
 
 def _contradict(group: list[Thing], key: Key) -> bool:
-    """Whether things give different values of a key. Of a name, what one does not give contradicts nothing."""
+    """Whether things, each whole, give different values of a key. Of a name, what one lacks contradicts nothing."""
     if key.names_one_row:
-        return len(set().union(*(thing.claims(key) for thing in group))) > 1
+        return len({thing.key(key) for thing in group} - {None}) > 1
     given = ({t.columns[name].key(v) for t in group if (v := t.values.get(name)) is not None} for name in key.fields)
     return any(len(values) > 1 for values in given)
+
+
+def _is_renamed(group: list[Thing]) -> bool:
+    """Whether a laboratory that one of them finds by its name alone gets another name by the others.
+
+    The next run would not find it. A missing city equals a missing city, and no other.
+    """
+    if group[0].kind.name != "laboratory":
+        return False
+    name, values = group[0].kind.keys[-1], {n: v for thing in group for n, v in thing.values.items()}
+    alone = [thing for thing in group if not thing.is_named_before(name)]
+    return any(name.value(thing.columns, values) != thing.key(name) for thing in alone)
 
 
 def wanted(thing: Thing, key: Key) -> object:
@@ -78,6 +90,15 @@ def wanted(thing: Thing, key: Key) -> object:
         kept = [name for name in thing.kind.initial if thing.row[name] is not None]
         values = thing.row | values | {name: thing.row[name] for name in kept}
     return key.value(thing.columns, values, min(thing.proposals, key=str, default=None))
+
+
+def give_to_completed(labs: list[Thing]) -> None:
+    """A laboratory mentioned by its name alone is the one that gets this name by all that it gives and its row has."""
+    for alone in [lab for lab in _going(labs) if not lab.is_named_before(lab.kind.keys[-1])]:
+        name = alone.kind.keys[-1]
+        named = [lab for lab in _going(labs) if lab.is_named_before(name)]
+        if owners := [lab for lab in named if wanted(lab, name) == alone.key(name)]:
+            unite(labs, min(owners, key=external_keys), alone)
 
 
 def claim(things: list[Thing], rows: list[Json]) -> None:

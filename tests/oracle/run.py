@@ -8,7 +8,7 @@ from typing import Any
 
 from oracle.facts import ANY, Facts
 from oracle.kinds import Kind, kinds
-from oracle.match import claim, find, holders, settle
+from oracle.match import claim, find, give_to_completed, holders, row_key, settle, wanted
 from oracle.mentions import Json, Mention, Reader, Refusal
 from oracle.things import Thing, join
 
@@ -55,14 +55,16 @@ class _Run:
         """A laboratory found by its name is the one that its people have, so people are matched first."""
         labs = self._joined("laboratory")
         people = self._joined("person")
-        for entity, things in (("laboratory", labs), ("person", people)):
-            for thing in _going(things):
-                find(thing, self._rows(entity))
+        for thing in [*_going(labs), *_going(people)]:
+            find(thing, self._rows(thing.kind.name))
+        give_to_completed(labs)
         for lab in _going(labs):
             _prefer_own(lab, people)
         for entity, things in (("laboratory", labs), ("person", people)):
             settle(things)
             claim(things, self._rows(entity))
+        for lab in labs:
+            lab.also = [row for row in lab.also if not _is_renamed(row, labs)]
         self._write("laboratory", labs)
         for person in _going(people):
             self._refuse_parent(person, "laboratory")
@@ -240,6 +242,13 @@ def _is_usable(person: Mention) -> bool:
 
 def _has_external_key(lab: Thing) -> bool:
     return any(lab.key(key) for key in lab.kind.keys[:2])
+
+
+def _is_renamed(row: Json, labs: list[Thing]) -> bool:
+    """Whether a laboratory gets another name in this run: who has it does not keep it for its old name."""
+    name = labs[0].kind.keys[-1]
+    owners = [lab for lab in _going(labs) if lab.row is row]
+    return any(wanted(lab, name) != row_key(lab, name, row) for lab in owners)
 
 
 def _prefer_own(lab: Thing, people: list[Thing]) -> None:

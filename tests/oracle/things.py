@@ -96,6 +96,10 @@ class Thing:
             self._claims[len(self.mentions), key] = {value for value in values if value is not None}
         return self._claims[len(self.mentions), key]
 
+    def is_named_before(self, key: Key) -> bool:
+        """Whether it gives an earlier key than this one."""
+        return any(self.claims(earlier) for earlier in self.kind.keys[: self.kind.keys.index(key)])
+
     def refuse(self, *codes: str, at: str | None = None) -> None:
         """Refuses it, unless it is refused already."""
         if not self.codes:
@@ -143,7 +147,7 @@ def _same(kind: Kind, things: list[Thing]) -> tuple[Thing, Thing] | None:
     for number, key in enumerate(kind.keys):
         earlier = kind.keys[:number]
         for group in sharing(things, lambda thing, key=key: thing.claims(key)):
-            alone = [thing for thing in group if not _is_named(thing, earlier)]
+            alone = [thing for thing in group if not thing.is_named_before(key)]
             if len(alone) > 1:
                 return alone[0], alone[1]
             if kind.name == "laboratory" and not key.names_one_row:
@@ -172,20 +176,21 @@ def _give_to_the_lowest(name: Key, things: list[Thing]) -> None:
     One that is refused does not count: the mention by name then stands for itself.
     """
     for group in sharing(things, lambda thing: thing.claims(name)):
-        alone = [thing for thing in group if not _is_named(thing, thing.kind.keys[:-1])]
+        alone = [thing for thing in group if not thing.is_named_before(name)]
         others = [thing for thing in group if thing not in alone and not thing.refused]
         if alone and others:
-            unite(things, min(others, key=_external_keys), alone[0])
+            unite(things, min(others, key=external_keys), alone[0])
 
 
-def _external_keys(thing: Thing) -> list[Any]:
+def external_keys(thing: Thing) -> list[Any]:
+    """What the lowest external key is the lowest by."""
     external = [min(thing.claims(key), default=None) for key in thing.kind.keys[:2]]
     return [part for value in external for part in (value is None, value or ())]
 
 
 def _refuse_contradictions(kind: Kind, things: list[Thing]) -> None:
     """Different things that claim one key, and one thing that claims two values of a key that names one row."""
-    for number, key in enumerate(kind.keys):
+    for key in kind.keys:
         if key.names_one_row:
             for thing in things:
                 if len(thing.claims(key)) > 1:
@@ -194,9 +199,5 @@ def _refuse_contradictions(kind: Kind, things: list[Thing]) -> None:
             for thing in group:
                 if key.names_one_row:
                     thing.refuse(*CONTRADICTION)
-                elif kind.name != "laboratory" and not _is_named(thing, kind.keys[:number]):
+                elif kind.name != "laboratory" and not thing.is_named_before(key):
                     thing.refuse("ambiguous_match")
-
-
-def _is_named(thing: Thing, keys: Iterable[Key]) -> bool:
-    return any(thing.claims(key) for key in keys)
