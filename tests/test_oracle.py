@@ -36,7 +36,7 @@ SOAK = 50_000
 PART = 2_500
 SHOWN = 4
 """After so many differing examples, enough is known."""
-AT_ONCE = 16
+AT_ONCE = 32
 PROFILE = settings(
     deadline=None,
     derandomize=True,

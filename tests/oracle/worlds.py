@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from oracle.exports import DOCUMENT
+from oracle.exports import DOCUMENT, one_of_each
 from oracle.facts import Facts
 from oracle.mentions import Json
 
@@ -53,8 +53,7 @@ class World:
 
 
 def _rows(most: int, **choices: list[Any]) -> st.SearchStrategy[list[Json]]:
-    row = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in choices.items()})
-    return st.lists(row, max_size=most)
+    return st.lists(one_of_each(**choices), max_size=most)
 
 
 _IDS = [None, None, *(number.to_bytes(16, "big") for number in range(4))]
