@@ -378,7 +378,7 @@ STRAIGHT_JOIN Proposal AS h
 LEFT JOIN (
     ispyb_sync.map_proposal AS giver
     INNER JOIN ispyb_sync.stage_proposal AS given ON given.row_id = giver.row_id
-) ON giver.target_id = h.proposalId AND giver.thing = giver.row_id AND giver.refused IS NULL AND (given.proposalCode <> h.proposalCode OR given.proposalNumber <> h.proposalNumber)
+) ON giver.target_id = h.proposalId AND giver.thing = giver.row_id AND giver.refused IS NULL AND NOT (NVL(given.proposalCode, h.proposalCode) <=> h.proposalCode AND NVL(given.proposalNumber, h.proposalNumber) <=> h.proposalNumber)
 WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.proposalId <=> m.target_id AND (t.proposalId IS NULL OR s.proposalCode <> t.proposalCode OR s.proposalNumber <> t.proposalNumber OR t.proposalCode IS NULL AND s.proposalCode IS NOT NULL OR t.proposalNumber IS NULL)
 GROUP BY m.row_id, h.proposalId;
 
@@ -485,11 +485,15 @@ ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 -- pass: apply
 
 -- name: release_code_number -- if: claims
--- Where numbers are unique, a swap needs a moment in which the old holder has none.
+-- Where numbers are unique, a swap needs a moment in which the old holder has none: no number, or no code if it gets
+-- another code alone.
 UPDATE ispyb_sync.claim_proposal AS c
 STRAIGHT_JOIN ispyb_sync.map_proposal AS m ON m.row_id = c.row_id
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS given ON given.row_id = c.holder_row
 STRAIGHT_JOIN Proposal AS t ON t.proposalId = c.holder_id
-SET t.proposalNumber = NULL
+SET
+    t.proposalNumber = IF(given.proposalNumber IS NULL, t.proposalNumber, NULL),
+    t.proposalCode = IF(given.proposalNumber IS NULL, NULL, t.proposalCode)
 WHERE m.refused IS NULL;
 
 -- name: update

@@ -124,7 +124,7 @@ _CARD = _with(
 _PROPOSAL = _with(
     fields(
         externalId=[ABSENT, ABSENT, None, 0, 1, 2],
-        proposalCode=["MX", "MX", "mx", ABSENT, None, ""],
+        proposalCode=["MX", "MX", "mx", "AB", ABSENT, None, ""],
         proposalNumber=["1", "1", "2", "3", ABSENT, None, "9" * 46],
         title=[ABSENT, None, "T", "U", "β", "x" * 201],
         state=[ABSENT, None, "Open", "closed", "Lost"],

@@ -80,7 +80,7 @@ _ROWS = st.fixed_dictionaries(
         "Proposal": _rows(
             3,
             externalId=_IDS,
-            proposalCode=["MX", "MX", None],
+            proposalCode=["MX", "MX", "AB", None],
             proposalNumber=["1", "1", "2", "3", None],
             title=[None, "T"],
             personId=_ANY_ROW,
