@@ -1,4 +1,4 @@
-"""Connections to ISPyB: one session setup, statements that say where they come from.
+"""Connections to ISPyB: one session setup, errors that say where they come from.
 
 The session's own sql_mode, character set and isolation are set, whatever the server's are. A connection given by
 a caller stays in the caller's transaction and gets its settings back.
@@ -6,20 +6,17 @@ a caller stays in the caller's transaction and gets its settings back.
 
 import logging
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from typing import Any
 
 import pymysql
-from sqlalchemy import URL, Connection, CursorResult, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 from sync.driver import opener, sending_no_files
 from sync.errors import DatabaseError, Unreachable, UsageError
-from sync.sqlfiles import Statement
 
 log = logging.getLogger("sync")
 
@@ -64,20 +61,7 @@ _REMEDIES = dict.fromkeys((1142, 1143, 1227, 1370), _GRANT) | {
     1665: "SET GLOBAL binlog_format = MIXED, or ROW.",
     1969: "Raise max_statement_time, for this account or for the server.",
 }
-_AS_IT_STANDS = {"no_parameters": True}  # a percent sign in a statement is just that
 _ORIGIN = re.compile(r"/\* (.+?) \*/")
-
-
-@dataclass(frozen=True)
-class Profile:
-    """One statement as it ran: origin, rows it found or changed, and milliseconds."""
-
-    origin: str
-    rows: int
-    milliseconds: float
-
-    def __str__(self) -> str:
-        return f"{self.origin:<55} {self.rows:9d} rows {self.milliseconds:9.1f} ms"
 
 
 def open_engine(url: str | URL) -> Engine:
@@ -215,32 +199,6 @@ def _settings(connection: Connection, *, own: bool) -> Iterator[None]:
 
 def _set(connection: Connection, values: Mapping[str, object]) -> None:
     connection.exec_driver_sql("SET " + ", ".join(f"SESSION {name} = %({name})s" for name in values), dict(values))
-
-
-class Runner:
-    """Sends the statements of the SQL files, and keeps their times."""
-
-    def __init__(self, connection: Connection, staging_schema: str) -> None:
-        self.connection = connection
-        self.staging_schema = staging_schema
-        self.profile: list[Profile] = []
-
-    def run(self, statement: Statement, facts: Any = ()) -> CursorResult[Any] | None:
-        """Runs one statement, or nothing where its condition does not hold; errors name the statement."""
-        sql = statement.render(facts, self.staging_schema)
-        if sql is None:
-            return None
-        start = time.perf_counter()
-        try:
-            result = self.connection.exec_driver_sql(sql, execution_options=_AS_IT_STANDS)
-        except DBAPIError as error:
-            error.add_note(statement.origin)
-            raise
-        milliseconds = 1000 * (time.perf_counter() - start)
-        ran = Profile(statement.origin, result.rowcount, milliseconds)
-        self.profile.append(ran)
-        log.debug("%s", ran)
-        return result
 
 
 def roll_back(connection: Connection) -> None:

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from sync.database import Runner
 from sync.entities import ENTITIES
+from sync.runner import Runner
 from sync.sqlfiles import Statement, load
 from sync.target import Target
 

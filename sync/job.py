@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sync.database import Database, Profile
+from sync.database import Database
 from sync.fingerprints import Fingerprints
 from sync.read import Export, Reader
 from sync.report import Report
+from sync.runner import Profile
 from sync.settings import Settings
 
 Progress = Callable[[Reader], None]

@@ -18,9 +18,10 @@ from pymysql.protocol import OKPacketWrapper
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from sync.database import LOST, Profile, code_of, log
+from sync.database import LOST, code_of, log
 from sync.entities import Entity
 from sync.errors import DatabaseError
+from sync.runner import Profile
 from sync.target import Target
 
 FEW_ROWS = 500

@@ -20,7 +20,6 @@ from sqlalchemy.exc import DBAPIError
 from sync import patience, revision
 from sync.database import (
     LOST,
-    Runner,
     code_of,
     connect,
     failure,
@@ -39,6 +38,7 @@ from sync.reconcile import Reconciliation
 from sync.refusals import Notice
 from sync.report import Report
 from sync.rights import demand
+from sync.runner import Runner
 from sync.settings import Settings
 from sync.sqlfiles import load
 from sync.stage import Stager

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from sync.database import Profile, log
+from sync.database import log
+from sync.runner import Profile
 
 SLOWEST = 10
 

@@ -11,13 +11,14 @@ Up to prune only the staging tables are written: an apply and a plan are the sam
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from functools import cache
-from itertools import groupby
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from sync.database import Runner
+from sync.block import Outcome
 from sync.entities import ENTITIES, LAB_CONTACT, LABORATORY, PERSON, PROPOSAL, Entity
+from sync.passes import Move, Player, statements_of
+from sync.runner import Runner
 from sync.sqlfiles import Statement, load
 from sync.target import Target
 
@@ -29,20 +30,16 @@ _MATCHING = (
     (PERSON, "settle"),
     *((entity, pass_) for entity in ENTITIES[ENTITIES.index(PROPOSAL) :] for pass_ in ("match", "settle")),
 )
-# What a statement finds decides whether later ones have anything to do: by the first word of its name.
-_FINDINGS = {
-    "join": "joined",
-    "owner": "joined",
-    "find_candidates": "candidates",
-    "refuse_duplicate_key": "duplicates",
-    "probe": "same_target",
-    "claim": "claims",
-    "list": "lists",
-}
+_ACTIONS = {"insert": "insert", "update": "update", "prune": "delete"}
+"""Statements that only run where there is something to do for them."""
+
 PLANNED = 0
 """Stands for the number of the run where there is none yet."""
 ALL_CHANGES = 2**63 - 1
 """A limit that is none."""
+
+Found = dict[tuple[str, str], Sequence[tuple[object, ...]]]
+"""Rows by entity and statement."""
 
 _TABLE = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
 
@@ -56,6 +53,7 @@ class Reconciliation:
 
     staged   the entities that have staged rows
     actions  what is to be done with each entity, as `sync.report.fill` finds it: insert, update, delete
+    doomed   how many links of it are to be deleted
     """
 
     def __init__(self, runner: Runner, target: Target) -> None:
@@ -63,42 +61,33 @@ class Reconciliation:
         self._target = target
         self.staged: set[str] = set()
         self.actions: dict[str, set[str]] = {}
-        self._doomed: dict[str, object] = {}
-        self._findings: dict[str, set[str]] = {}
+        self.doomed: dict[str, int] = {}
+        self._player = Player(runner, target)
 
     def create(self) -> None:
         """Makes the staging tables: temporary, so private to the connection and gone with it."""
-        statements = [(entity, statement) for entity in ENTITIES for statement in _pass(entity, "create")]
         self.drop()
         self._runner.connection.exec_driver_sql("SET @now = NOW()")
-        for entity, statement in statements:
-            self._run(entity, statement)
+        self._play((entity, "create") for entity in ENTITIES)
 
     def drop(self) -> None:
         """Drops the staging tables; on a connection of our own they would go anyway."""
         found = [
             _TABLE.search(statement.render((), self._runner.staging_schema) or "")
             for entity in ENTITIES
-            for statement in _pass(entity, "create")
+            for statement in statements_of(entity, "create")
         ]
         names = ", ".join([f"`{self._runner.staging_schema}`.`change`", *(table[1] for table in found if table)])
         self._runner.connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {names}")
 
     def match(self) -> None:
         """Finds who is who, and refuses what cannot be decided."""
-        self._findings = {entity.name: set() for entity in ENTITIES}
-        for entity, pass_ in _MATCHING:
-            if entity.name in self.staged:
-                for joins, statements in groupby(_pass(entity, pass_), lambda s: s.name.startswith("join_")):
-                    if joins and pass_ == "match":
-                        self._rounds(entity, list(statements))
-                    else:
-                        self._all(entity, statements)
+        self._player.forget()
+        self._play((entity, pass_) for entity, pass_ in _MATCHING if entity.name in self.staged)
 
     def compare(self) -> None:
         """Finds what differs, column by column."""
-        for entity in self._staged():
-            self._all(entity, _pass(entity, "compare"))
+        self._play((entity, "compare") for entity in self._staged())
 
     def prune(self, which: str, unread: Iterable[str]) -> None:
         """Finds the links that the export no longer names, and dooms none of them, the tool's own, or all.
@@ -106,37 +95,29 @@ class Reconciliation:
         unread   proposals of which a document could not be read: nothing of theirs is doomed
         """
         self._runner.connection.exec_driver_sql("SET @prune = %s, @unread = %s", (which, ",".join(unread)))
-        for entity in self._staged():
-            self._all(entity, _pass(entity, "prune"))
-            self._doomed.pop(entity.name, None)
-            for (doomed,) in self.rows(entity, "deleted"):
-                self._doomed[entity.name] = doomed
+        self._play((entity, "prune") for entity in self._staged())
 
     def apply(self) -> None:
         """Writes to ISPyB. Raises Overtaken where a row that was inserted or is to be deleted is not found again."""
         for entity in self._staged():
-            for statement in _pass(entity, "apply"):
-                if statement.name in ("insert", "update") and statement.name not in self.actions[entity.name]:
-                    continue
-                if statement.name == "prune":
-                    self._delete_doomed(entity, statement)
-                    continue
-                with_parked_people = entity is LAB_CONTACT and statement.name == "release_person"
-                if with_parked_people:
-                    self._runner.connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
-                result = self._run(entity, statement)
-                if with_parked_people:
-                    self._runner.connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
-                if statement.name == "insert" and result:
-                    self._find_inserted(entity)
-                    self._find_rivals(entity)
+            actions = self.actions[entity.name]
+            moves = []
+            for move in self._player.moves(entity, "apply"):
+                name = move.statement.name
+                if _ACTIONS.get(name, name) in actions or name not in _ACTIONS:
+                    moves.append(move)
+                if entity is LAB_CONTACT and name == "release_person":
+                    self._release_people(moves)
+                    moves = []
+            if "insert" in actions:
+                self._player.find(entity, "inserted")
+                moves += self._looking_again(entity)
+            self._check(entity, self._player.play(moves))
 
     def record(self, run: int) -> None:
         """Writes what was changed into the tool's own history, in the same transaction."""
         self._runner.connection.exec_driver_sql("SET @run = %s", (run,))
-        for entity in self._staged():
-            if self.actions[entity.name]:
-                self._all(entity, _pass(entity, "history"))
+        self._play((entity, "history") for entity in self._staged() if self.actions[entity.name])
 
     def planned(self) -> Iterator[tuple[Any, ...]]:
         """What would be changed: rows of entity and what `sync.report.read_changes` takes."""
@@ -147,11 +128,23 @@ class Reconciliation:
         sql = show.render((), self._runner.staging_schema) or ""
         yield from map(tuple, self._runner.connection.exec_driver_sql(sql, {"run": PLANNED, "limit": ALL_CHANGES}))
 
+    def read(self, names: Collection[str]) -> Found:
+        """The rows of statements of the report pass, of all entities at once, by entity and statement."""
+        moves = [
+            m for entity in self._staged() for m in self._player.moves(entity, "report") if m.statement.name in names
+        ]
+        outcomes = self._player.play(moves)
+        return {
+            (move.entity.name, move.statement.name): outcomes[move.statement].selected
+            for move in moves
+            if move.statement in outcomes
+        }
+
     def rows(self, entity: Entity, name: str) -> Iterator[tuple[object, ...]]:
         """The rows of one statement of the report pass."""
-        for statement in _pass(entity, "report"):
+        for statement in statements_of(entity, "report"):
             if statement.name == name:
-                result = self._runner.run(statement, self._facts(entity))
+                result = self._runner.run(statement, self._player.facts(entity))
                 if result is not None:
                     yield from map(tuple, result)
 
@@ -161,63 +154,45 @@ class Reconciliation:
 
     def joined_documents(self) -> set[int]:
         """Numbers of the documents that share their proposal with another one."""
-        if "joined" not in self._findings[PROPOSAL.name]:
+        if "joined" not in self._player.facts(PROPOSAL):
             return set()
         (statement,) = (statement for statement in load("fingerprint") if statement.name == "joined_documents")
         return {number for (number,) in self._runner.run(statement) or ()}
 
-    def _delete_doomed(self, entity: Entity, statement: Statement) -> None:
-        """Deletes links; where there is nothing to delete, an account without that right will do."""
-        doomed = self._doomed.get(entity.name)
-        if doomed and self._run(entity, statement) != doomed:
-            raise Overtaken(f"rows of {entity.table}")
+    def _release_people(self, moves: list[Move]) -> None:
+        """Parks people of lab contacts where nobody is, if any are to be parked."""
+        *before, release = moves
+        self._player.play(before)
+        with self._without_foreign_keys() if "claims" in self._player.facts(LAB_CONTACT) else nullcontext():
+            self._player.play([release])
 
-    def _find_inserted(self, entity: Entity) -> None:
-        """Learns the ids of inserted rows by the keys they were inserted with."""
-        again = [s for s in _pass(entity, "match") if s.name.startswith(("match_", "find_"))]
-        share = [s for s in _pass(entity, "settle") if s.name == "share"]
-        if not again:
-            return
-        self._findings[entity.name].add("inserted")
-        self._all(entity, [*again, *share])
-        ((unplaced,),) = self.rows(entity, "unplaced")
-        if unplaced:
-            raise Overtaken(f"{unplaced} rows of {entity.table}")
+    @contextmanager
+    def _without_foreign_keys(self) -> Iterator[None]:
+        self._runner.connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
+        yield
+        self._runner.connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
 
-    def _find_rivals(self, entity: Entity) -> None:
-        """Looks for rows that another writer has added meanwhile, where no unique key keeps two of them apart."""
-        for (rivals,) in self.rows(entity, "rivals"):
-            if rivals:
-                raise Overtaken(f"{rivals} rows of {entity.table}")
+    def _looking_again(self, entity: Entity) -> Iterator[Move]:
+        """Learns the ids of inserted rows by their keys, and looks for rows that another writer has added meanwhile."""
+        again = [m for m in self._player.moves(entity, "match") if m.statement.name.startswith(("match_", "find_"))]
+        if again:
+            yield from again
+            yield from self._player.moves(entity, "settle", ("share",))
+            yield from self._player.moves(entity, "report", ("unplaced",))
+        yield from self._player.moves(entity, "report", ("rivals",))
 
-    def _rounds(self, entity: Entity, joins: list[Statement]) -> None:
-        """Joins by each key in turn until a round joins nothing more."""
-        while sum([self._run(entity, statement) for statement in joins]) and len(joins) > 1:
-            pass
+    def _check(self, entity: Entity, outcomes: dict[Statement, Outcome]) -> None:
+        """Whether what was written is what was planned: no link was gone already, no new row is lost or doubled."""
+        for statement, outcome in outcomes.items():
+            if statement.name == "prune" and outcome.rows != self.doomed[entity.name]:
+                raise Overtaken(f"rows of {entity.table}")
+            if statement.name in ("unplaced", "rivals"):
+                ((odd,),) = outcome.selected
+                if odd:
+                    raise Overtaken(f"{odd} rows of {entity.table}")
 
     def _staged(self) -> Iterator[Entity]:
         return (entity for entity in ENTITIES if entity.name in self.staged)
 
-    def _all(self, entity: Entity, statements: Iterable[Statement]) -> None:
-        for statement in statements:
-            self._run(entity, statement)
-
-    def _run(self, entity: Entity, statement: Statement) -> int:
-        result = self._runner.run(statement, self._facts(entity))
-        if not result or not result.rowcount:
-            return 0
-        finding = _FINDINGS.get(statement.name) or _FINDINGS.get(statement.name.partition("_")[0])
-        if finding is not None:
-            self._findings[entity.name].add(finding)
-        return result.rowcount
-
-    def _facts(self, entity: Entity) -> frozenset[str]:
-        """What the conditions of statements ask for: about the live table, and about this run."""
-        facts = self._target[entity].facts
-        findings = self._findings.get(entity.name)
-        return facts | findings if findings else facts
-
-
-@cache
-def _pass(entity: Entity, pass_: str) -> tuple[Statement, ...]:
-    return tuple(statement for statement in load(entity.name) if statement.pass_ == pass_)
+    def _play(self, passes: Iterable[tuple[Entity, str]]) -> None:
+        self._player.play([move for entity, pass_ in passes for move in self._player.moves(entity, pass_)])

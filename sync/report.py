@@ -13,7 +13,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from sync.entities import ENTITIES, PROPOSAL, SESSION, Entity
-from sync.reconcile import Reconciliation
+from sync.reconcile import Found, Reconciliation
 from sync.refusals import Notice, Refusal, refused_value
 from sync.target import Target
 
@@ -147,21 +147,23 @@ _PARENT_IDS = frozenset({"laboratoryId", "personId", "proposalId"})
 
 def fill(report: Report, reconciliation: Reconciliation, target: Target, *, changes: bool) -> None:
     """Adds what the database knows of the run to the report."""
+    found = reconciliation.read(("counts", "deleted", "stale_links", *_NOTICES))
     for entity in ENTITIES:
         if entity.name not in reconciliation.staged:
             continue
-        ((staged, inserted, updated, refused),) = reconciliation.rows(entity, "counts")
+        ((staged, inserted, updated, refused),) = found[entity.name, "counts"]
         counts = Counts(int(staged), int(inserted), int(updated), refused=int(refused))  # type: ignore[call-overload]
         counts.unchanged = counts.staged - counts.inserted - counts.updated - counts.refused
-        counts.deleted = sum(int(deleted) for (deleted,) in reconciliation.rows(entity, "deleted"))  # type: ignore[call-overload]
+        counts.deleted = sum(int(deleted) for (deleted,) in found.get((entity.name, "deleted"), ()))  # type: ignore[call-overload]
         report.entities[entity.name] = counts
         reconciliation.actions[entity.name] = counts.actions
+        reconciliation.doomed[entity.name] = counts.deleted
         if counts.refused:
             report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "refusals")))
         parent = entity.parent_of_field
         if parent is not None and report.entities[parent].refused:
             report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "field_refusals")))
-        report.warnings.extend(_notices(entity, reconciliation, target))
+        report.warnings.extend(_notices(entity, found, target))
     if changes:
         report.changes = [change for row in reconciliation.planned() for change in read_changes(row[0], [row[1:]])]
     refused_proposals = report.entities["proposal"].refused
@@ -190,12 +192,12 @@ _NOTICES = {
 }
 
 
-def _notices(entity: Entity, reconciliation: Reconciliation, target: Target) -> Iterator[Notice]:
+def _notices(entity: Entity, found: Found, target: Target) -> Iterator[Notice]:
     for code, words in _NOTICES.items():
-        for (count,) in reconciliation.rows(entity, code):
+        for (count,) in found.get((entity.name, code), ()):
             if count:
                 yield Notice(code, words.format(entity=entity.name), int(count))  # type: ignore[call-overload]
-    for stale, owned in reconciliation.rows(entity, "stale_links"):
+    for stale, owned in found.get((entity.name, "stale_links"), ()):
         if stale:
             words = (
                 f"links in {entity.table} that the export no longer names were left; "

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync import patience, prune
-from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, NO_PARENT, Runner, code_of, failure, roll_back
+from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, NO_PARENT, code_of, failure, roll_back
 from sync.entities import ENTITIES
 from sync.errors import DatabaseError, LimitError
 from sync.job import Job, origin_of, timed
@@ -25,6 +25,7 @@ from sync.read import Reader
 from sync.reconcile import Overtaken, Reconciliation
 from sync.refusals import Notice, Refusal
 from sync.report import Counts, Report, fill, find_vanished, storable
+from sync.runner import Runner
 from sync.sqlfiles import load
 from sync.target import Target
 

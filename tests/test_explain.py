@@ -5,7 +5,7 @@ single proposal, and in an undo. Those whose condition does not hold in these ru
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,7 +17,9 @@ from sqlalchemy import Connection
 from variants import TABLES, VARIANTS, known_columns
 
 import sync
-from sync.database import Runner
+from sync.block import Step
+from sync.passes import Move, Player
+from sync.runner import Runner
 from sync.settings import Settings
 from sync.sqlfiles import Statement, folder, load
 from sync.undo import undo
@@ -49,19 +51,32 @@ class Scan:
 
 
 class Plans:
-    """Stands in for Runner.run: explains each statement, then lets it run."""
+    """Explains each statement right before it runs; blocks are cut to one statement each."""
 
-    def __init__(self, run: Callable[..., Any]) -> None:
-        self._run = run
+    def __init__(self) -> None:
+        self._run = Runner.run
+        self._block = Player._block
         self.met: set[str] = set()
         self.scans: set[Scan] = set()
 
-    def __call__(self, runner: Runner, statement: Statement, facts: Collection[str] = ()) -> Any:
+    def run(self, runner: Runner, statement: Statement, facts: Collection[str] = ()) -> Any:
+        """Stands in for Runner.run."""
+        self._explain(runner, statement, facts)
+        return self._run(runner, statement, facts)
+
+    def block(self, player: Player, waiting: Iterable[Move], *, until_round_ends: bool) -> dict[Move, Step]:
+        """Stands in for Player._block."""
+        for move in waiting:
+            self._explain(player._runner, move.statement, player.facts(move.entity))
+            if block := self._block(player, [move], until_round_ends=until_round_ends):
+                return block
+        return {}
+
+    def _explain(self, runner: Runner, statement: Statement, facts: Collection[str]) -> None:
         self.met.add(statement.origin)
         sql = statement.render({*facts, *findings()}, runner.staging_schema)
         if sql is not None and (aliases := aliases_of_targets(sql)):
             self.scans.update(scans(runner.connection, statement.name, sql, aliases))
-        return self._run(runner, statement, facts)
 
 
 def aliases_of_targets(sql: str) -> dict[str, str]:
@@ -121,8 +136,9 @@ def with_other_people(document: dict[str, Any], person: dict[str, Any]) -> None:
 
 @pytest.fixture
 def plans(monkeypatch: pytest.MonkeyPatch) -> Plans:
-    plans = Plans(Runner.run)
-    monkeypatch.setattr(Runner, "run", lambda *arguments: plans(*arguments))
+    plans = Plans()
+    monkeypatch.setattr(Runner, "run", lambda *arguments: plans.run(*arguments))
+    monkeypatch.setattr(Player, "_block", lambda *arguments, **options: plans.block(*arguments, **options))
     return plans
 
 

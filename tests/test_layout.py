@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from variants import TABLES, known_columns
 
-from sync.database import Runner, connect
+from sync.database import connect
 from sync.entities import ENTITIES, Entity
 from sync.reconcile import Reconciliation
+from sync.runner import Runner
 from sync.sqlfiles import Statement, folder, load
 from sync.target import introspect
 

@@ -12,11 +12,12 @@ from sqlalchemy import Connection
 
 import sync
 from sync import load
-from sync.database import Runner, connect
+from sync.database import connect
 from sync.entities import LABORATORY, PERSON, PROTEIN, SESSION, SESSION_HAS_PERSON, Entity
 from sync.errors import DatabaseError
 from sync.load import Loader
 from sync.reconcile import Reconciliation
+from sync.runner import Runner
 from sync.target import introspect
 
 HOSTILE = [

@@ -1,5 +1,6 @@
 """SQL statements of a run: how many, apart from load batches, and what history's take."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from sync.sqlfiles import load
 
 
 def sent(ispyb: Ispyb, export: Any) -> tuple[list[str], float]:
-    """Applies an export in this process: its statements but for load batches, and the seconds of history's."""
+    """Applies an export in this process: its statements but for load batches, and the seconds of history's.
+
+    Those that went together in a block are counted one by one.
+    """
     found: list[str] = []
     engine = create_engine(f"{ispyb.role_url}?charset=utf8mb4")
     event.listen(engine, "before_cursor_execute", lambda *arguments: found.append(arguments[2]))
@@ -24,7 +28,10 @@ def sent(ispyb: Ispyb, export: Any) -> tuple[list[str], float]:
     engine.dispose()
     history = {s.origin for entity in ENTITIES for s in load(entity.name) if s.pass_ == "history"}
     milliseconds = sum(ran.milliseconds for ran in job.profile if ran.origin in history)
-    return [sql for sql in found if not _is_load_batch(sql, ispyb)], milliseconds / 1000
+    alone = [sql for sql in found if "BEGIN NOT ATOMIC" not in sql and not _is_load_batch(sql, ispyb)]
+    in_blocks = Counter(f"/* {ran.origin} */" for ran in job.profile)
+    in_blocks.subtract(sql[: sql.find("*/") + 2] for sql in alone)
+    return [*alone, *in_blocks.elements()], milliseconds / 1000
 
 
 def _is_load_batch(sql: str, ispyb: Ispyb) -> bool:

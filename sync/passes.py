@@ -1,0 +1,122 @@
+"""Plays the statements of a pass in as few round trips as can be: what one finds decides which ones follow.
+
+A condition such as `-- if: joined` asks whether an earlier statement of the same entity found something. Up to there
+all statements go as one block (`sync.block`), taken for finding nothing; where one does, the next block begins.
+"""
+
+from collections import deque
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+
+from sync.block import Outcome, Step
+from sync.entities import ENTITIES, Entity
+from sync.runner import Runner
+from sync.sqlfiles import Statement, load
+from sync.target import Target
+
+# What a statement finds decides whether later ones have anything to do: by the first word of its name.
+_FINDINGS = {
+    "join": "joined",
+    "owner": "joined",
+    "find_candidates": "candidates",
+    "refuse_duplicate_key": "duplicates",
+    "probe": "same_target",
+    "claim": "claims",
+    "list": "lists",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """One statement of a pass. `round` holds it and the others of its round of joins; empty where it is in none."""
+
+    entity: Entity
+    statement: Statement
+    round: "list[Move]"
+
+    @property
+    def ends_round(self) -> bool:
+        """Whether after it the round may begin anew."""
+        return len(self.round) > 1 and self.round[-1] is self
+
+
+class Player:
+    """Plays statements for one run, and remembers by entity what they found."""
+
+    def __init__(self, runner: Runner, target: Target) -> None:
+        self._runner = runner
+        self._target = target
+        self._findings: dict[str, set[str]] = {}
+
+    def forget(self) -> None:
+        """Nothing is found yet."""
+        self._findings = {entity.name: set() for entity in ENTITIES}
+
+    def find(self, entity: Entity, finding: str) -> None:
+        """Remembers a finding."""
+        self._findings[entity.name].add(finding)
+
+    def facts(self, entity: Entity) -> frozenset[str]:
+        """What the conditions of statements ask for: about the live table, and about this run."""
+        facts = self._target[entity].facts
+        findings = self._findings.get(entity.name)
+        return facts | findings if findings else facts
+
+    def moves(self, entity: Entity, pass_: str, names: Collection[str] | None = None) -> list[Move]:
+        """The statements of a pass, or those of these names; in the match pass, those that join are a round."""
+        moves = []
+        wanted = [s for s in statements_of(entity, pass_) if names is None or s.name in names]
+        for joins, statements in groupby(wanted, lambda s: s.name.startswith("join_")):
+            in_round: list[Move] = []
+            for statement in statements:
+                move = Move(entity, statement, in_round)
+                moves.append(move)
+                if joins and pass_ == "match" and statement.render(self.facts(entity)) is not None:
+                    in_round.append(move)
+        return moves
+
+    def play(self, moves: Iterable[Move]) -> dict[Statement, Outcome]:
+        """Runs statements in their order, a round until it joins nothing more; gives the last outcome of each."""
+        waiting = deque(moves)
+        outcomes: dict[Statement, Outcome] = {}
+        joined = False
+        while block := self._block(waiting, until_round_ends=joined):
+            for move, outcome in zip(block, self._runner.run_block(list(block.values())), strict=False):
+                while waiting.popleft() is not move:
+                    pass  # that one's condition does not hold
+                outcomes[move.statement] = outcome
+                if outcome.rows and _finding(move.statement):
+                    self._note(move.entity, move.statement)
+                    joined = joined or bool(move.round)
+                if move.ends_round:
+                    waiting.extendleft(reversed(move.round) if joined else ())
+                    joined = False
+        return outcomes
+
+    def _block(self, waiting: Iterable[Move], *, until_round_ends: bool) -> dict[Move, Step]:
+        """What would run next if it found nothing."""
+        block = {}
+        for move in waiting:
+            sql = move.statement.render(self.facts(move.entity), self._runner.staging_schema)
+            if sql is not None:
+                block[move] = Step(move.statement, sql, decides=_finding(move.statement) is not None)
+                if until_round_ends and move.ends_round:
+                    break
+        return block
+
+    def _note(self, entity: Entity, statement: Statement) -> None:
+        finding = _finding(statement)
+        if finding is not None:
+            self._findings[entity.name].add(finding)
+
+
+@cache
+def statements_of(entity: Entity, pass_: str) -> tuple[Statement, ...]:
+    """The statements of one pass, in file order."""
+    return tuple(statement for statement in load(entity.name) if statement.pass_ == pass_)
+
+
+def _finding(statement: Statement) -> str | None:
+    return _FINDINGS.get(statement.name) or _FINDINGS.get(statement.name.partition("_")[0])
