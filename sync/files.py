@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from sync import history
@@ -13,6 +12,7 @@ from sync.errors import UsageError
 from sync.history import Run
 from sync.page import MOST_ROWS, page
 from sync.reconcile import ALL_CHANGES
+from sync.release import tool_version
 from sync.report import Report
 from sync.settings import Settings
 from sync.sheets import write_sheets
@@ -54,7 +54,7 @@ class Files:
         """
         past = history.runs(database, settings)
         if report.run is None:
-            run = Run(datetime.now(UTC), "", version("ispyb-sync"), export, report)
+            run = Run(datetime.now(UTC), "", tool_version(), export, report)
         else:
             limit = MOST_ROWS if self.csv is None else ALL_CHANGES  # an initial load has millions
             kept = history.show(database, settings, report.run, limit=limit)

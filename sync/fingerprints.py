@@ -8,12 +8,13 @@ documents of one export name is never left out, since only together do they say 
 
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
-from importlib.metadata import version
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection
 
 from sync.digests import Digests
+from sync.release import tool_version
 from sync.settings import Settings
 from sync.sqlfiles import load
 from sync.target import Target
@@ -116,9 +117,14 @@ def forget(connection: Connection, staging_schema: str) -> None:
 
 def _circumstances(settings: Settings, target: Target) -> str:
     """What, besides the document, decides what becomes of it."""
-    given = settings.model_dump(include={"nulls", "timezone", "prune"}, mode="json")
+    given = {"nulls": settings.nulls, "timezone": settings.timezone, "prune": settings.prune}
+    return repr((tool_version(), given)) + _columns(target)
+
+
+@lru_cache(maxsize=8)
+def _columns(target: Target) -> str:
     columns = {name: sorted(table.columns.values(), key=lambda c: c.name) for name, table in target.tables.items()}
-    return repr((version("ispyb-sync"), given, columns))
+    return repr(columns)
 
 
 def _sql(name: str, staging_schema: str) -> str:

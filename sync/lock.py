@@ -6,7 +6,6 @@ A run in a caller's transaction cannot commit that row, on no server; it keeps i
 and other runs wait for that.
 """
 
-import hashlib
 import threading
 import time
 from collections.abc import Iterator
@@ -26,10 +25,12 @@ LEASE_SECONDS = 30
 """How long the lease of a killed run keeps others waiting; a living one renews it three times as often."""
 
 _POLL_SECONDS = 0.3
+_NAME = "CONCAT('ispyb_sync_', LEFT(SHA2(LOWER(DATABASE()), 256), 32))"
 # Absent where the server was built without Galera.
-_CLUSTERED = (
-    "SELECT VARIABLE_VALUE > 0 FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'wsrep_cluster_size'"
-)
+_CLUSTERED = """
+SELECT COUNT(*) FROM information_schema.GLOBAL_STATUS
+WHERE VARIABLE_NAME = 'wsrep_cluster_size' AND VARIABLE_VALUE > 0
+"""
 
 
 class Turn:
@@ -54,12 +55,12 @@ def run_lock(
     own              whether the connection may commit by itself
     """
     start = time.monotonic()
-    with _server_lock(connection, timeout) as clustered:
+    with _server_lock(connection, timeout):
         if staging_schema is None:
             yield Turn(None)
             return
         lease = _Lease(connection, staging_schema, timeout, own=own)
-        if own and not clustered:
+        if own and not connection.exec_driver_sql(_CLUSTERED).scalar():
             lease.see(start + timeout)
             yield Turn(None)
             return
@@ -80,20 +81,17 @@ def run_lock(
 
 
 @contextmanager
-def _server_lock(connection: Connection, timeout: int) -> Iterator[bool]:
-    """This server's lock; gives whether the server is one of a cluster."""
-    schema = connection.exec_driver_sql("SELECT DATABASE()").scalar_one()
-    name = "ispyb_sync_" + hashlib.sha256(str(schema).lower().encode()).hexdigest()[:32]
-    got, clustered = connection.exec_driver_sql(f"SELECT GET_LOCK(%s, %s), ({_CLUSTERED})", (name, timeout)).one()
-    if not got:
-        holder = connection.exec_driver_sql("SELECT IS_USED_LOCK(%s)", (name,)).scalar()
+def _server_lock(connection: Connection, timeout: int) -> Iterator[None]:
+    """This server's lock."""
+    if not connection.exec_driver_sql(f"SELECT GET_LOCK({_NAME}, %s)", (timeout,)).scalar():
+        holder = connection.exec_driver_sql(f"SELECT IS_USED_LOCK({_NAME})").scalar()
         raise _too_long(f"connection {holder}", timeout)
     try:
-        yield bool(clustered)
+        yield
     finally:
         if not (connection.closed or connection.invalidated):
             with suppress(DBAPIError):  # a lost connection gives up its lock
-                connection.exec_driver_sql("DO RELEASE_LOCK(%s)", (name,))
+                connection.exec_driver_sql(f"DO RELEASE_LOCK({_NAME})")
 
 
 def _too_long(holder: str, timeout: int) -> DatabaseError:

@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
 from importlib.resources import files
 from itertools import islice
 from typing import Any
@@ -22,6 +21,7 @@ from sync.chart import chart
 from sync.entities import ENTITIES
 from sync.history import Run
 from sync.refusals import Refusal, printable, refused_value
+from sync.release import tool_version
 from sync.render import STATUS
 from sync.report import Report, in_order, refusals_in_order, vanished_in_order
 
@@ -77,7 +77,7 @@ def page(run: Run, past: Sequence[Run]) -> str:
             nothing="Nothing to do." if report.nothing_to_do else "The changes are not kept.",
             data={"rows": rows, "entities": [e.name for e in ENTITIES], "kinds": KINDS},
             written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-            version=version("ispyb-sync"),
+            version=tool_version(),
         )
     )
 

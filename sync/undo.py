@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 from sqlalchemy import Connection
@@ -28,6 +27,7 @@ from sync.fingerprints import forget
 from sync.live import fillings, references, sees_all, unique_facts
 from sync.lock import Turn, run_lock
 from sync.refusals import Refusal
+from sync.release import tool_version
 from sync.report import Counts, Report, label, read_changes, storable
 from sync.runner import Runner
 from sync.settings import Settings
@@ -201,7 +201,7 @@ class _Undo:
                 "mode": report.mode,
                 "status": report.status,
                 "started": self._started,
-                "tool_version": version("ispyb-sync"),
+                "tool_version": tool_version(),
                 "export_name": f"run {self._run}",
                 "export_bytes": None,
                 "export_sha256": None,

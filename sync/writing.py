@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -24,6 +23,7 @@ from sync.lock import Turn, run_lock
 from sync.read import Reader
 from sync.reconcile import Overtaken, Reconciliation
 from sync.refusals import Notice, Refusal
+from sync.release import tool_version
 from sync.report import Counts, Report, fill, find_vanished, storable
 from sync.runner import Runner
 from sync.sqlfiles import load
@@ -180,7 +180,7 @@ class Writing:
                 "mode": self.report.mode,
                 "status": self.report.status,
                 "started": self.started,
-                "tool_version": version("ispyb-sync"),
+                "tool_version": tool_version(),
                 "export_name": info.name[-LONGEST_NAME:],
                 "export_bytes": info.bytes,
                 "export_sha256": info.sha256,

@@ -6,7 +6,6 @@ before the first change what would stop a later one.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from importlib.metadata import version
 
 from alembic import context
 from alembic.config import Config
@@ -23,6 +22,7 @@ from sync.ddl.column import ExternalId
 from sync.ddl.guards import VERSION_TABLE, as_block, before_downgrade, before_upgrade, not_newer, refuse
 from sync.errors import DatabaseError, SyncError, UsageError
 from sync.lock import run_lock
+from sync.release import tool_version
 from sync.settings import load_settings
 
 RUN_PATIENCE = 60  # seconds to wait for a run to end
@@ -185,7 +185,7 @@ def _offline(config: Config) -> None:
     start, steps = migration.get_current_revision(), _steps(migration)
     end = ", ".join(steps[-1].to_revisions) if steps else start
     names = {"start": start or "base", "end": end or "base", "ispyb": ispyb, "schema": schema}
-    out(HEADER.format(version=version("ispyb-sync"), **names))
+    out(HEADER.format(version=tool_version(), **names))
     out(f"USE `{ispyb}`;")
     out(f"{SESSION};")
     out(f"{READ_WRITE};")
