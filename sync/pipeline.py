@@ -126,6 +126,7 @@ def _reconcile(job: Job, connection: Connection) -> Report:
         reconciliation = Reconciliation(runner, target)
         own = not isinstance(job.database, Connection)
         digests = Digests(runner, target) if settings.skip_verified else None
+        keep = False
         try:
             reconciliation.create()
             if digests is not None:
@@ -139,12 +140,13 @@ def _reconcile(job: Job, connection: Connection) -> Report:
             writing = Writing(job, report, runner, reconciliation, target, reader, started, own)
             if job.write:
                 writing.write()
+                keep = not own
             else:
                 writing.plan()
         finally:
             if isinstance(job.database, Connection | Engine) and not connection.invalidated:
                 with suppress(DBAPIError):
-                    reconciliation.drop()
+                    reconciliation.put_away(keep=keep)
                     if digests is not None:
                         digests.drop()
     return report
@@ -179,7 +181,7 @@ def _stage(job: Job, report: Report, connection: Connection, target: Target, rec
     with Background(loader) as background:
 
         def load_columns(entity: Entity, columns: Columns) -> None:
-            reconciliation.staged.add(entity.name)
+            reconciliation.stage(entity, len(columns[0]))
             background.load(entity, columns)
 
         stager = Stager(target, load_columns, report.refusals.append, clear_nulls=job.settings.nulls == "clear")

@@ -10,7 +10,6 @@
 Up to prune only the staging tables are written: an apply and a plan are the same to that point.
 """
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -20,6 +19,7 @@ from sync.entities import ENTITIES, LAB_CONTACT, LABORATORY, PERSON, PROPOSAL, E
 from sync.passes import Move, Player, statements_of
 from sync.runner import Runner
 from sync.sqlfiles import Statement, load
+from sync.tables import MOST_KEPT, Tables
 from sync.target import Target
 
 # Parents before children. A laboratory found by name is settled when it is known which people have it already.
@@ -41,8 +41,6 @@ ALL_CHANGES = 2**63 - 1
 Found = dict[tuple[str, str], Sequence[tuple[object, ...]]]
 """Rows by entity and statement."""
 
-_TABLE = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
-
 
 class Overtaken(Exception):
     """Another writer changed what this run had matched; the transaction must start anew."""
@@ -63,22 +61,27 @@ class Reconciliation:
         self.actions: dict[str, set[str]] = {}
         self.doomed: dict[str, int] = {}
         self._player = Player(runner, target)
+        self._tables = Tables(runner, target)
+        self._rows = 0
 
     def create(self) -> None:
-        """Makes the staging tables: temporary, so private to the connection and gone with it."""
-        self.drop()
+        """Makes the staging tables, unless they are there."""
         self._runner.connection.exec_driver_sql("SET @now = NOW()")
-        self._play((entity, "create") for entity in ENTITIES)
+        if not self._tables.take():
+            self._tables.drop()
+            self._play((entity, "create") for entity in ENTITIES)
 
-    def drop(self) -> None:
-        """Drops the staging tables; on a connection of our own they would go anyway."""
-        found = [
-            _TABLE.search(statement.render((), self._runner.staging_schema) or "")
-            for entity in ENTITIES
-            for statement in statements_of(entity, "create")
-        ]
-        names = ", ".join([f"`{self._runner.staging_schema}`.`change`", *(table[1] for table in found if table)])
-        self._runner.connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {names}")
+    def stage(self, entity: Entity, rows: int) -> None:
+        """Notes that rows of an entity are staged."""
+        self.staged.add(entity.name)
+        self._rows += rows
+
+    def put_away(self, *, keep: bool) -> None:
+        """Ends the use of the staging tables; `keep` is whether another run on this connection may follow."""
+        if keep and self._rows <= MOST_KEPT:
+            self._tables.keep()
+        else:
+            self._tables.drop()
 
     def match(self) -> None:
         """Finds who is who, and refuses what cannot be decided."""
