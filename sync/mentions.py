@@ -26,8 +26,8 @@ from sync.documents import (
 )
 from sync.survey import Place, Survey
 
-MOST_KNOWN = 36_000
-"""Distinct mentions kept: some 35 MB."""
+MOST_KNOWN = 18_000
+"""Distinct mentions kept in each of two halves, the younger and the older one: some 35 MB."""
 
 _KEY_VERSION = 0
 """Of marshal: the one that writes equal values alike, wherever they come from."""
@@ -110,6 +110,7 @@ class Mentions:
         self._timezone = timezone
         self._survey = survey
         self._known: dict[type[BaseModel], dict[bytes, Known]] = {Person: {}, Laboratory: {}, SessionOptions: {}}
+        self._older: dict[type[BaseModel], dict[bytes, Known]] = {Person: {}, Laboratory: {}, SessionOptions: {}}
 
     def put_in(self, raw: dict[str, Any]) -> dict[str, Any]:
         """A copy of the document in which known people stand for those that were sent. Raises Unknown."""
@@ -157,14 +158,25 @@ class Mentions:
             key = marshal.dumps(sent, _KEY_VERSION)
         except ValueError:  # not of JSON's kinds
             raise Unknown from None
-        known = self._known[model].get(key) or self._meet(model, sent, key)
+        known = self._kept(model, key, lambda: self._meet(model, sent))
         if known.null_words or known.odd:
             self.null_words.update(known.null_words)
             if known.odd:
                 self.odd.append((place, sent))
         return known
 
-    def _meet(self, model: type[BaseModel], sent: Any, key: bytes) -> Known:
+    def _kept(self, model: type[BaseModel], key: bytes, meet: Callable[[], Known]) -> Known:
+        """What is known by this key, or is met now; what was not mentioned for two halves is forgotten."""
+        known = self._known[model].get(key)
+        if known is None:
+            known = self._older[model].get(key) or meet()
+            if len(self._known[model]) >= MOST_KNOWN:
+                self._older[model] = self._known[model]
+                self._known[model] = {}
+            self._known[model][key] = known
+        return known
+
+    def _meet(self, model: type[BaseModel], sent: Any) -> Known:
         """Validates what was not met before."""
         null_words: Counter[str] = Counter()
         context = {"timezone": self._timezone, "null_words": null_words}
@@ -173,16 +185,11 @@ class Mentions:
         except ValidationError:
             raise Unknown from None
         if model is Person and known.laboratory is not None:
-            laboratory = sent["laboratory"]
-            key_of_laboratory = marshal.dumps(laboratory, _KEY_VERSION)
-            laboratories = self._known[Laboratory]
-            known.data["laboratory"] = laboratories.setdefault(key_of_laboratory, Known(known.laboratory))
+            key = marshal.dumps(sent["laboratory"], _KEY_VERSION)
+            laboratory = known.laboratory
+            known.data["laboratory"] = self._kept(Laboratory, key, lambda: Known(laboratory))
         known.null_words = null_words or _NONE
         known.odd = self._survey.is_odd(model, sent)
-        known_things = self._known[model]
-        if len(known_things) >= MOST_KNOWN:
-            known_things.clear()
-        known_things[key] = known
         return known
 
 

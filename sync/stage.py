@@ -11,6 +11,7 @@ is who.
 """
 
 from collections.abc import Callable, Iterable
+from statistics import median_high
 from typing import Any
 
 from sync import entities
@@ -27,7 +28,8 @@ BATCH_ROWS = 12_000
 """Rows kept in memory before they are loaded: some 6 MB."""
 
 MOST_SHARED = 25_000
-"""People and laboratories kept, as their positions change with each mention: some 30 MB."""
+"""People kept, as their positions change with each mention: some 30 MB. Of more, those go that were not mentioned for
+the longest time, since a few are on many proposals."""
 
 _POSITION = 1
 _REFUSED = 4
@@ -68,24 +70,47 @@ class Stager:
             self._protein(protein, f"proteins[{number}]")
         if self._waiting >= BATCH_ROWS:
             self._flush_rows()
-        if len(self._shared["person"]) >= MOST_SHARED:
-            self.flush()
+        people = self._shared["person"]
+        if len(people) >= MOST_SHARED:
+            self._let_go(median_high(known.row[_POSITION] for known in people))
 
     def flush(self) -> None:
-        """Loads the rows that wait, and forgets the people and laboratories seen so far."""
-        for known in self._shared["person"]:
+        """Loads all that waits, and forgets the people and laboratories seen so far."""
+        self._let_go(self._position + 1)
+        self._flush_rows()
+
+    def _let_go(self, since: int) -> None:
+        """Adds to the rows that wait the people who were not mentioned since this position, and forgets them.
+
+        A laboratory goes with the last of its people.
+        """
+        people, laboratories = self._shared["person"], self._shared["laboratory"]
+        in_use = {alias.row[0] for alias in self._aliases if alias.row[_POSITION] >= since}
+        kept, kept_laboratories = [], set()
+        for known in people:
+            stays = known.row[_POSITION] >= since or known.row[0] in in_use
             if (laboratory := known.data["laboratory"]) is not None:
                 laboratory.row[_POSITION] = max(laboratory.row[_POSITION], known.row[_POSITION])
-        for name, shared in self._shared.items():
-            for known in shared:
-                self._rows[name].append(known.row)
-                known.row = None
-            shared.clear()
+                if stays:
+                    kept_laboratories.add(laboratory.row[0])
+            if stays:
+                kept.append(known)
+        kept_people = {known.row[0] for known in kept}
         for alias in self._aliases:
-            alias.row = None
-        self._aliases.clear()
-        self._first_of.clear()
-        self._flush_rows()
+            if alias.row[0] not in kept_people:
+                alias.row = None
+        self._aliases = [alias for alias in self._aliases if alias.row is not None]
+        self._shared["person"] = self._staged(entities.PERSON, people, kept_people)
+        self._shared["laboratory"] = self._staged(entities.LABORATORY, laboratories, kept_laboratories)
+        self._first_of = {name: first for name, first in self._first_of.items() if first is None or first.row}
+
+    def _staged(self, entity: Entity, shared: list[Known], kept: set[int]) -> list[Known]:
+        """Adds the rows of those that are not kept to the rows that wait; returns the others."""
+        for known in shared:
+            if known.row[0] not in kept:
+                self._rows[entity.name].append(known.row)
+                known.row = None
+        return [known for known in shared if known.row is not None]
 
     def _flush_rows(self) -> None:
         for entity in ENTITIES:
