@@ -8,6 +8,7 @@ whole document has to be validated as it was sent, since only then do errors nam
 import marshal
 from collections import Counter
 from collections.abc import Callable, Iterable
+from hashlib import blake2b
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,12 +27,13 @@ from sync.documents import (
 )
 from sync.survey import Place, Survey
 
-MOST_KNOWN = 18_000
-"""Distinct mentions kept in each of two halves, the younger and the older one: some 35 MB."""
+MOST_KNOWN = 36_000
+"""Distinct mentions kept in each of two halves, the younger and the older one: some 50 MB."""
 
 _KEY_VERSION = 0
 """Of marshal: the one that writes equal values alike, wherever they come from."""
-
+_LONG_KEY = 96
+"""Bytes from which on a key is a hash: of many people the keys take more room than all else."""
 
 _NONE: Counter[str] = Counter()
 
@@ -155,7 +157,7 @@ class Mentions:
 
     def _find(self, model: type[BaseModel], sent: Any, place: Place) -> Known:
         try:
-            key = marshal.dumps(sent, _KEY_VERSION)
+            key = _key(sent)
         except ValueError:  # not of JSON's kinds
             raise Unknown from None
         known = self._kept(model, key, lambda: self._meet(model, sent))
@@ -185,12 +187,18 @@ class Mentions:
         except ValidationError:
             raise Unknown from None
         if model is Person and known.laboratory is not None:
-            key = marshal.dumps(sent["laboratory"], _KEY_VERSION)
+            key = _key(sent["laboratory"])
             laboratory = known.laboratory
             known.data["laboratory"] = self._kept(Laboratory, key, lambda: Known(laboratory))
         known.null_words = null_words or _NONE
         known.odd = self._survey.is_odd(model, sent)
         return known
+
+
+def _key(sent: Any) -> bytes:
+    """The same for equal values only; short, since many are kept. Raises ValueError for what JSON does not have."""
+    text = marshal.dumps(sent, _KEY_VERSION)
+    return text if len(text) < _LONG_KEY else b"#" + blake2b(text, digest_size=20).digest()
 
 
 def make_known(document: Document) -> Document:

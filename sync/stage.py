@@ -27,8 +27,8 @@ Load = Callable[[Entity, Columns], None]
 BATCH_ROWS = 12_000
 """Rows kept in memory before they are loaded: some 6 MB."""
 
-MOST_SHARED = 25_000
-"""People kept, as their positions change with each mention: some 30 MB. Of more, those go that were not mentioned for
+MOST_SHARED = 36_000
+"""People kept, as their positions change with each mention: some 40 MB. Of more, those go that were not mentioned for
 the longest time, since a few are on many proposals."""
 
 _POSITION = 1
