@@ -36,10 +36,14 @@ def _field(title: str, description: str, **more: Any) -> Any:
     return Field(default=None, title=title, description=description, **more)
 
 
+_CONFIG = ConfigDict(strict=True, extra="ignore", defer_build=True)
+"""Built when first used: a run that leaves out all documents needs none."""
+
+
 class _Thing(BaseModel):
     """What has a row of its own. `named_by` are the fields of which it must give one."""
 
-    model_config = ConfigDict(strict=True, extra="ignore")
+    model_config = _CONFIG
 
     named_by: ClassVar[tuple[str, ...]] = ()
 
@@ -99,7 +103,7 @@ class Person(_Thing):
 class SessionOptions(BaseModel):
     """How a person takes part in a session."""
 
-    model_config = ConfigDict(strict=True, extra="ignore")
+    model_config = _CONFIG
 
     role: Text | None = _field(
         "Role", "One of the roles of Session_has_Person.role, such as Team Leader (22 characters)."
@@ -225,7 +229,7 @@ class Protein(_Thing):
 class Document(BaseModel):
     """One proposal and all that hangs on it, as `sync_proposal` of py-ispyb takes it."""
 
-    model_config = ConfigDict(strict=True, extra="ignore")
+    model_config = _CONFIG
 
     proposal: Proposal = Field(title="Proposal", description="Feeds Proposal.")
     sessions: list[Session] | None = _field("Sessions", "Feeds BLSession. Others stay as they are.")

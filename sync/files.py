@@ -10,7 +10,6 @@ from sync import history
 from sync.database import Database
 from sync.errors import UsageError
 from sync.history import Run
-from sync.page import MOST_ROWS, page
 from sync.reconcile import ALL_CHANGES
 from sync.release import tool_version
 from sync.report import Report
@@ -45,6 +44,8 @@ class Files:
         if self.csv is not None:
             write_sheets(run.report, self.csv)
         if self.html is not None:
+            from sync.page import page  # it brings Jinja, which takes long to load
+
             self.html.write_text(page(run, past), encoding="utf-8", errors="backslashreplace")
 
     def write_report(self, report: Report, database: Database, settings: Settings, export: str | None) -> None:
@@ -52,6 +53,8 @@ class Files:
 
         Raises OSError, or DatabaseError where history cannot be read.
         """
+        from sync.page import MOST_ROWS
+
         past = history.runs(database, settings)
         if report.run is None:
             run = Run(datetime.now(UTC), "", tool_version(), export, report)

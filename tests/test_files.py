@@ -220,7 +220,7 @@ def test_an_apply_writes_what_history_keeps_and_history_writes_it_again(command:
 def test_a_page_of_a_large_run_reads_no_more_than_it_holds(
     command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sync.files.MOST_ROWS", 5)
+    monkeypatch.setattr("sync.page.MOST_ROWS", 5)
     assert command("apply", "good.ndjson", "--html", "apply.html").code == 0
     changes = 2 * sum(ROWS.values())
     assert f"first 5 rows; {changes - 5} more are left out" in Path("apply.html").read_text()

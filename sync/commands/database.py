@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from sync import check as checks
-from sync import columns as usage
 from sync import revision
 from sync.commands.app import app
 from sync.database import open_engine
@@ -59,6 +57,8 @@ def check(
         return
     if csv is not None:
         raise UsageError("check --csv needs --columns", hint="Without it, --json is the machine's form.")
+    from sync import check as checks  # this one and the next are loaded where they are needed: apply starts quicker
+
     findings = checks.check(settings.database_url(), settings)
     if as_json:
         print_json([finding.to_dict() for finding in findings])
@@ -68,6 +68,8 @@ def check(
 
 
 def _check_columns(settings: Settings, csv: Path | None, as_json: bool) -> None:
+    from sync import columns as usage
+
     if csv is not None:
         make_folder(csv, "--csv")
     found = usage.columns(settings.database_url())
