@@ -111,7 +111,7 @@ STRAIGHT_JOIN (
         m.thing,
         CASE
             WHEN MIN(s.externalId) < MAX(s.externalId) THEN 'proposalNumber'
-            WHEN COUNT(DISTINCT s.proposalNumber) > 1 OR COUNT(DISTINCT IF(s.proposalNumber IS NULL, NULL, NVL(s.proposalCode, ''))) > 1 THEN 'externalId'
+            WHEN COUNT(DISTINCT s.proposalNumber) > 1 OR COUNT(DISTINCT s.proposalCode) > 1 OR COUNT(DISTINCT IF(s.proposalNumber IS NULL, NULL, NVL(s.proposalCode, ''))) > 1 THEN 'externalId'
         END AS field,
         CONCAT('documents ', GROUP_CONCAT(DISTINCT s.document ORDER BY s.document SEPARATOR ', ')) AS held
     FROM (
@@ -244,7 +244,8 @@ HAVING MIN(m.thing) < MAX(m.thing)
 LIMIT 1;
 
 -- name: refuse_same_target -- if: same_target
--- Two things of the export that are one row of ISPyB, and disagree about its keys.
+-- Two things of the export that are one row of ISPyB, and disagree about its keys. A row found by a number without a
+-- code must not get one, or the next run would not find it.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN (
     SELECT m.target_id
@@ -263,6 +264,8 @@ STRAIGHT_JOIN (
         COUNT(*) > 1
         AND (MIN(s.externalId) < MAX(s.externalId)
         OR MIN(s.proposalNumber) < MAX(s.proposalNumber)
+        OR MIN(s.proposalCode) < MAX(s.proposalCode)
+        OR MAX(s.proposalCode) IS NOT NULL AND SUM(m.matched_by = 'proposalNumber' AND s.proposalCode IS NULL) > 0
         OR COUNT(DISTINCT IF(s.proposalNumber IS NULL, NULL, NVL(s.proposalCode, ''))) > 1)
 ) AS g ON g.target_id = m.target_id
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('proposalId ', m.target_id)

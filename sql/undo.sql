@@ -773,10 +773,14 @@ SET t.externalId = NULL
 WHERE c.entity = 'proposal' AND c.field = 'externalId' AND u.kept IS NULL;
 
 -- name: park_code_number -- if: unique(proposalNumber)
+-- What is taken away for a moment is what returns: the number, or else the code.
 UPDATE ispyb_sync.undo_claim AS c
 STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN ispyb_sync.undo AS giver ON giver.entity = c.entity AND giver.number = c.giver
 STRAIGHT_JOIN Proposal AS t ON t.proposalId = c.holder
-SET t.proposalNumber = NULL
+SET
+    t.proposalCode = IF(JSON_EXISTS(giver.was, '$.proposalNumber'), t.proposalCode, NULL),
+    t.proposalNumber = IF(JSON_EXISTS(giver.was, '$.proposalNumber'), NULL, t.proposalNumber)
 WHERE c.entity = 'proposal' AND c.field = 'proposalNumber' AND u.kept IS NULL;
 
 -- name: update_proposal

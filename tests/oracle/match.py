@@ -61,21 +61,21 @@ def settle(things: list[Thing]) -> None:
 
 
 def _contradict(group: list[Thing], key: Key) -> bool:
-    """Whether things, each whole, give different values of a key. Of a name, what one lacks contradicts nothing."""
-    if key.names_one_row:
-        return len({thing.key(key) for thing in group} - {None}) > 1
+    """Whether things, each whole, give different values of a key."""
+    if key.names_one_row and len({thing.key(key) for thing in group} - {None}) > 1:
+        return True
     given = ({t.columns[name].key(v) for t in group if (v := t.values.get(name)) is not None} for name in key.fields)
     return any(len(values) > 1 for values in given)
 
 
 def _is_renamed(group: list[Thing]) -> bool:
-    """Whether a laboratory that one of them finds by its name alone gets another name by the others.
+    """Whether a row that one of them finds by its name alone gets another name by the others.
 
-    The next run would not find it. A missing city equals a missing city, and no other.
+    The next run would not find it. A missing city equals a missing city, and no other; so does a missing code.
     """
-    if group[0].kind.name != "laboratory":
-        return False
     name, values = group[0].kind.keys[-1], {n: v for thing in group for n, v in thing.values.items()}
+    if len(name.fields) == 1:
+        return False
     alone = [thing for thing in group if not thing.is_named_before(name)]
     return any(name.value(thing.columns, values) != thing.key(name) for thing in alone)
 

@@ -188,12 +188,19 @@ def external_keys(thing: Thing) -> list[Any]:
     return [part for value in external for part in (value is None, value or ())]
 
 
+def contradict(group: list[Thing], key: Key) -> bool:
+    """Whether mentions give different values of a column of a key. What one does not give contradicts nothing."""
+    mentions = [mention for thing in group for mention in thing.mentions]
+    given = ((group[0].columns[n].key(m.values[n]) for m in mentions if n in m.values) for n in key.fields)
+    return any(len(set(values)) > 1 for values in given)
+
+
 def _refuse_contradictions(kind: Kind, things: list[Thing]) -> None:
     """Different things that claim one key, and one thing that claims two values of a key that names one row."""
     for key in kind.keys:
         if key.names_one_row:
             for thing in things:
-                if len(thing.claims(key)) > 1:
+                if len(thing.claims(key)) > 1 or contradict([thing], key):
                     thing.refuse(*CONTRADICTION)
         for group in sharing(things, lambda thing, key=key: thing.claims(key)):
             for thing in group:
