@@ -275,8 +275,8 @@ ON DUPLICATE KEY UPDATE
     held = VALUES(held);
 
 -- name: owner_of_completed_name
--- The same where the mentions of an external key give the name only together, or in part, and their row the rest: it
--- may get this name only now, and the next run would find it by that.
+-- The same where the mentions of one laboratory give its name only together, or in part, and their row the rest: it
+-- may get this name only now, and the next run would find it by that. Two that found one row by different keys are one.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing)
 SELECT m.row_id, g.owner
 FROM (
@@ -298,9 +298,9 @@ FROM (
             m.row_id,
             s.externalId,
             s.laboratoryExtPk, -- if: laboratoryExtPk | laboratoryPk
-            NVL(s.name, t.name) AS name,
-            NVL(s.city, t.city) AS city,
-            NVL(s.country, t.country) AS country
+            NVL(MAX(s.name) OVER one_row, t.name) AS name,
+            NVL(MAX(s.city) OVER one_row, t.city) AS city,
+            NVL(MAX(s.country) OVER one_row, t.country) AS country
         FROM ispyb_sync.map_laboratory AS m
         STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
         LEFT JOIN Laboratory AS t ON t.laboratoryId = m.target_id
@@ -311,6 +311,7 @@ FROM (
                 s.externalId IS NULL
                 AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
             )
+        WINDOW one_row AS (PARTITION BY m.target_id, IF(m.target_id IS NULL, m.row_id, 0))
     ) AS n
     WHERE n.name IS NOT NULL
 ) AS g
@@ -364,7 +365,7 @@ FROM (
 STRAIGHT_JOIN ispyb_sync.map_laboratory AS named ON named.thing = several.row_id
 STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.laboratory_row = named.row_id
 STRAIGHT_JOIN ispyb_sync.map_person AS mention ON mention.row_id = s.row_id AND mention.refused IS NULL
-STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = mention.thing
+STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = mention.thing AND person.refused IS NULL
 LEFT JOIN Person AS t ON t.personId = person.target_id
 LEFT JOIN ispyb_sync.candidate_laboratory AS c ON c.row_id = named.thing AND c.laboratoryId = t.laboratoryId
 GROUP BY named.thing

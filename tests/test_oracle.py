@@ -31,6 +31,8 @@ Tables = dict[str, list[Json]]
 
 EXAMPLES = 1_000
 """So many of each variant; there are two."""
+FIRST = 26
+"""A seed from which so many reach all that they are for."""
 SOAK = 50_000
 """So many of each variant, in parts."""
 PART = 2_500
@@ -107,7 +109,7 @@ def test_letters_compare_as_the_server_compares_them(bench: Bench) -> None:
 
 
 def test_the_sql_does_what_the_oracle_says(bench: Bench) -> None:
-    _compare(bench, EXAMPLES, first=0)
+    _compare(bench, EXAMPLES, FIRST)
     missed = [what for what in REACHED if not bench.reached[what]]
     assert not missed, "the examples no longer reach what they are for"
 
@@ -172,11 +174,12 @@ REACHED = [
     ),
     *(("proposal", code) for code in ("duplicate_key", "ambiguous_match", "key_taken", "keys_disagree", "no_proposer")),
     *(("laboratory", code) for code in ("duplicate_key", "key_taken", "value_too_long")),
-    *(("lab_contact", code) for code in ("duplicate_key", "parent_refused", "value_too_long")),
-    *((name, "parent_refused") for name in ("session", "protein")),
+    *(("session", code) for code in ("duplicate_key", "key_taken", "belongs_elsewhere", "parent_refused")),
+    *(("protein", code) for code in ("duplicate_key", "ambiguous_match", "parent_refused")),
+    *(("lab_contact", code) for code in ("duplicate_key", "key_taken", "parent_refused", "value_too_long")),
     *((name, "inserted") for name in TABLES),
-    *((name, "updated") for name in ("laboratory", "person", "proposal", "protein")),
-    *((name, "unchanged") for name in ("laboratory", "person", "proposal", "proposal_has_person")),
+    *((name, "updated") for name in TABLES if name != "proposal_has_person"),
+    *((name, "unchanged") for name in TABLES),
 ]
 """What the examples are for: each of it must occur in the suite, on each variant."""
 
@@ -205,7 +208,7 @@ def _again(bench: Bench, world: World, report: Json, after: Tables) -> Iterator[
     touched = {name: c for name, c in again["entities"].items() if c["inserted"] or c["updated"] or c["deleted"]}
     if rows == after and not touched:
         return
-    if _ambiguous(again) < _ambiguous(report):
+    if _ambiguous(report) - _ambiguous(again):
         outcome = run(world.documents, after, bench.facts, nulls=world.nulls)
         bench.cleared += 1
         yield from differences(outcome, after, rows, again, bench.kinds)

@@ -113,6 +113,13 @@ _PROTEIN = _with(
     ),
     person=st.one_of(st.sampled_from([ABSENT, None]), _SOMEBODY),
 )
+_HOLDING = [{"login": who, "session_options": {"role": role}} for who in "ab" for role in ("Staff", "Team Leader")]
+_PLAIN_SESSION = _with(
+    fields(externalId=[ABSENT, 1, 2], expSessionPk=[ABSENT, ABSENT, 1, 2], visit_number=[ABSENT, ABSENT, 1, 2]),
+    persons=st.sampled_from([ABSENT, [{"login": "a"}], *([person] for person in _HOLDING)]),
+)
+_PLAIN_PROTEIN = fields(externalId=[ABSENT, ABSENT, 1], acronym=["H", "h", "L", "L"])
+"""What is likely to meet what is there, and each other."""
 _CARD = _with(
     fields(
         cardName=["Home", "home", "Office", "Lab", "x" * 41, ""],
@@ -131,9 +138,22 @@ _PROPOSAL = _with(
     ),
     persons=_list(_PERSON, 3),
 )
+_AT_LABORATORY = _with(
+    fields(login=["a", "a", "b", "c"]),
+    laboratory=fields(
+        externalId=[ABSENT, ABSENT, 1, 2],
+        laboratoryExtPk=[ABSENT, 1, 2],
+        name=["N", "N", "M"],
+        city=[ABSENT, ABSENT, "C"],
+        address=[ABSENT, "x", "y"],
+    ),
+)
 _PLAIN_PROPOSAL = _with(
-    fields(proposalCode=["MX"], proposalNumber=["1", "1", "2"]),
-    persons=st.sampled_from([ABSENT, [{"login": "a"}], [{"login": "b"}, {"login": "a"}]]),
+    fields(proposalCode=["MX"], proposalNumber=["1", "1", "1", "2"]),
+    persons=st.one_of(
+        st.sampled_from([ABSENT, [{"login": "a"}], [{"login": "b"}, {"login": "a"}]]),
+        st.lists(_AT_LABORATORY, min_size=1, max_size=3),
+    ),
     labcontacts=_list(_CARD, 3),
 )
 
@@ -141,8 +161,8 @@ DOCUMENT = st.one_of(
     st.builds(lambda proposal: {"proposal": proposal}, _PROPOSAL),
     _with(
         st.builds(lambda proposal: {"proposal": proposal}, _PLAIN_PROPOSAL),
-        sessions=_list(_SESSION, 3),
-        proteins=_list(_PROTEIN, 3),
+        sessions=_list(st.one_of(_SESSION, _PLAIN_SESSION, _PLAIN_SESSION), 3),
+        proteins=_list(st.one_of(_PROTEIN, _PLAIN_PROTEIN, _PLAIN_PROTEIN), 4),
     ),
 )
 """A proposal with its people, or one that is easily written, with all that may hang on it."""

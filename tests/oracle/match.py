@@ -93,12 +93,19 @@ def wanted(thing: Thing, key: Key) -> object:
 
 
 def give_to_completed(labs: list[Thing]) -> None:
-    """A laboratory mentioned by its name alone is the one that gets this name by all that it gives and its row has."""
+    """A laboratory mentioned by its name alone is the one that gets this name by all that is given and its row has."""
     for alone in [lab for lab in _going(labs) if not lab.is_named_before(lab.kind.keys[-1])]:
         name = alone.kind.keys[-1]
         named = [lab for lab in _going(labs) if lab.is_named_before(name)]
-        if owners := [lab for lab in named if wanted(lab, name) == alone.key(name)]:
+        if owners := [lab for lab in named if _called(lab, named, name) == alone.key(name)]:
             unite(labs, min(owners, key=external_keys), alone)
+
+
+def _called(lab: Thing, labs: list[Thing], name: Key) -> object:
+    """What a laboratory's row is called after the run, if those that found it agree; else it does not matter."""
+    given = [other.values for other in labs if other is lab or (lab.row is not None and other.row is lab.row)]
+    values = {n: max((v[n] for v in given if n in v), key=lab.columns[n].key, default=None) for n in name.fields}
+    return name.value(lab.columns, (lab.row or {}) | {n: value for n, value in values.items() if value is not None})
 
 
 def claim(things: list[Thing], rows: list[Json]) -> None:

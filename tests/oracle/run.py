@@ -101,10 +101,10 @@ class _Run:
         for thing in _going(things):
             find(thing, rows)
             if thing.row is not None and thing.proposals != {thing.row["proposalId"]}:
+                thing.refuse("belongs_elsewhere")
+            if len(thing.proposals) > 1:
                 # Where two proposals claim it, it is both; the design does not say which.
-                thing.refuse("belongs_elsewhere", *(("duplicate_key",) if len(thing.proposals) > 1 else ()))
-            elif len(thing.proposals) > 1:
-                thing.refuse("duplicate_key")
+                thing.codes |= {"duplicate_key"}
         settle(things)
         claim(things, rows)
         self._write("session", things, lambda thing: {"proposalId": thing.parents["proposal"].thing.id})

@@ -42,12 +42,14 @@ _UNIQUE_IN_DLS = {
     "BLSession": [("proposalId", "visit_number")],
 }
 
+Rows = dict[str, list[Json]]
+
 
 @dataclass(frozen=True)
 class World:
     """One example: rows that are there by table, the export, and the setting `nulls`."""
 
-    rows: dict[str, list[Json]]
+    rows: Rows
     documents: list[Json]
     nulls: str
 
@@ -122,23 +124,48 @@ _AT_HOME = {
     "Proposal": [{"externalId": None, "proposalCode": "MX", "proposalNumber": "1", "title": None, "personId": 1}],
 }
 """Rows that the plain documents find, so that what hangs on them is found as well."""
+_SESSION = {"proposalId": 1, "beamLineName": None, "comments": "mine", "lastUpdate": datetime(2020, 1, 1)}
+_LABORATORY = {"name": "N", "city": None, "address": None}
+_AT_WORK = _AT_HOME | {
+    "Laboratory": [
+        _LABORATORY | {"externalId": None, "laboratoryExtPk": 1},
+        _LABORATORY | {"externalId": _IDS[3], "laboratoryExtPk": 2},
+    ],
+    "BLSession": [
+        _SESSION | {"externalId": _IDS[3], "expSessionPk": 1, "visit_number": 1},
+        _SESSION | {"externalId": None, "expSessionPk": 2, "visit_number": 2},
+    ],
+    "Session_has_Person": [
+        {"sessionId": session, "personId": person, "role": "Staff", "remote": 0}
+        for session, person in ((1, 1), (1, 2), (2, 1))
+    ],
+    "Protein": [
+        {"proposalId": 1, "personId": None, "externalId": _IDS[3], "acronym": "H", "name": None},
+        {"proposalId": 1, "personId": 1, "externalId": None, "acronym": "L", "name": "n"},
+    ],
+    "LabContact": [
+        {"proposalId": 1, "personId": 1, "cardName": "Home", "defaultCourrierCompany": "mine"},
+        {"proposalId": 1, "personId": 2, "cardName": "Office", "defaultCourrierCompany": None},
+    ],
+}
+"""The same with what hangs on them."""
 
 
 def worlds(facts: Facts) -> st.SearchStrategy[World]:
     """Examples that the tables of this variant can hold."""
 
-    def world(rows: dict[str, list[Json]], at_home: bool, documents: list[Json], nulls: str) -> World:
-        more = _AT_HOME if at_home else {}
+    def world(rows: Rows, more: Rows, documents: list[Json], nulls: str) -> World:
         rows = {table: more.get(table, []) + content for table, content in rows.items()}
         return World(_possible(rows, facts), documents, nulls)
 
     documents = st.lists(DOCUMENT, min_size=1, max_size=4)
-    return st.builds(world, _ROWS, st.booleans(), documents, st.sampled_from(["keep", "keep", "clear"]))
+    nulls = st.sampled_from(["keep", "keep", "clear"])
+    return st.builds(world, _ROWS, st.sampled_from([{}, _AT_HOME, *[_AT_WORK] * 3]), documents, nulls)
 
 
 def apart(several: list[World]) -> World:
     """Many examples as one, so that they share the cost of a run: no key of one is a key of another."""
-    rows: dict[str, list[Json]] = {}
+    rows: Rows = {}
     documents: list[Json] = []
     for number, world in enumerate(several):
         for table, content in world.rows.items():
@@ -169,9 +196,9 @@ def _shift(value: Any, number: int, name: str = "") -> Any:
     return value + 100 * number
 
 
-def _possible(tables: dict[str, list[Json]], facts: Facts) -> dict[str, list[Json]]:
+def _possible(tables: Rows, facts: Facts) -> Rows:
     """The rows that the unique and foreign keys let stand, with ids from 1 on."""
-    kept: dict[str, list[Json]] = {}
+    kept: Rows = {}
     for table, primary in _PRIMARY.items():
         columns = facts.tables[table]
         unique = _UNIQUE.get(table, []) + (_UNIQUE_IN_DLS.get(table, []) if facts.unique_visits else [])
