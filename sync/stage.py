@@ -51,6 +51,7 @@ class Stager:
         self._shared: dict[str, list[Known]] = {"laboratory": [], "person": []}
         self._first_of: dict[bytes, Known | None] = {}
         self._aliases: list[Known] = []
+        self._brief: list[Known] = []
         self._labels: dict[int, str | None] = {}
         self._waiting = 0
         self._position = 0
@@ -84,6 +85,7 @@ class Stager:
 
         A laboratory goes with the last of its people.
         """
+        self._stage_spellings()
         people, laboratories = self._shared["person"], self._shared["laboratory"]
         in_use = {alias.row[0] for alias in self._aliases if alias.row[_POSITION] >= since}
         kept, kept_laboratories = [], set()
@@ -100,6 +102,7 @@ class Stager:
             if alias.row[0] not in kept_people:
                 alias.row = None
         self._aliases = [alias for alias in self._aliases if alias.row is not None]
+        self._brief = [alias for alias in self._brief if alias.row is not None]
         self._shared["person"] = self._staged(entities.PERSON, people, kept_people)
         self._shared["laboratory"] = self._staged(entities.LABORATORY, laboratories, kept_laboratories)
         self._first_of = {name: first for name, first in self._first_of.items() if first is None or first.row}
@@ -201,7 +204,10 @@ class Stager:
             if first is not None and first is not known:
                 if first.row[_REFUSED] is None and _says_nothing_new(known.data, first.data):
                     # Saying less, it has a position of its own: it makes nothing of the first one the last.
-                    known.row = first.row if _says_as_much(known.data, first.data) else list(first.row)
+                    known.row = first.row
+                    if not _says_as_much(known.data, first.data):
+                        known.row = list(first.row)
+                        self._brief.append(known)
                     self._aliases.append(known)
                     return self._person(known, path)
                 self._first_of[name] = None  # the last of several wins: each is staged
@@ -211,6 +217,27 @@ class Stager:
                 self._share(entities.LABORATORY, laboratory, f"{path}.laboratory")
             laboratory_row = laboratory.row[0]
         return self._share(entities.PERSON, known, path, laboratory_row)
+
+    def _stage_spellings(self) -> None:
+        """Stages mentions that say less than an earlier one, where a login alone has another spelling of theirs.
+
+        Any of the three may be the last one, whose spelling is written. What is kept is looked at again, as it may be
+        mentioned again.
+        """
+        alone: dict[str | None, set[str]] = {}
+        for known in self._shared["person"] if self._brief else ():
+            if (login := known.data["login"]) is not None and known.data["externalId"] is None:
+                alone.setdefault(_without_case(login), set()).add(login)
+        fields = self._fields["person"]
+        for known in self._brief if alone else ():
+            login = known.data["login"]
+            folded = None if login is None else _without_case(login)
+            alike = alone.values() if folded is None else (alone.get(folded, set()), alone.get(None, set()))
+            if login is not None and set().union(*alike) - {login}:
+                fields.last_row += 1
+                _, position, number, path, refused, clears, *_ = known.row
+                row = (fields.last_row, position, number, path, refused, clears, None, *fields.pick(known.data))
+                self._rows["person"].append(row)
 
     def _share(self, entity: Entity, known: Known, path: str, *references: int | None) -> int:
         row_id = self._row(entity, known, path, *references)
@@ -281,6 +308,11 @@ _REASONS = {
 def _says_nothing_new(mention: dict[str, Any], known: dict[str, Any]) -> bool:
     """Whether a mention gives nothing but keys of another one: {externalId, login} of somebody described elsewhere."""
     return all(v is None or (name in entities.PERSON.keys and v == known[name]) for name, v in mention.items())
+
+
+def _without_case(login: str) -> str | None:
+    """The same for logins that a collation may hold equal; None for one that may equal many."""
+    return login.rstrip(" ").lower() if login.isascii() else None
 
 
 def _says_as_much(mention: dict[str, Any], known: dict[str, Any]) -> bool:
