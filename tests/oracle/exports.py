@@ -113,7 +113,7 @@ _PROTEIN = _with(
     ),
     person=st.one_of(st.sampled_from([ABSENT, None]), _SOMEBODY),
 )
-_HOLDING = [{"login": who, "session_options": {"role": role}} for who in "ab" for role in ("Staff", "Team Leader")]
+_HOLDING = [{"login": who, "session_options": {"role": role}} for who in "abo" for role in ("Staff", "Team Leader")]
 _PLAIN_SESSION = _with(
     fields(externalId=[ABSENT, 1, 2], expSessionPk=[ABSENT, ABSENT, 1, 2], visit_number=[ABSENT, ABSENT, 1, 2]),
     persons=st.sampled_from([ABSENT, [{"login": "a"}], *([person] for person in _HOLDING)]),

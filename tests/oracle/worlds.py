@@ -127,6 +127,7 @@ _AT_HOME = {
 _SESSION = {"proposalId": 1, "beamLineName": None, "comments": "mine", "lastUpdate": datetime(2020, 1, 1)}
 _LABORATORY = {"name": "N", "city": None, "address": None}
 _AT_WORK = _AT_HOME | {
+    "Person": [*_AT_HOME["Person"], _NOBODY | {"login": "o"}],
     "Laboratory": [
         _LABORATORY | {"externalId": None, "laboratoryExtPk": 1},
         _LABORATORY | {"externalId": _IDS[3], "laboratoryExtPk": 2},
@@ -137,7 +138,7 @@ _AT_WORK = _AT_HOME | {
     ],
     "Session_has_Person": [
         {"sessionId": session, "personId": person, "role": "Staff", "remote": 0}
-        for session, person in ((1, 1), (1, 2), (2, 1))
+        for session, person in ((1, 1), (1, 2), (1, 3), (2, 1), (2, 3))
     ],
     "Protein": [
         {"proposalId": 1, "personId": None, "externalId": _IDS[3], "acronym": "H", "name": None},
