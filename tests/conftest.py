@@ -6,9 +6,11 @@ Under pytest-xdist the process that hands out the tests starts the server, and t
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from databases import Ispyb, create, drop
+from small import CommandLine, in_folder
 from sqlalchemy import URL
 from variants import VARIANTS
 
@@ -52,3 +54,28 @@ def ispyb(request: pytest.FixtureRequest, databases: Callable[[str], Ispyb]) -> 
     database = databases(request.param)
     database.reset()
     return database
+
+
+@pytest.fixture
+def dls(databases: Callable[[str], Ispyb]) -> Ispyb:
+    """An empty, migrated ISPyB as Diamond has it, where a test needs one variant only."""
+    ispyb = databases("dls")
+    ispyb.reset()
+    return ispyb
+
+
+@pytest.fixture
+def py(databases: Callable[[str], Ispyb]) -> Ispyb:
+    """An empty, migrated ISPyB as py-ispyb has it."""
+    ispyb = databases("py")
+    ispyb.reset()
+    return ispyb
+
+
+@pytest.fixture
+def command(
+    dls: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> CommandLine:
+    """The command line in an empty folder, on the database of Diamond."""
+    in_folder(tmp_path, dls, monkeypatch)
+    return CommandLine(monkeypatch, capsys)

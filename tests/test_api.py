@@ -3,7 +3,7 @@
 import io
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,6 @@ from sqlalchemy.exc import DBAPIError
 
 import sync
 from sync.errors import DatabaseError, UsageError
-
-
-@pytest.fixture
-def dls(databases: Callable[[str], Ispyb]) -> Ispyb:
-    ispyb = databases("dls")
-    ispyb.reset()
-    return ispyb
 
 
 @pytest.fixture

@@ -14,25 +14,10 @@ from typing import Any
 
 import pytest
 from databases import Ispyb
-from small import ROWS, CommandLine, document, export, holds, in_folder, trigger, write
+from small import ROWS, CommandLine, document, export, holds, trigger, write
 
 COUNTS = {"staged", "inserted", "updated", "unchanged", "refused", "deleted"}
 REPORT = {"run", "mode", "status", "documents", "entities", "refusals", "warnings", "changes", "seconds"}
-
-
-@pytest.fixture
-def dls(databases: Callable[[str], Ispyb]) -> Ispyb:
-    ispyb = databases("dls")
-    ispyb.reset()
-    return ispyb
-
-
-@pytest.fixture
-def command(
-    dls: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> CommandLine:
-    in_folder(tmp_path, dls, monkeypatch)
-    return CommandLine(monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(

@@ -2,28 +2,12 @@
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from databases import Ispyb
-from small import CommandLine, Done, export, in_folder, password, trigger, write
+from small import CommandLine, Done, export, password, trigger, write
 from sqlalchemy import make_url
-
-
-@pytest.fixture
-def dls(databases: Callable[[str], Ispyb]) -> Ispyb:
-    ispyb = databases("dls")
-    ispyb.reset()
-    return ispyb
-
-
-@pytest.fixture
-def command(
-    dls: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> CommandLine:
-    in_folder(tmp_path, dls, monkeypatch)
-    return CommandLine(monkeypatch, capsys)
 
 
 def assert_explained(done: Done, code: int, *words: str) -> None:

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
@@ -14,13 +14,6 @@ from small import CommandLine, in_folder, run
 from sqlalchemy import URL
 
 from sync.columns import Columns, Key, Use, columns, show_columns
-
-
-@pytest.fixture
-def py(databases: Callable[[str], Ispyb]) -> Ispyb:
-    ispyb = databases("py")
-    ispyb.reset()
-    return ispyb
 
 
 def use(found: Columns, table: str, column: str) -> Use:

@@ -7,7 +7,7 @@ import copy
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -105,13 +105,6 @@ def spoilt(number: int, place: Place, value: object) -> dict[str, Any]:
     inner[place[-1]] = value
     inner[f"unknown{value}"] = value
     return document
-
-
-@pytest.fixture
-def py(databases: Callable[[str], Ispyb]) -> Ispyb:
-    ispyb = databases("py")
-    ispyb.reset()
-    return ispyb
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from databases import Ispyb
-from small import CommandLine, document, holds, in_folder, role, run, write
+from small import CommandLine, document, holds, role, run, write
 from sqlalchemy import make_url
 
 from sync.sqlfiles import folder
@@ -25,21 +24,6 @@ GRANTS = [
 ON_ISPYB = [(table, right) for schema, table, right in GRANTS if schema == "ispyb"]
 OWN = [right for schema, _, right in GRANTS if schema == "ispyb_sync"]
 LINKS = ("ProposalHasPerson", "Session_has_Person")
-
-
-@pytest.fixture
-def dls(databases: Callable[[str], Ispyb]) -> Ispyb:
-    ispyb = databases("dls")
-    ispyb.reset()
-    return ispyb
-
-
-@pytest.fixture
-def command(
-    dls: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> CommandLine:
-    in_folder(tmp_path, dls, monkeypatch)
-    return CommandLine(monkeypatch, capsys)
 
 
 @contextmanager

@@ -37,13 +37,6 @@ MOMENTS = [None, datetime(1000, 1, 1), datetime(9999, 12, 31, 23, 59, 59), datet
 
 
 @pytest.fixture
-def py(databases: Callable[[str], Ispyb]) -> Ispyb:
-    ispyb = databases("py")
-    ispyb.reset()
-    return ispyb
-
-
-@pytest.fixture
 def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Notes which way rows are loaded."""
     ways: list[str] = []

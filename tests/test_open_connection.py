@@ -1,6 +1,6 @@
 """Runs one after another on a connection that its caller keeps: what is kept in between changes nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,13 +13,6 @@ from sync import pipeline, tables
 from sync.errors import DatabaseError
 
 CREATE = "CREATE TEMPORARY TABLE"
-
-
-@pytest.fixture
-def py(databases: Callable[[str], Ispyb]) -> Ispyb:
-    ispyb = databases("py")
-    ispyb.reset()
-    return ispyb
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,6 @@ CODES = {
     *("belongs_elsewhere", "value_too_long", "value_not_encodable", "value_not_allowed", "value_out_of_range"),
     *("no_proposer", "parent_refused"),
 }
-
-
-@pytest.fixture
-def py(databases: Callable[[str], Ispyb]) -> Ispyb:
-    ispyb = databases("py")
-    ispyb.reset()
-    return ispyb
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The report for people: what a plan lists, in which order, and how much of it."""
 
-from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
@@ -129,13 +128,6 @@ def test_a_plan_of_nothing_is_one_line() -> None:
     assert text(report) == ["nothing to do"]
     report.refusals = [refusal("key_taken", 1, "MX-1")]
     assert len(text(report)) > 3
-
-
-@pytest.fixture
-def py(databases: Callable[[str], Ispyb]) -> Ispyb:
-    ispyb = databases("py")
-    ispyb.reset()
-    return ispyb
 
 
 def test_the_command_prints_one_line_and_tells_warnings_elsewhere(

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,13 +27,6 @@ COMMANDS = [
 REACHING = ["apply good.ndjson -vv", "plan partly.ndjson --json", "check", "history 1", "undo 1", "migrate"]
 """Enough where no command gets further than the connection."""
 STATES = ["right", "wrong password", "unreachable", "no such host", "no such schema", "bad option", "bad port"]
-
-
-@pytest.fixture
-def dls(databases: Callable[[str], Ispyb]) -> Ispyb:
-    ispyb = databases("dls")
-    ispyb.reset()
-    return ispyb
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """--skip-unchanged: documents that are as they were when last applied are left out, and only those."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,6 @@ from small import document, export
 import sync
 from sync.errors import UsageError
 from sync.report import Report
-
-
-@pytest.fixture
-def dls(databases: Callable[[str], Ispyb]) -> Ispyb:
-    ispyb = databases("dls")
-    ispyb.reset()
-    return ispyb
 
 
 def apply(dls: Ispyb, documents: Any, **settings: Any) -> Report:

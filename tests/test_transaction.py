@@ -28,13 +28,6 @@ from sync.reconcile import Reconciliation
 
 
 @pytest.fixture
-def dls(databases: Callable[[str], Ispyb]) -> Ispyb:
-    ispyb = databases("dls")
-    ispyb.reset()
-    return ispyb
-
-
-@pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor() as pool:
         yield pool
