@@ -10,10 +10,11 @@ The map of the package, in the order of the road:
     read         export -> documents, streaming
     documents    the document schema, one class per entity; validate checks against it, mentions knows people again
     stage, load  documents -> rows that fit the live columns (fields) -> staging tables
-    fingerprints     documents that were applied before, to be left out
+    fingerprints     documents that were applied before, to be left out; digests, whether their rows are as they were
     reconcile    runs the passes of sql/*.sql: match, settle, compare, prune, apply
     writing      the write phase: one transaction, the run's lock, its row in history
-    report       what a run did; render prints it, page shows it in a browser, sheets writes it as CSV
+    report       what a run did; outcome and changes fill it, render prints it in its order, page shows it in a
+                 browser, sheets writes it as CSV
     undo         takes a run back; live, what only the live schema tells
     entities     the registry; target, what the live database is; sqlfiles, how its SQL is found
     database, settings, errors, refusals     what all of them stand on

@@ -12,12 +12,13 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
+from sync.changes import read_changes
 from sync.database import Database, connect, failure
 from sync.entities import ENTITIES
 from sync.errors import UsageError
 from sync.reconcile import ALL_CHANGES
 from sync.refusals import Notice, Refusal
-from sync.report import Change, Counts, Report, Vanished, read_changes
+from sync.report import Change, Counts, Report, Vanished
 from sync.settings import Settings
 from sync.sqlfiles import load
 

@@ -20,10 +20,11 @@ from markupsafe import Markup
 from sync.chart import chart
 from sync.entities import ENTITIES
 from sync.history import Run
+from sync.order import in_order, refusals_in_order, vanished_in_order
 from sync.refusals import Refusal, printable, refused_value
 from sync.release import tool_version
 from sync.render import STATUS
-from sync.report import Report, in_order, refusals_in_order, vanished_in_order
+from sync.report import Report
 
 MOST_ROWS = 100_000
 MOST_LETTERS = 50_000_000

@@ -5,9 +5,10 @@ Counts what the SQL of the two link tables doomed (pass `prune`); deletes nothin
 
 from collections import Counter
 
+from sync.changes import label
 from sync.entities import PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON
 from sync.reconcile import Reconciliation
-from sync.report import Report, label
+from sync.report import Report
 
 FEWEST = 20
 """So many links may always go where the limit is a share: in a small export, one person is a large one."""

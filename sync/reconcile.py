@@ -38,7 +38,7 @@ PLANNED = 0
 ALL_CHANGES = 2**63 - 1
 """A limit that is none."""
 
-Found = dict[tuple[str, str], Sequence[tuple[object, ...]]]
+Found = dict[tuple[str, str], Sequence[tuple[Any, ...]]]
 """Rows by entity and statement."""
 
 
@@ -50,7 +50,7 @@ class Reconciliation:
     """One run's staging tables and the statements on them.
 
     staged   the entities that have staged rows
-    actions  what is to be done with each entity, as `sync.report.fill` finds it: insert, update, delete
+    actions  what is to be done with each entity, as `sync.outcome.fill` finds it: insert, update, delete
     doomed   how many links of it are to be deleted
     """
 
@@ -123,7 +123,7 @@ class Reconciliation:
         self._play((entity, "history") for entity in self._staged() if self.actions[entity.name])
 
     def planned(self) -> Iterator[tuple[Any, ...]]:
-        """What would be changed: rows of entity and what `sync.report.read_changes` takes."""
+        """What would be changed: rows of entity and what `sync.changes.read_changes` takes."""
         (shadow,) = (statement for statement in load("history") if statement.pass_ == "plan")
         self._runner.run(shadow)
         self.record(PLANNED)

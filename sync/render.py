@@ -12,8 +12,9 @@ from rich.text import Text
 
 from sync.entities import ENTITIES
 from sync.history import Run
+from sync.order import in_order, refusals_in_order, vanished_in_order
 from sync.refusals import Refusal, printable, refused_value
-from sync.report import Change, Report, Vanished, in_order, refusals_in_order, vanished_in_order
+from sync.report import Change, Report, Vanished
 
 LISTED = 10
 """Changes and refusals shown per entity; `--json` has all."""

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sync.entities import ENTITIES
-from sync.report import Change, Report, in_order, refusals_in_order, vanished_in_order
+from sync.order import in_order, refusals_in_order, vanished_in_order
+from sync.report import Change, Report
 
 CHANGE_COLUMNS = ("run", "entity", "id", "action", "adopted", "proposal", "key", "column", "old", "new")
 REFUSAL_COLUMNS = ("run", "entity", "code", "document", "proposal", "path", "field", "value", "message")

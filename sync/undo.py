@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync import history, revision, rights
+from sync.changes import label, read_changes
 from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, code_of, connect, failure
 from sync.entities import ENTITIES, SESSION_HAS_PERSON, Entity
 from sync.errors import DatabaseError, Unreachable, UsageError
@@ -28,7 +29,7 @@ from sync.live import fillings, references, sees_all, unique_facts
 from sync.lock import Turn, run_lock
 from sync.refusals import Refusal
 from sync.release import tool_version
-from sync.report import Counts, Report, label, read_changes, storable
+from sync.report import Counts, Report, storable
 from sync.runner import Runner
 from sync.settings import Settings
 from sync.sqlfiles import Statement, load

@@ -20,11 +20,12 @@ from sync.entities import ENTITIES
 from sync.errors import DatabaseError, LimitError
 from sync.job import Job, origin_of, timed
 from sync.lock import Turn, run_lock
+from sync.outcome import fill, find_vanished
 from sync.read import Reader
 from sync.reconcile import Overtaken, Reconciliation
 from sync.refusals import Notice, Refusal
 from sync.release import tool_version
-from sync.report import Counts, Report, fill, find_vanished, storable
+from sync.report import Counts, Report, storable
 from sync.runner import Runner
 from sync.sqlfiles import load
 from sync.target import Target

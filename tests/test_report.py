@@ -9,9 +9,11 @@ from rich.console import Console
 from small import CommandLine, document, export, in_folder, run, write
 
 import sync
+from sync.changes import read_changes
+from sync.order import natural
 from sync.refusals import Notice, Refusal
 from sync.render import render
-from sync.report import Change, Report, natural, read_changes
+from sync.report import Change, Report
 
 
 def text(report: Report, *, verbose: bool = False) -> list[str]:
