@@ -86,8 +86,8 @@ class Ispyb:
                 if (counter or 0) > 1 or (counter is None and _any_row(connection, table)):
                     connection.exec_driver_sql(f"TRUNCATE TABLE `{table}`")
             connection.exec_driver_sql(f"USE `{self.staging_schema}`")
-            for table in _counters(connection):
-                if table not in _OF_MIGRATIONS and _any_row(connection, table):
+            for table, counter in _counters(connection).items():
+                if table not in _OF_MIGRATIONS and ((counter or 0) > 1 or _any_row(connection, table)):
                     connection.exec_driver_sql(f"TRUNCATE TABLE `{table}`")
             connection.exec_driver_sql(f"USE `{self.engine.url.database}`")
 
