@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from oracle.kinds import Key
 from oracle.mentions import Json
-from oracle.things import CONTRADICTION, Thing, external_keys, sharing, unite
+from oracle.things import CONTRADICTION, Thing, sharing, unite
 
 
 def find(thing: Thing, rows: list[Json]) -> None:
@@ -92,30 +92,14 @@ def wanted(thing: Thing, key: Key) -> object:
     return key.value(thing.columns, values, min(thing.proposals, key=str, default=None))
 
 
-def give_to_completed(labs: list[Thing]) -> None:
-    """A laboratory mentioned by its name alone is the one that gets this name by all that is given and its row has."""
-    for alone in [lab for lab in _going(labs) if not lab.is_named_before(lab.kind.keys[-1])]:
-        name = alone.kind.keys[-1]
-        named = [lab for lab in _going(labs) if lab.is_named_before(name)]
-        if owners := [lab for lab in named if _called(lab, named, name) == alone.key(name)]:
-            unite(labs, min(owners, key=external_keys), alone)
-
-
-def _called(lab: Thing, labs: list[Thing], name: Key) -> object:
-    """What a laboratory's row is called after the run, if those that found it agree; else it does not matter."""
-    given = [other.values for other in labs if other is lab or (lab.row is not None and other.row is lab.row)]
-    values = {n: max((v[n] for v in given if n in v), key=lab.columns[n].key, default=None) for n in name.fields}
-    return name.value(lab.columns, (lab.row or {}) | {n: value for n, value in values.items() if value is not None})
-
-
 def claim(things: list[Thing], rows: list[Json]) -> None:
     """Rule 6: a key that another row holds, and does not give up in this run, refuses the thing; and so on."""
     keys = [key for key in things[0].kind.keys if key.names_one_row] if things else []
     for key in keys:
-        for group in sharing(_going(things), lambda thing, key=key: {_claimed(thing, key)} - {None}):
+        for group in sharing(going(things), lambda thing, key=key: {_claimed(thing, key)} - {None}):
             for thing in group:
                 thing.refuse(*CONTRADICTION)
-    while fallen := [(t, key) for t in _going(things) for key in keys if _is_taken(t, key, things, rows)]:
+    while fallen := [(t, key) for t in going(things) for key in keys if _is_taken(t, key, things, rows)]:
         for thing, key in fallen:
             thing.refuse("key_taken", *(("keys_disagree",) if thing.row is None else ()), at=key.needed)
 
@@ -134,7 +118,8 @@ def _is_taken(thing: Thing, key: Key, things: list[Thing], rows: list[Json]) -> 
     return not all(_gives_up(row, key, things) for row in held_by)
 
 
-def _going(things: list[Thing]) -> list[Thing]:
+def going(things: Iterable[Thing]) -> list[Thing]:
+    """Those that are not refused."""
     return [thing for thing in things if not thing.refused]
 
 

@@ -2,13 +2,14 @@
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from oracle.facts import ANY, Facts
 from oracle.kinds import Kind, kinds
-from oracle.match import claim, find, give_to_completed, holders, row_key, settle, wanted
+from oracle.laboratories import give_to_completed, has_external_key, is_renamed, laboratory_of, prefer_own
+from oracle.match import claim, find, going, holders, settle
 from oracle.mentions import Json, Mention, Reader, Refusal
 from oracle.things import Thing, join
 
@@ -55,26 +56,26 @@ class _Run:
         """A laboratory found by its name is the one that its people have, so people are matched first."""
         labs = self._joined("laboratory")
         people = self._joined("person")
-        for thing in [*_going(labs), *_going(people)]:
+        for thing in [*going(labs), *going(people)]:
             find(thing, self._rows(thing.kind.name))
         give_to_completed(labs)
-        for lab in _going(labs):
-            _prefer_own(lab, people)
+        for lab in going(labs):
+            prefer_own(lab, people)
         for entity, things in (("laboratory", labs), ("person", people)):
             settle(things)
             claim(things, self._rows(entity))
         for lab in labs:
-            lab.also = [row for row in lab.also if not _is_renamed(row, labs)]
+            lab.also = [row for row in lab.also if not is_renamed(row, labs)]
         self._write("laboratory", labs)
-        for person in _going(people):
+        for person in going(people):
             self._refuse_parent(person, "laboratory")
-        self._write("person", people, self._laboratory_of)
+        self._write("person", people, laboratory_of)
 
     def proposals(self) -> None:
         """The proposer is the first person of the list; a new proposal needs somebody."""
         things = self._joined("proposal")
         self._match("proposal", things)
-        for thing in _going(things):
+        for thing in going(things):
             if thing.row is None and self._proposer(thing) is None:
                 thing.refuse("no_proposer")
         self._write("proposal", things, lambda thing: {"personId": self._proposer(thing)})
@@ -84,7 +85,7 @@ class _Run:
         things = self._things_by_ends(entity, parent)
         kind, rows = self.kinds[entity], self._rows(entity)
         id_column = "proposalId" if parent == "proposal" else "sessionId"
-        for thing in _going(things):
+        for thing in going(things):
             ends = {id_column: thing.parents[parent].thing.id, "personId": thing.parents["person"].thing.id}
             same = [row for row in rows if all(row[name] == value for name, value in ends.items())]
             thing.row = same[0] if same else None
@@ -98,7 +99,7 @@ class _Run:
         """A session known under another proposal stays there; a new one that two proposals claim is nobody's."""
         things = self._joined("session", parent="proposal")
         rows = self._rows("session")
-        for thing in _going(things):
+        for thing in going(things):
             find(thing, rows)
             if thing.row is not None and thing.proposals != {thing.row["proposalId"]}:
                 thing.refuse("belongs_elsewhere")
@@ -113,7 +114,7 @@ class _Run:
         """A refused person leaves the protein without one, or with the one that it has."""
         things = self._joined("protein", parent="proposal")
         self._match("protein", things)
-        for thing in _going(things):
+        for thing in going(things):
             self._refuse_parent(thing, "person")
         self._write(
             "protein",
@@ -131,10 +132,10 @@ class _Run:
         things = self._joined("lab_contact", parent="proposal")
         rows = self._rows("lab_contact")
         by_name, by_person = self.kinds["lab_contact"].keys
-        for thing in _going(things):
+        for thing in going(things):
             thing.row = next(iter(holders(thing, by_name, rows)), None)
-        named = [thing.row for thing in _going(things)]
-        for thing in _going(things):
+        named = [thing.row for thing in going(things)]
+        for thing in going(things):
             if thing.row is None:
                 thing.row = next((row for row in holders(thing, by_person, rows) if row not in named), None)
         claim(things, rows)
@@ -149,7 +150,7 @@ class _Run:
 
     def _match(self, entity: str, things: list[Thing]) -> None:
         rows = self._rows(entity)
-        for thing in _going(things):
+        for thing in going(things):
             find(thing, rows)
         settle(things)
         claim(things, rows)
@@ -167,17 +168,6 @@ class _Run:
 
     def _rows(self, entity: str) -> list[Json]:
         return self.outcome.tables[self.kinds[entity].table]
-
-    def _laboratory_of(self, person: Thing) -> Json:
-        mention = person.parents.get("laboratory")
-        if mention is None:
-            return {"laboratoryId": None} if "laboratory" in person.nulls else {}
-        lab: Thing = mention.thing
-        if lab.refused:
-            return {}
-        has = person.row and person.row["laboratoryId"]
-        own = [row for row in lab.also if row["laboratoryId"] == has and not _has_external_key(lab)]
-        return {"laboratoryId": own[0]["laboratoryId"] if own else lab.id}
 
     def _proposer(self, proposal: Thing) -> Any:
         """The id of the first person of the last list that is not empty.
@@ -232,44 +222,15 @@ class _Run:
                 self._rows(entity).append(row)
 
 
-def _going(things: Iterable[Thing]) -> list[Thing]:
-    return [thing for thing in things if not thing.refused]
-
-
 def _is_usable(person: Mention) -> bool:
     return person.thing is not None and not person.thing.refused
-
-
-def _has_external_key(lab: Thing) -> bool:
-    return any(lab.key(key) for key in lab.kind.keys[:2])
-
-
-def _is_renamed(row: Json, labs: list[Thing]) -> bool:
-    """Whether a laboratory gets another name in this run: who has it does not keep it for its old name."""
-    name = labs[0].kind.keys[-1]
-    owners = [lab for lab in _going(labs) if lab.row is row]
-    return any(wanted(lab, name) != row_key(lab, name, row) for lab in owners)
-
-
-def _prefer_own(lab: Thing, people: list[Thing]) -> None:
-    """Of several rows of one name, the one that its people have, if each of them has one; else the lowest id."""
-    if not lab.also or lab.row is None:
-        return
-    rows = [lab.row, *lab.also]
-    own = [
-        next((row for row in rows if person.row and row["laboratoryId"] == person.row["laboratoryId"]), None)
-        for person in _going(people)
-        if any(parent.thing is lab for mention in person.mentions for parent in mention.parents.values())
-    ]
-    lab.row = min((row for row in own if row), key=lambda row: row["laboratoryId"]) if own and all(own) else rows[0]
-    lab.also = [row for row in rows if row is not lab.row]
 
 
 def _updates(thing: Thing, facts: Facts) -> Json:
     """The columns that the portal owns, with the values of the export."""
     kind, values = thing.kind, thing.values
     names = [name for name in (*kind.key_fields, *kind.portal) if name not in kind.initial]
-    if kind.name == "laboratory" and not _has_external_key(thing):
+    if kind.name == "laboratory" and not has_external_key(thing):
         names = ["address", "url"]
     return {name: values.get(name) for name in names if name in values or name in thing.nulls}
 

@@ -1,0 +1,61 @@
+"""What is special about laboratories: their names are not unique, and people have them already."""
+
+from oracle.kinds import Key
+from oracle.match import going, row_key, wanted
+from oracle.mentions import Json
+from oracle.things import Thing, external_keys, unite
+
+
+def has_external_key(lab: Thing) -> bool:
+    """Whether it gives one of the keys before its name."""
+    return any(lab.key(key) for key in lab.kind.keys[:2])
+
+
+def give_to_completed(labs: list[Thing]) -> None:
+    """A laboratory mentioned by its name alone is the one that gets this name by all that is given and its row has."""
+    for alone in [lab for lab in going(labs) if not lab.is_named_before(lab.kind.keys[-1])]:
+        name = alone.kind.keys[-1]
+        named = [lab for lab in going(labs) if lab.is_named_before(name)]
+        if owners := [lab for lab in named if _called(lab, named, name) == alone.key(name)]:
+            unite(labs, min(owners, key=external_keys), alone)
+
+
+def _called(lab: Thing, labs: list[Thing], name: Key) -> object:
+    """What a laboratory's row is called after the run, if those that found it agree; else it does not matter."""
+    given = [other.values for other in labs if other is lab or (lab.row is not None and other.row is lab.row)]
+    values = {n: max((v[n] for v in given if n in v), key=lab.columns[n].key, default=None) for n in name.fields}
+    return name.value(lab.columns, (lab.row or {}) | {n: value for n, value in values.items() if value is not None})
+
+
+def prefer_own(lab: Thing, people: list[Thing]) -> None:
+    """Of several rows of one name, the one that its people have, if each of them has one; else the lowest id."""
+    if not lab.also or lab.row is None:
+        return
+    rows = [lab.row, *lab.also]
+    own = [
+        next((row for row in rows if person.row and row["laboratoryId"] == person.row["laboratoryId"]), None)
+        for person in going(people)
+        if any(parent.thing is lab for mention in person.mentions for parent in mention.parents.values())
+    ]
+    lab.row = min((row for row in own if row), key=lambda row: row["laboratoryId"]) if own and all(own) else rows[0]
+    lab.also = [row for row in rows if row is not lab.row]
+
+
+def is_renamed(row: Json, labs: list[Thing]) -> bool:
+    """Whether a laboratory gets another name in this run: who has it does not keep it for its old name."""
+    name = labs[0].kind.keys[-1]
+    owners = [lab for lab in going(labs) if lab.row is row]
+    return any(wanted(lab, name) != row_key(lab, name, row) for lab in owners)
+
+
+def laboratory_of(person: Thing) -> Json:
+    """The column of a person that refers to a laboratory, if anything is to be written there."""
+    mention = person.parents.get("laboratory")
+    if mention is None:
+        return {"laboratoryId": None} if "laboratory" in person.nulls else {}
+    lab: Thing = mention.thing
+    if lab.refused:
+        return {}
+    has = person.row and person.row["laboratoryId"]
+    own = [row for row in lab.also if row["laboratoryId"] == has and not has_external_key(lab)]
+    return {"laboratoryId": own[0]["laboratoryId"] if own else lab.id}
