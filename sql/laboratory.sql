@@ -279,7 +279,10 @@ ON DUPLICATE KEY UPDATE
 -- may get this name only now, and the next run would find it by that. Two that found one row by different keys are one.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing)
 SELECT m.row_id, g.owner
-FROM (
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS whole ON whole.row_id = m.thing
+STRAIGHT_JOIN (
     SELECT DISTINCT
         n.name,
         n.city,
@@ -314,10 +317,7 @@ FROM (
         WINDOW one_row AS (PARTITION BY m.target_id, IF(m.target_id IS NULL, m.row_id, 0))
     ) AS n
     WHERE n.name IS NOT NULL
-) AS g
-STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.name = g.name AND s.city <=> g.city AND s.country <=> g.country
-STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.row_id = s.row_id
-STRAIGHT_JOIN ispyb_sync.stage_laboratory AS whole ON whole.row_id = m.thing
+) AS g ON g.name = s.name AND g.city <=> s.city AND g.country <=> s.country
 WHERE
     m.refused IS NULL
     AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
