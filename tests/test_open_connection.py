@@ -128,3 +128,15 @@ def test_the_live_tables_are_looked_at_again_after_a_while(
     sent.clear()
     run(connection, py, document(2))
     assert makes_tables(sent)
+
+
+def test_another_schema_is_looked_at_by_itself(py: Ispyb, dls: Ispyb) -> None:
+    """The caller may change the connection's schema between two runs."""
+    engine = create_engine(f"{py.url}?charset=utf8mb4")
+    with engine.connect() as connection:
+        run(connection, py, document(1))
+        connection.exec_driver_sql(f"USE `{dls.engine.url.database}`")
+        report = run(connection, py, document(1))
+        connection.commit()
+    engine.dispose()
+    assert (inserted(report), len(dls.rows("Proposal")), len(py.rows("Proposal"))) == (14, 1, 1)
