@@ -276,7 +276,8 @@ ON DUPLICATE KEY UPDATE
 
 -- name: owner_of_completed_name
 -- The same where the mentions of one laboratory give its name only together, or in part, and their row the rest: it
--- may get this name only now, and the next run would find it by that. Two that found one row by different keys are one.
+-- may get this name only now, and the next run would find it by that. Two that found one row by different keys are one,
+-- if they agree.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing)
 SELECT m.row_id, g.owner
 FROM ispyb_sync.map_laboratory AS m
@@ -303,7 +304,13 @@ STRAIGHT_JOIN (
             s.laboratoryExtPk, -- if: laboratoryExtPk | laboratoryPk
             NVL(MAX(s.name) OVER one_row, t.name) AS name,
             NVL(MAX(s.city) OVER one_row, t.city) AS city,
-            NVL(MAX(s.country) OVER one_row, t.country) AS country
+            NVL(MAX(s.country) OVER one_row, t.country) AS country,
+            NVL(
+                MIN(s.name) OVER one_row < MAX(s.name) OVER one_row
+                OR MIN(s.city) OVER one_row < MAX(s.city) OVER one_row
+                OR MIN(s.country) OVER one_row < MAX(s.country) OVER one_row,
+                FALSE
+            ) AS disagree
         FROM ispyb_sync.map_laboratory AS m
         STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
         LEFT JOIN Laboratory AS t ON t.laboratoryId = m.target_id
@@ -316,7 +323,7 @@ STRAIGHT_JOIN (
             )
         WINDOW one_row AS (PARTITION BY m.target_id, IF(m.target_id IS NULL, m.row_id, 0))
     ) AS n
-    WHERE n.name IS NOT NULL
+    WHERE n.name IS NOT NULL AND NOT n.disagree
 ) AS g ON g.name = s.name AND g.city <=> s.city AND g.country <=> s.country
 WHERE
     m.refused IS NULL
@@ -356,7 +363,7 @@ ON DUPLICATE KEY UPDATE target_id = VALUES(target_id), matched_by = VALUES(match
 
 -- name: prefer_own
 -- Of several rows of one name, each person keeps the one it has, and anybody else gets the lowest id. The mention
--- means a row of its own only if everybody who makes it has one.
+-- means a row of its own only if everybody who makes it, and is not moved elsewhere by a later one, has one.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id)
 SELECT named.thing, named.thing, MIN(c.laboratoryId)
 FROM (
@@ -368,6 +375,13 @@ STRAIGHT_JOIN ispyb_sync.map_person AS mention ON mention.row_id = s.row_id AND 
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = mention.thing AND person.refused IS NULL
 LEFT JOIN Person AS t ON t.personId = person.target_id
 LEFT JOIN ispyb_sync.candidate_laboratory AS c ON c.row_id = named.thing AND c.laboratoryId = t.laboratoryId
+WHERE NOT EXISTS (
+    SELECT 1
+    FROM ispyb_sync.map_person AS later
+    INNER JOIN ispyb_sync.stage_person AS elsewhere ON elsewhere.row_id = later.row_id
+    INNER JOIN ispyb_sync.map_laboratory AS other ON other.row_id = elsewhere.laboratory_row
+    WHERE later.thing = mention.thing AND later.refused IS NULL AND elsewhere.position > s.position AND other.thing <> named.thing
+)
 GROUP BY named.thing
 HAVING SUM(c.laboratoryId IS NULL) = 0
 ON DUPLICATE KEY UPDATE target_id = VALUES(target_id);

@@ -21,10 +21,12 @@ def give_to_completed(labs: list[Thing]) -> None:
 
 
 def _called(lab: Thing, labs: list[Thing], name: Key) -> object:
-    """What a laboratory's row is called after the run, if those that found it agree; else it does not matter."""
+    """What a laboratory's row is called after the run, or None where those that found it disagree."""
     given = [other.values for other in labs if other is lab or (lab.row is not None and other.row is lab.row)]
-    values = {n: max((v[n] for v in given if n in v), key=lab.columns[n].key, default=None) for n in name.fields}
-    return name.value(lab.columns, (lab.row or {}) | {n: value for n, value in values.items() if value is not None})
+    if any(len({lab.columns[n].key(v[n]) for v in given if n in v}) > 1 for n in name.fields):
+        return None
+    values = {n: v[n] for v in given for n in name.fields if n in v}
+    return name.value(lab.columns, (lab.row or {}) | values)
 
 
 def prefer_own(lab: Thing, people: list[Thing]) -> None:
@@ -35,7 +37,7 @@ def prefer_own(lab: Thing, people: list[Thing]) -> None:
     own = [
         next((row for row in rows if person.row and row["laboratoryId"] == person.row["laboratoryId"]), None)
         for person in going(people)
-        if any(parent.thing is lab for mention in person.mentions for parent in mention.parents.values())
+        if any(parent.thing is lab for parent in person.parents.values())
     ]
     lab.row = min((row for row in own if row), key=lambda row: row["laboratoryId"]) if own and all(own) else rows[0]
     lab.also = [row for row in rows if row is not lab.row]
