@@ -9,7 +9,7 @@ The map of the package, in the order of the road:
     pipeline     the whole road; read this first
     read         export -> documents, streaming
     documents    the document schema, one class per entity; validate checks against it, mentions knows people again
-    stage, load  documents -> rows that fit the live columns (fields) -> staging tables
+    stage, load  documents -> rows that fit the live columns (fitting, fields) -> staging tables
     fingerprints     documents that were applied before, to be left out; digests, whether their rows are as they were
     reconcile    runs the passes of sql/*.sql: match, settle, compare, prune, apply
     writing      the write phase: one transaction, the run's lock, its row in history

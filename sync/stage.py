@@ -4,10 +4,8 @@ Each distinct content is staged once: people and laboratories repeat on every se
 is mentioned again by externalId, with keys alone and the same ones, is the same mention. Rows of a document keep
 the order of the file; `position` is the place of a row's last copy, by which the last one wins. A list of
 persons that is given and empty is staged as a link to nobody: pruning tells it from one that is not given.
-Refuses what does not fit the live column (see `sync.fit`); a key that does not fit refuses the row, which is
-then staged without it, so that what hangs on the row is refused too. Values are looked at by the column, which
-is much quicker than one by one; people and laboratories, which wait long, when they are met. Never decides who
-is who.
+What does not fit the live column is refused by `sync.fitting`: by the column, and people and laboratories, which
+wait long, when they are met. Never decides who is who.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,9 +15,10 @@ from typing import Any
 from sync import entities
 from sync.documents import Document, LabContact, Protein, Session
 from sync.entities import ENTITIES, Entity
-from sync.fields import Columns, Field, Fields, Row, clears_of
+from sync.fields import Columns, Fields, Row, clears_of
+from sync.fitting import Fitting, columns_of
 from sync.mentions import Known
-from sync.refusals import REFUSED, Refusal, ValidDocument, refused_value
+from sync.refusals import REFUSED, Refusal, ValidDocument
 from sync.target import Target
 
 Load = Callable[[Entity, Columns], None]
@@ -44,15 +43,14 @@ class Stager:
 
     def __init__(self, target: Target, load: Load, refuse: Callable[[Refusal], None], *, clear_nulls: bool) -> None:
         self._load = load
-        self._refuse = refuse
         self._clear_nulls = clear_nulls
         self._fields = {entity.name: Fields(entity, target) for entity in ENTITIES}
+        self._fit = Fitting(self._fields, refuse)
         self._rows: dict[str, list[Row]] = {entity.name: [] for entity in ENTITIES}
         self._shared: dict[str, list[Known]] = {"laboratory": [], "person": []}
         self._first_of: dict[bytes, Known | None] = {}
         self._aliases: list[Known] = []
         self._brief: list[Known] = []
-        self._labels: dict[int, str | None] = {}
         self._waiting = 0
         self._position = 0
         self._at: ValidDocument
@@ -60,7 +58,7 @@ class Stager:
     def add(self, valid: ValidDocument) -> None:
         """Stages one document; its number is the row_id of its proposal."""
         self._at = valid
-        self._labels[valid.number] = valid.proposal
+        self._fit.labels[valid.number] = valid.proposal
         document: Document = valid.document
         self._proposal(document)
         for number, contact in enumerate(document.proposal.labcontacts or ()):
@@ -119,31 +117,11 @@ class Stager:
         for entity in ENTITIES:
             rows = self._rows[entity.name]
             if rows:
-                self._load(entity, self._checked(entity, rows))
+                # People and laboratories were checked when they were met.
+                self._load(entity, columns_of(rows) if entity.name in self._shared else self._fit.columns(entity, rows))
                 self._rows[entity.name] = []
-        self._labels.clear()
+        self._fit.labels.clear()
         self._waiting = 0
-
-    def _checked(self, entity: Entity, rows: list[Row]) -> Columns:
-        """The rows as columns, without the values that do not fit."""
-        columns: Columns = list(zip(*rows, strict=True))
-        if entity.name in self._shared:
-            return columns  # checked when they were met
-        fields = self._fields[entity.name]
-        suspects = fields.suspects(columns)
-        for place in suspects:
-            rows[place] = self._without_misfits(entity, rows[place])
-        return list(zip(*rows, strict=True)) if suspects else columns
-
-    def _without_misfits(self, entity: Entity, row: Row) -> Row:
-        """A row less the values that do not fit, which are refused."""
-        fields = self._fields[entity.name]
-        row_id, position, number, path, refused, *between = row[: fields.before]
-        if refused is not None:
-            return row
-        place = f"{path}.session_options" if entity is entities.SESSION_HAS_PERSON else path
-        values, refused = self._fitting(entity, fields, row[fields.before :], number, place)
-        return (row_id, position, number, path, refused, *between, *values)
 
     def _proposal(self, document: Document) -> None:
         people: Any = document.proposal.persons or ()
@@ -241,7 +219,7 @@ class Stager:
 
     def _share(self, entity: Entity, known: Known, path: str, *references: int | None) -> int:
         row_id = self._row(entity, known, path, *references)
-        known.row = list(self._without_misfits(entity, self._rows[entity.name].pop()))
+        known.row = list(self._fit.row(entity, self._rows[entity.name].pop()))
         self._shared[entity.name].append(known)
         return row_id
 
@@ -265,44 +243,6 @@ class Stager:
             (row_id, self._position, self._at.number, path, refused, clears, *references, *values)
         )
         return row_id
-
-    def _fitting(self, entity: Entity, fields: Fields, values: Row, number: int, path: str) -> tuple[Row, str | None]:
-        """The values that fit, None for the others; and the code that refuses the row, or None."""
-        left = list(values)
-        refused = None
-        for place, field in enumerate(fields.all):
-            value = values[place]
-            code = None if value is None else field.misfit(value)
-            if code is not None:
-                self._refuse_value(entity, field, value, code, number, path)
-                if field.is_key or field.required:
-                    refused = refused or code
-                left[place] = None
-        if refused is None and not fields.may_be_nameless and all(left[place] is None for place in fields.names):
-            refused = "invalid_document"
-            self._refuse_nameless(entity, number, path)
-        return tuple(left), refused
-
-    def _refuse_value(self, entity: Entity, field: Field, value: object, code: str, number: int, path: str) -> None:
-        whole = "the row is refused" if field.is_key or field.required else "the column keeps what it has"
-        message = f"{_REASONS[code]}{field.limit}; {whole}. Correct it in the User Portal."
-        label = self._labels[number]
-        self._refuse(
-            Refusal(entity.name, code, number, label, f"{path}.{field.name}", field.name, refused_value(value), message)
-        )
-
-    def _refuse_nameless(self, entity: Entity, number: int, path: str) -> None:
-        usable = ", ".join(field.name for field in self._fields[entity.name].all if field.is_name)
-        message = f"no key that this database can match by. Give one of: {usable}."
-        self._refuse(Refusal(entity.name, "invalid_document", number, self._labels[number], path, None, None, message))
-
-
-_REASONS = {
-    "value_too_long": "longer than the column",
-    "value_not_encodable": "has a letter that the column's character set lacks",
-    "value_not_allowed": "not a value that the column takes",
-    "value_out_of_range": "out of the column's range",
-}
 
 
 def _says_nothing_new(mention: dict[str, Any], known: dict[str, Any]) -> bool:
