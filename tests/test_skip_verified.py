@@ -227,3 +227,17 @@ def test_on_a_connection_of_the_callers_nothing_is_left_behind(ispyb: Ispyb) -> 
 def test_what_is_left_out_of_a_full_export_is_not_vanished(ispyb: Ispyb) -> None:
     with pytest.raises(UsageError, match="--full with --skip-verified"):
         apply(ispyb, document(1), full=True)
+
+
+def test_a_second_row_of_one_key_is_left_to_a_run_of_the_whole_export(databases: Callable[[str], Ispyb]) -> None:
+    legacy = databases("legacy")
+    legacy.reset()
+    one = document(1, persons=[{"login": "u", "familyName": "Name"}], labcontacts=None) | {
+        "sessions": [],
+        "proteins": [],
+    }
+    verify(legacy, [one])
+    drift(legacy, "INSERT INTO Person (login) VALUES ('u')")
+    assert skipped(apply(legacy, [one])) == 1
+    refusals = apply(legacy, [one], skip_verified=False).refusals
+    assert ("person", "ambiguous_match") in {(refusal.entity, refusal.code) for refusal in refusals}
