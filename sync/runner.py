@@ -90,7 +90,8 @@ class Runner:
         if code_of(error) not in LOST and not self.connection.invalidated:
             with suppress(DBAPIError):
                 text = self.connection.exec_driver_sql(FAILED).scalar()
-        return steps[len(list(told(text or "")))].statement.origin
+        ended = len(list(told(text or "")))
+        return steps[min(ended, len(steps) - 1)].statement.origin  # a cluster may end a block behind its last one
 
     def _note(self, ran: Profile) -> None:
         self.profile.append(ran)

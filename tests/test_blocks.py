@@ -82,3 +82,12 @@ def test_the_list_of_processes_shows_a_statement_and_its_origin(connection: Conn
     shown = "SELECT INFO FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()"
     (outcome,) = Runner(connection, "").run_block([step("show", shown)])
     assert outcome.selected[0] == (f"{shown} /* block.sql:1 show */",)
+
+
+def test_a_block_that_a_cluster_ends_behind_its_last_statement_names_that_one(connection: Connection) -> None:
+    """A conflict with another node may come at any moment, also when all statements have ended."""
+    connection.exec_driver_sql("SET @told = '1 5 1 5 '")
+    with pytest.raises(DBAPIError) as caught:
+        connection.exec_driver_sql("SELECT nothing")
+    steps = [step("first", "SELECT 1"), step("last", "SELECT 2")]
+    assert Runner(connection, "")._failed(steps, caught.value) == "block.sql:1 last"
