@@ -160,7 +160,7 @@ def test_it_works_beside_a_writer_on_another_node(trio: list[Ispyb], pool: Threa
                 pass
     finally:
         ended.set()
-    assert writer.result(SOON) > 20
+    assert writer.result(SOON) > 8, "the writer hardly wrote, so nothing was tried"
     apply(trio[2], export(45))
     assert apply(trio[0], export(45)).nothing_to_do
     assert holds(trio[0], 45)
