@@ -278,10 +278,6 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- pass: report
 
--- name: unplaced
--- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
-SELECT COUNT(*) FROM ispyb_sync.map_proposal_has_person AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
-
 -- name: rivals
 -- The pair is not unique. Of what this run has added itself nobody else knows yet. A link that another writer has not
 -- committed yet is waited for.

@@ -350,10 +350,6 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- pass: report
 
--- name: unplaced
--- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
-SELECT COUNT(*) FROM ispyb_sync.map_session_has_person AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
-
 -- name: counts
 SELECT
     COUNT(*) AS staged,
