@@ -160,22 +160,20 @@ class Mentions:
             key = _key(sent)
         except ValueError:  # not of JSON's kinds
             raise Unknown from None
-        known = self._kept(model, key, lambda: self._meet(model, sent))
+        known = self._known[model].get(key) or self._keep(model, key, lambda: self._meet(model, sent))
         if known.null_words or known.odd:
             self.null_words.update(known.null_words)
             if known.odd:
                 self.odd.append((place, sent))
         return known
 
-    def _kept(self, model: type[BaseModel], key: bytes, meet: Callable[[], Known]) -> Known:
-        """What is known by this key, or is met now; what was not mentioned for two halves is forgotten."""
-        known = self._known[model].get(key)
-        if known is None:
-            known = self._older[model].get(key) or meet()
-            if len(self._known[model]) >= MOST_KNOWN:
-                self._older[model] = self._known[model]
-                self._known[model] = {}
-            self._known[model][key] = known
+    def _keep(self, model: type[BaseModel], key: bytes, meet: Callable[[], Known]) -> Known:
+        """What was known by this key, or is met now; what was not mentioned for two halves is forgotten."""
+        known = self._older[model].get(key) or meet()
+        if len(self._known[model]) >= MOST_KNOWN:
+            self._older[model] = self._known[model]
+            self._known[model] = {}
+        self._known[model][key] = known
         return known
 
     def _meet(self, model: type[BaseModel], sent: Any) -> Known:
@@ -189,7 +187,9 @@ class Mentions:
         if model is Person and known.laboratory is not None:
             key = _key(sent["laboratory"])
             laboratory = known.laboratory
-            known.data["laboratory"] = self._kept(Laboratory, key, lambda: Known(laboratory))
+            known.data["laboratory"] = self._known[Laboratory].get(key) or self._keep(
+                Laboratory, key, lambda: Known(laboratory)
+            )
         known.null_words = null_words or _NONE
         known.odd = self._survey.is_odd(model, sent)
         return known
