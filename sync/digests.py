@@ -4,17 +4,15 @@ They are taken before a run matches anything, and of the proposals that it has r
 SQL is in `sql/fingerprint.sql`, and in the digest pass of each entity.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from sync.entities import ENTITIES
 from sync.runner import Runner
-from sync.sqlfiles import Statement, load
+from sync.sqlfiles import named, of_pass, tables_made
 from sync.target import Target
 
 _BEFORE, _AFTER = 1, 2
-_TABLE = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
 
 
 class Digests:
@@ -27,7 +25,7 @@ class Digests:
     def take(self) -> None:
         """Takes the digests of all proposals that an earlier run has read."""
         self.drop()
-        for statement in _pass("create"):
+        for statement in of_pass("fingerprint", "create"):
             self._runner.run(statement)
         self._take(_BEFORE, "choose_known")
 
@@ -42,29 +40,16 @@ class Digests:
 
     def drop(self) -> None:
         """Drops the temporary tables; on a connection of our own they would go anyway."""
-        found = [_TABLE.search(one.render((), self._runner.staging_schema) or "") for one in _pass("create")]
-        names = ", ".join(table[1] for table in found if table)
-        self._runner.connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {names}")
+        self._runner.drop(*tables_made(of_pass("fingerprint", "create"), self._runner.staging_schema))
 
     def _take(self, taken: int, choose: str) -> None:
         self._runner.connection.exec_driver_sql("SET @taken = %s", (taken,))
-        chosen = self._runner.run(_statement(choose))
+        chosen = self._runner.run(named("fingerprint", choose))
         if chosen is None or not chosen.rowcount:
             return
         for entity in ENTITIES:
-            for statement in load(entity.name):
-                if statement.pass_ == "digest":
-                    self._runner.run(statement, self._target[entity].facts)
+            for statement in of_pass(entity.name, "digest"):
+                self._runner.run(statement, self._target[entity].facts)
 
     def _rows(self, name: str) -> Iterator[tuple[Any, ...]]:
-        result = self._runner.run(_statement(name))
-        yield from map(tuple, result or ())
-
-
-def _pass(pass_: str) -> list[Statement]:
-    return [statement for statement in load("fingerprint") if statement.pass_ == pass_]
-
-
-def _statement(name: str) -> Statement:
-    (found,) = (statement for statement in load("fingerprint") if statement.name == name)
-    return found
+        yield from map(tuple, self._runner.run(named("fingerprint", name)) or ())

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sync.digests import Digests
 from sync.release import tool_version
 from sync.settings import Settings
-from sync.sqlfiles import load
+from sync.sqlfiles import named
 from sync.target import Target
 
 SIZE = 16
@@ -128,8 +128,7 @@ def _columns(target: Target) -> str:
 
 
 def _sql(name: str, staging_schema: str) -> str:
-    (statement,) = [s for s in load("fingerprint") if s.name == name]
-    return statement.render((), staging_schema) or ""
+    return named("fingerprint", name).render((), staging_schema) or ""
 
 
 def _hash(proposal: str) -> bytes:

@@ -1,6 +1,7 @@
 """The tool's own record: who ran what, when, and what each run changed.
 
-Reads what a run wrote in its own transaction (pass `history` of the SQL files); changes nothing in ISPyB.
+Keeps the row of a run, and reads what the run wrote in its own transaction (pass `history` of the SQL files); changes
+nothing in ISPyB.
 """
 
 import json
@@ -18,11 +19,14 @@ from sync.entities import ENTITIES
 from sync.errors import UsageError
 from sync.reconcile import ALL_CHANGES
 from sync.refusals import Notice, Refusal
-from sync.report import Change, Counts, Report, Vanished
+from sync.release import tool_version
+from sync.report import Change, Counts, Report, Vanished, storable
 from sync.settings import Settings
-from sync.sqlfiles import load
+from sync.sqlfiles import named
 
 LISTED_RUNS = 50
+LONGEST_NAME = 1024
+"""Characters of an export's name that history keeps: its last ones."""
 _AGE = re.compile(r"(\d{1,5})d")
 
 
@@ -101,8 +105,41 @@ def purge(database: Database, settings: Settings, older_than: str) -> int:
         return forgotten
 
 
+def record(
+    connection: Connection,
+    settings: Settings,
+    report: Report,
+    started: datetime,
+    *,
+    export: str,
+    nbytes: int | None = None,
+    sha256: str | None = None,
+    **more: object,
+) -> int:
+    """Writes a run into the tool's own schema, in the transaction of what it wrote; returns its number.
+
+    more   kept with the settings, which are kept without the database URL
+    """
+    kept = settings.model_dump(mode="json", exclude={"database"}) | more
+    result = connection.exec_driver_sql(
+        named("history", "record_run").render((), settings.staging_schema) or "",
+        {
+            "mode": report.mode,
+            "status": report.status,
+            "started": started,
+            "tool_version": tool_version(),
+            "export_name": export[-LONGEST_NAME:],
+            "export_bytes": nbytes,
+            "export_sha256": sha256,
+            "settings": json.dumps(kept),
+            "report": json.dumps(storable(report), default=str),
+        },
+    )
+    return int(result.lastrowid)
+
+
 def _ask(connection: Connection, settings: Settings, name: str, **parameters: object) -> CursorResult[Any]:
-    (statement,) = [s for s in load("history") if s.name == name]
+    statement = named("history", name)
     try:
         return connection.exec_driver_sql(statement.render((), settings.staging_schema) or "", parameters)
     except DBAPIError as error:

@@ -41,5 +41,5 @@ def timed(report: Report, phase: str) -> Iterator[None]:
 
 
 def origin_of(error: BaseException) -> str | None:
-    """The statement that an error came from, as `sync.database.Runner` notes it."""
+    """The statement that an error came from, as `sync.runner.Runner` notes it."""
     return next(iter(getattr(error, "__notes__", ())), None)

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sync.database import DEADLOCK, LOCK_WAIT, code_of, roll_back
 from sync.errors import DatabaseError
-from sync.sqlfiles import load
+from sync.sqlfiles import named
 
 LEASE_SECONDS = 30
 """How long the lease of a killed run keeps others waiting; a living one renews it three times as often."""
@@ -175,5 +175,5 @@ class _Lease:
             connection.commit()
 
     def _send(self, connection: Connection, name: str, **more: object) -> CursorResult[Any]:
-        (statement,) = [one for one in load("lease") if one.name == name]
-        return connection.exec_driver_sql(statement.render((), self._schema) or "", self._me | more)
+        sql = named("lease", name).render((), self._schema) or ""
+        return connection.exec_driver_sql(sql, self._me | more)

@@ -7,13 +7,12 @@ all statements go as one block (`sync.block`), taken for finding nothing; where 
 from collections import deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from functools import cache
 from itertools import groupby
 
 from sync.block import Outcome, Step
 from sync.entities import ENTITIES, Entity
 from sync.runner import Runner
-from sync.sqlfiles import Statement, load
+from sync.sqlfiles import Statement, of_pass
 from sync.target import Target
 
 # What a statement finds decides whether later ones have anything to do: by the first word of its name.
@@ -67,7 +66,7 @@ class Player:
     def moves(self, entity: Entity, pass_: str, names: Collection[str] | None = None) -> list[Move]:
         """The statements of a pass, or those of these names; in the match pass, those that join are a round."""
         moves = []
-        wanted = [s for s in statements_of(entity, pass_) if names is None or s.name in names]
+        wanted = [s for s in of_pass(entity.name, pass_) if names is None or s.name in names]
         for joins, statements in groupby(wanted, lambda s: s.name.startswith("join_")):
             in_round: list[Move] = []
             for statement in statements:
@@ -110,12 +109,6 @@ class Player:
         finding = _finding(statement)
         if finding is not None:
             self._findings[entity.name].add(finding)
-
-
-@cache
-def statements_of(entity: Entity, pass_: str) -> tuple[Statement, ...]:
-    """The statements of one pass, in file order."""
-    return tuple(statement for statement in load(entity.name) if statement.pass_ == pass_)
 
 
 def _finding(statement: Statement) -> str | None:

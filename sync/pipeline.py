@@ -40,7 +40,7 @@ from sync.report import Report
 from sync.rights import demand
 from sync.runner import Runner
 from sync.settings import Settings
-from sync.sqlfiles import load
+from sync.sqlfiles import named
 from sync.stage import Stager
 from sync.target import Target, introspect
 from sync.validate import Validator
@@ -198,8 +198,7 @@ def _stage(job: Job, report: Report, connection: Connection, target: Target, rec
 
 def _was_committed(job: Job, unanswered: CommitUnanswered) -> bool:
     """Whether a run's row is there; the lock makes sure that the server has ended the lost transaction."""
-    (find,) = [s for s in load("history") if s.name == "find_run"]
-    sql = find.render((), job.settings.staging_schema) or ""
+    sql = named("history", "find_run").render((), job.settings.staging_schema) or ""
     lock_timeout, schema = job.settings.lock_timeout, job.settings.staging_schema
     params = {"run": unanswered.report.run, "started": unanswered.started}
     for attempt in range(1, patience.ATTEMPTS + 1):

@@ -16,9 +16,9 @@ from typing import Any
 
 from sync.block import Outcome
 from sync.entities import ENTITIES, LAB_CONTACT, LABORATORY, PERSON, PROPOSAL, Entity
-from sync.passes import Move, Player, statements_of
+from sync.passes import Move, Player
 from sync.runner import Runner
-from sync.sqlfiles import Statement, load
+from sync.sqlfiles import Statement, named
 from sync.tables import MOST_KEPT, Tables
 from sync.target import Target
 
@@ -124,11 +124,9 @@ class Reconciliation:
 
     def planned(self) -> Iterator[tuple[Any, ...]]:
         """What would be changed: rows of entity and what `sync.changes.read_changes` takes."""
-        (shadow,) = (statement for statement in load("history") if statement.pass_ == "plan")
-        self._runner.run(shadow)
+        self._runner.run(named("history", "shadow_change"))
         self.record(PLANNED)
-        (show,) = (statement for statement in load("history") if statement.name == "show_changes")
-        sql = show.render((), self._runner.staging_schema) or ""
+        sql = named("history", "show_changes").render((), self._runner.staging_schema) or ""
         yield from map(tuple, self._runner.connection.exec_driver_sql(sql, {"run": PLANNED, "limit": ALL_CHANGES}))
 
     def read(self, names: Collection[str]) -> Found:
@@ -145,11 +143,7 @@ class Reconciliation:
 
     def rows(self, entity: Entity, name: str) -> Iterator[tuple[object, ...]]:
         """The rows of one statement of the report pass."""
-        for statement in statements_of(entity, "report"):
-            if statement.name == name:
-                result = self._runner.run(statement, self._player.facts(entity))
-                if result is not None:
-                    yield from map(tuple, result)
+        yield from map(tuple, self._runner.run(named(entity.name, name), self._player.facts(entity)) or ())
 
     def vanished(self, entity: Entity) -> Iterator[tuple[Any, ...]]:
         """Rows of ISPyB with an externalId that nothing of the export found or names: id, key, proposal, externalId."""
@@ -159,8 +153,7 @@ class Reconciliation:
         """Numbers of the documents that share their proposal with another one."""
         if "joined" not in self._player.facts(PROPOSAL):
             return set()
-        (statement,) = (statement for statement in load("fingerprint") if statement.name == "joined_documents")
-        return {number for (number,) in self._runner.run(statement) or ()}
+        return {number for (number,) in self._runner.run(named("fingerprint", "joined_documents")) or ()}
 
     def _release_people(self, moves: list[Move]) -> None:
         """Parks people of lab contacts where nobody is, if any are to be parked."""

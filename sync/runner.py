@@ -66,6 +66,10 @@ class Runner:
             outcomes.append(Outcome(rows, results.pop(0) if is_select(step.sql) else ()))
         return outcomes
 
+    def drop(self, *tables: str) -> None:
+        """Drops those temporary tables that are there; on a connection of our own they would go anyway."""
+        self.connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {', '.join(tables)}")
+
     def _results(self, sql: str) -> list[Sequence[tuple[Any, ...]]]:
         """The result sets of one statement."""
         cursor = self.connection.exec_driver_sql(sql, execution_options=_AS_IT_STANDS).cursor

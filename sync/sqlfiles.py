@@ -13,7 +13,7 @@ except the name of the tool's schema in place of `ispyb_sync`.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from pathlib import Path
 STAGING_SCHEMA = "ispyb_sync"
 _IF = re.compile(r"\s*-- if: (?P<condition>.+)$")
 _NAME = re.compile(r"-- name: (?P<name>\w+)$")
+_MAKES = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
 _PASS = re.compile(r"-- pass: (?P<pass>\w+)$")
 
 
@@ -90,6 +91,25 @@ def load(name: str) -> tuple[Statement, ...]:
     """The statements of `sql/<name>.sql`, in file order."""
     file = f"{name}.sql"
     return tuple(_parse(file, (folder() / file).read_text(encoding="utf-8")))
+
+
+@cache
+def of_pass(name: str, pass_: str) -> tuple[Statement, ...]:
+    """The statements of one pass of `sql/<name>.sql`, in file order."""
+    return tuple(statement for statement in load(name) if statement.pass_ == pass_)
+
+
+@cache
+def named(name: str, statement: str) -> Statement:
+    """The one statement of that name in `sql/<name>.sql`."""
+    (found,) = (one for one in load(name) if one.name == statement)
+    return found
+
+
+def tables_made(statements: Iterable[Statement], staging_schema: str) -> list[str]:
+    """The temporary tables that statements make, as they name them."""
+    made = (_MAKES.search(statement.render((), staging_schema) or "") for statement in statements)
+    return [table[1] for table in made if table]
 
 
 def _parse(file: str, text: str) -> Iterator[Statement]:

@@ -4,18 +4,17 @@ Making them takes as long as a fifth of a small run. So on a connection that its
 emptied in its transaction, and kept for the next one, as long as what was seen of the live tables is believed.
 """
 
-import re
+from itertools import chain
 
 from sync.entities import ENTITIES
-from sync.passes import statements_of
 from sync.runner import Runner
+from sync.sqlfiles import of_pass, tables_made
 from sync.target import Target
 
 MOST_KEPT = 1_000
 """Rows of a run whose tables are emptied: of more, it is quicker to make them again."""
 
 _KEPT = "ispyb-sync has made"
-_TABLE = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
 
 
 class Tables:
@@ -38,14 +37,9 @@ class Tables:
     def drop(self) -> None:
         """Drops those that are there, and the changes of a plan, which hide the tool's own."""
         self._runner.connection.info.pop(_KEPT, None)
-        names = ", ".join([f"`{self._runner.staging_schema}`.`change`", *self._names()])
-        self._runner.connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {names}")
+        self._runner.drop(f"`{self._runner.staging_schema}`.`change`", *self._names())
 
     def _names(self) -> list[str]:
         """As the statements that make them name them."""
-        found = [
-            _TABLE.search(statement.render((), self._runner.staging_schema) or "")
-            for entity in ENTITIES
-            for statement in statements_of(entity, "create")
-        ]
-        return [table[1] for table in found if table]
+        made = chain.from_iterable(of_pass(entity.name, "create") for entity in ENTITIES)
+        return tables_made(made, self._runner.staging_schema)

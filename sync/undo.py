@@ -9,7 +9,6 @@ Up to decide only temporary tables are written: an undo and its plan are the sam
 changes history no longer has, one that is undone already, and an undo. A row that is kept is reported as a refusal.
 """
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,21 +24,20 @@ from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, code_o
 from sync.entities import ENTITIES, SESSION_HAS_PERSON, Entity
 from sync.errors import DatabaseError, Unreachable, UsageError
 from sync.fingerprints import forget
+from sync.job import origin_of
 from sync.live import fillings, references, sees_all, unique_facts
 from sync.lock import Turn, run_lock
 from sync.refusals import Refusal
-from sync.release import tool_version
-from sync.report import Counts, Report, storable
+from sync.report import Counts, Report
 from sync.runner import Runner
 from sync.settings import Settings
-from sync.sqlfiles import Statement, load
+from sync.sqlfiles import named, of_pass, tables_made
 from sync.target import introspect
 
 ATTEMPTS = 5
 _PAUSE_SECONDS = 0.2
 _FOREIGN_KEYS = (1451, 1452)
 _AGAIN = {DEADLOCK, LOCK_WAIT, DUPLICATE, *_FOREIGN_KEYS, *LOST}
-_TABLES = ("undo", "undo_claim", "undo_person", "undo_proposal")
 
 
 def undo(run: int, database: Database, settings: Settings, *, write: bool = True) -> Report:
@@ -55,7 +53,7 @@ def undo(run: int, database: Database, settings: Settings, *, write: bool = True
                 return _Undo(run, connection, settings, started, own=own).report(write=write)
         except DBAPIError as error:
             if not own or code_of(error) not in _AGAIN or attempt == ATTEMPTS:
-                raise failure(error, next(iter(getattr(error, "__notes__", ())), None)) from None
+                raise failure(error, origin_of(error)) from None
         except Unreachable:
             if attempt in (1, ATTEMPTS):  # in between, a server that was lost may be starting again
                 raise
@@ -142,7 +140,7 @@ class _Undo:
         if lock:
             self._all("lock")
         if not sees_all(self._connection):
-            self._runner.run(_statement("keep_unseen"))
+            self._runner.run(named("undo", "keep_unseen"))
         schema = self._settings.staging_schema
         made = list(fillings(self._connection, schema))
         made += [(reference.entity, reference.statement(schema)) for reference in references(self._connection)]
@@ -151,7 +149,7 @@ class _Undo:
             for statement in (sql for kept, sql in made if kept is entity):
                 self._connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
             self._all(f"claim_{entity.name}", entity)
-            self._runner.run(_statement("keep_taken"))
+            self._runner.run(named("undo", "keep_taken"))
 
     def _check(self) -> None:
         """Refuses a run that cannot be taken back."""
@@ -184,7 +182,7 @@ class _Undo:
 
     def _apply(self) -> None:
         for entity in reversed(ENTITIES):
-            for statement in _pass(f"apply_{entity.name}"):
+            for statement in of_pass("undo", f"apply_{entity.name}"):
                 without_keys = statement.name == "park_person_lab_contact"
                 if without_keys:
                     self._connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
@@ -194,33 +192,20 @@ class _Undo:
 
     def _record(self, report: Report) -> int:
         """Keeps the undo as a run of its own, and marks the run that it took back; returns its number."""
-        (record,) = [s for s in load("history") if s.name == "record_run"]
-        settings = self._settings.model_dump(mode="json", exclude={"database"})
-        result = self._connection.exec_driver_sql(
-            record.render((), self._settings.staging_schema) or "",
-            {
-                "mode": report.mode,
-                "status": report.status,
-                "started": self._started,
-                "tool_version": tool_version(),
-                "export_name": f"run {self._run}",
-                "export_bytes": None,
-                "export_sha256": None,
-                "settings": json.dumps(settings | {"undoes": self._run}),
-                "report": json.dumps(storable(report), default=str),
-            },
+        undone = self._run
+        report.run = run = history.record(
+            self._connection, self._settings, report, self._started, export=f"run {undone}", undoes=undone
         )
-        report.run = run = int(result.lastrowid)
         self._set(run=run)
         self._all("history")
         return run
 
     def _all(self, pass_: str, entity: Entity | None = None) -> None:
-        for statement in _pass(pass_):
+        for statement in of_pass("undo", pass_):
             self._runner.run(statement, () if entity is None else self._facts(entity))
 
     def _rows(self, name: str) -> Iterator[Any]:
-        result = self._runner.run(_statement(name))
+        result = self._runner.run(named("undo", name))
         assert result is not None
         return iter(result.all())
 
@@ -232,9 +217,7 @@ class _Undo:
         self._connection.exec_driver_sql(f"SET {names}", variables)
 
     def _drop(self) -> None:
-        schema = self._settings.staging_schema
-        names = ", ".join(f"`{schema}`.{table}" for table in _TABLES)
-        self._connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {names}")
+        self._runner.drop(*tables_made(of_pass("undo", "create"), self._settings.staging_schema))
 
 
 _REASONS = {
@@ -263,12 +246,3 @@ def _refusal(row: Any, schema: str) -> Refusal:
         value=label(key),
         message=f"{_REASONS[code].format(held=held, schema=schema)}.",
     )
-
-
-def _pass(pass_: str) -> tuple[Statement, ...]:
-    return tuple(statement for statement in load("undo") if statement.pass_ == pass_)
-
-
-def _statement(name: str) -> Statement:
-    (found,) = (statement for statement in load("undo") if statement.name == name)
-    return found

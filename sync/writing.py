@@ -4,7 +4,6 @@ In a transaction of a caller what a run wrote can be taken back by itself. A com
 is told as such: whether it happened, the run's row in history says.
 """
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync import patience, prune
+from sync import history, patience, prune
 from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, NO_PARENT, code_of, failure, roll_back
 from sync.entities import ENTITIES
 from sync.errors import DatabaseError, LimitError
@@ -24,14 +23,9 @@ from sync.outcome import fill, find_vanished
 from sync.read import Reader
 from sync.reconcile import Overtaken, Reconciliation
 from sync.refusals import Notice, Refusal
-from sync.release import tool_version
-from sync.report import Counts, Report, storable
+from sync.report import Counts, Report
 from sync.runner import Runner
-from sync.sqlfiles import load
 from sync.target import Target
-
-LONGEST_NAME = 1024
-"""Characters of an export's name that history keeps: its last ones."""
 
 OVERTAKEN = (DEADLOCK, LOCK_WAIT, DUPLICATE, NO_PARENT)
 """What the server says when another writer came in between."""
@@ -173,23 +167,17 @@ class Writing:
 
     def _record(self) -> int:
         """Writes the run into the tool's own schema; returns its number."""
-        (record,) = [s for s in load("history") if s.name == "record_run"]
-        info, settings = self.reader.info, self.job.settings.model_dump(mode="json", exclude={"database"})
-        result = self.runner.connection.exec_driver_sql(
-            record.render((), self.runner.staging_schema) or "",
-            {
-                "mode": self.report.mode,
-                "status": self.report.status,
-                "started": self.started,
-                "tool_version": tool_version(),
-                "export_name": info.name[-LONGEST_NAME:],
-                "export_bytes": info.bytes,
-                "export_sha256": info.sha256,
-                "settings": json.dumps(settings | {"proposals": sorted(self.job.proposals)}),
-                "report": json.dumps(storable(self.report), default=str),
-            },
+        info = self.reader.info
+        return history.record(
+            self.runner.connection,
+            self.job.settings,
+            self.report,
+            self.started,
+            export=info.name,
+            nbytes=info.bytes,
+            sha256=info.sha256,
+            proposals=sorted(self.job.proposals),
         )
-        return int(result.lastrowid)
 
     def _roll_back(self) -> None:
         if self.own:
