@@ -39,6 +39,8 @@ _SETTINGS = {
     "sql_select_limit": 2**64 - 1,
     "completion_type": "NO_CHAIN",
 }
+SCHEMA = "ispyb-sync schema"
+"""Under which name an open connection tells its default schema, as it was when `connect` gave the connection."""
 _LEAST_PACKET = 1 << 20
 """The driver joins rows into statements of nearly so many bytes."""
 
@@ -187,6 +189,7 @@ def _settings(connection: Connection, *, own: bool) -> Iterator[None]:
             f"max_allowed_packet is {packet:,} bytes, and a run needs {_LEAST_PACKET:,}",
             hint="SET GLOBAL max_allowed_packet = 16777216, which is the default, and in the server's option file too.",
         )
+    connection.info[SCHEMA] = schema
     _set(connection, _SETTINGS)
     try:
         yield

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sync import patience, revision
 from sync.database import (
     LOST,
+    SCHEMA,
     code_of,
     connect,
     failure,
@@ -158,8 +159,7 @@ def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
     On one open connection this is believed for a while, since looking takes longer than a small export does.
     """
     prunes = (PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON) if settings.prune != "none" else ()
-    schema = connection.exec_driver_sql("SELECT DATABASE()").scalar()  # a caller may have changed it
-    asked = (schema, settings.staging_schema, write, prunes)
+    asked = (connection.info[SCHEMA], settings.staging_schema, write, prunes)
     seen = connection.info.get(_SEEN)
     if seen is not None and seen[0] == asked and time.monotonic() - seen[1] < BELIEVED_SECONDS:
         target: Target = seen[2]
