@@ -292,6 +292,47 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
+-- name: refuse_belongs_elsewhere
+-- A session does not move: its data were taken under the proposal that ISPyB has. A visit number, looked for after this,
+-- finds none elsewhere.
+INSERT INTO ispyb_sync.map_session (row_id, thing, refused, field, value, held)
+SELECT
+    m.row_id,
+    m.thing,
+    'belongs_elsewhere',
+    m.matched_by,
+    IF(m.matched_by = 'externalId', HEX(s.externalId), NULL),
+    CONCAT(
+        'sessionId ', t.sessionId, ' of proposal ',
+        COALESCE(NULLIF(CONCAT_WS('-', other.proposalCode, other.proposalNumber), ''), other.proposalId)
+    )
+FROM ispyb_sync.map_session AS m
+STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
+STRAIGHT_JOIN BLSession AS t ON t.sessionId = m.target_id
+STRAIGHT_JOIN Proposal AS other ON other.proposalId = t.proposalId
+WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT t.proposalId <=> proposal.target_id
+ON DUPLICATE KEY UPDATE
+    refused = VALUES(refused),
+    field = VALUES(field),
+    value = VALUES(value),
+    held = VALUES(held);
+
+-- name: forget_given_up -- if: expSessionPk, elsewhere
+-- A session that gets another expSessionPk in this run, under its own proposal, is not the one that the old number means
+-- elsewhere: claim_exp_session_pk decides, as of every key that is given up.
+UPDATE ispyb_sync.map_session AS m
+STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.map_session AS giver ON giver.target_id = m.target_id
+STRAIGHT_JOIN ispyb_sync.stage_session AS given ON given.row_id = giver.row_id
+SET m.target_id = NULL, m.matched_by = NULL, m.refused = NULL, m.field = NULL, m.held = NULL
+WHERE
+    m.refused = 'belongs_elsewhere'
+    AND m.matched_by = 'expSessionPk'
+    AND giver.thing = giver.row_id
+    AND giver.refused IS NULL
+    AND given.expSessionPk <> s.expSessionPk;
+
 -- name: match_visit_number -- if: unique(visit_number)
 INSERT INTO ispyb_sync.map_session (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
@@ -316,31 +357,6 @@ HAVING COUNT(*) > 1 OR NVL(SUM(
 ON DUPLICATE KEY UPDATE
     target_id = VALUES(target_id),
     matched_by = VALUES(matched_by),
-    refused = VALUES(refused),
-    field = VALUES(field),
-    value = VALUES(value),
-    held = VALUES(held);
-
--- name: refuse_belongs_elsewhere
--- A session does not move: its data were taken under the proposal that ISPyB has.
-INSERT INTO ispyb_sync.map_session (row_id, thing, refused, field, value, held)
-SELECT
-    m.row_id,
-    m.thing,
-    'belongs_elsewhere',
-    m.matched_by,
-    IF(m.matched_by = 'externalId', HEX(s.externalId), NULL),
-    CONCAT(
-        'sessionId ', t.sessionId, ' of proposal ',
-        COALESCE(NULLIF(CONCAT_WS('-', other.proposalCode, other.proposalNumber), ''), other.proposalId)
-    )
-FROM ispyb_sync.map_session AS m
-STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
-STRAIGHT_JOIN BLSession AS t ON t.sessionId = m.target_id
-STRAIGHT_JOIN Proposal AS other ON other.proposalId = t.proposalId
-WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT t.proposalId <=> proposal.target_id
-ON DUPLICATE KEY UPDATE
     refused = VALUES(refused),
     field = VALUES(field),
     value = VALUES(value),

@@ -21,6 +21,7 @@ _FINDINGS = {
     "owner": "joined",
     "find_candidates": "candidates",
     "refuse_duplicate_key": "duplicates",
+    "refuse_belongs_elsewhere": "elsewhere",
     "probe": "same_target",
     "claim": "claims",
     "list": "lists",

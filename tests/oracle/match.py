@@ -115,7 +115,7 @@ def _is_taken(thing: Thing, key: Key, things: list[Thing], rows: list[Json]) -> 
     if value is None or (thing.row is None and thing.kind.forgiving):
         return False
     held_by = [row for row in rows if row is not thing.row and row_key(thing, key, row) == value]
-    return not all(_gives_up(row, key, things) for row in held_by)
+    return not all(gives_up(row, key, things) for row in held_by)
 
 
 def going(things: Iterable[Thing]) -> list[Thing]:
@@ -123,7 +123,7 @@ def going(things: Iterable[Thing]) -> list[Thing]:
     return [thing for thing in things if not thing.refused]
 
 
-def _gives_up(row: Json, key: Key, things: list[Thing]) -> bool:
+def gives_up(row: Json, key: Key, things: list[Thing]) -> bool:
     """Whether the row gets another value of the key in this run."""
     owners = [thing for thing in things if thing.row is row and not thing.refused]
     return any(wanted(thing, key) != row_key(thing, key, row) for thing in owners)

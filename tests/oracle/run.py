@@ -9,7 +9,7 @@ from typing import Any
 from oracle.facts import ANY, Facts
 from oracle.kinds import Kind, kinds
 from oracle.laboratories import give_to_completed, has_external_key, is_renamed, laboratory_of, prefer_own
-from oracle.match import claim, find, going, holders, settle
+from oracle.match import claim, find, gives_up, going, holders, settle
 from oracle.mentions import Json, Mention, Reader, Refusal
 from oracle.things import Thing, join
 
@@ -99,16 +99,31 @@ class _Run:
         """A session known under another proposal stays there; a new one that two proposals claim is nobody's."""
         things = self._joined("session", parent="proposal")
         rows = self._rows("session")
-        for thing in going(things):
+        named = going(things)
+        for thing in named:
             find(thing, rows)
-            if thing.row is not None and thing.proposals != {thing.row["proposalId"]}:
-                thing.refuse("belongs_elsewhere")
+        self._leave_elsewhere(going(named), rows)
+        for thing in named:
             if len(thing.proposals) > 1:
                 # Where two proposals claim it, it is both; the design does not say which.
                 thing.codes |= {"duplicate_key"}
         settle(things)
         claim(things, rows)
         self._write("session", things, lambda thing: {"proposalId": thing.parents["proposal"].thing.id})
+
+    def _leave_elsewhere(self, sessions: list[Thing], rows: list[Json]) -> None:
+        """What is known elsewhere stays there; a key that it gives up there in this run means another session."""
+        found = [thing for thing in sessions if thing.row is not None]
+        at_home = [thing for thing in found if thing.proposals == {thing.row["proposalId"]}]
+        for thing in found:
+            known = thing.row
+            if thing in at_home:
+                continue
+            if any(gives_up(known, key, at_home) for key in thing.kind.keys if holders(thing, key, [known])):
+                thing.row = None
+                find(thing, [row for row in rows if row is not known])
+            else:
+                thing.refuse("belongs_elsewhere")
 
     def proteins(self) -> None:
         """A refused person leaves the protein without one, or with the one that it has."""
