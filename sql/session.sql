@@ -301,7 +301,10 @@ SELECT
     m.thing,
     'belongs_elsewhere',
     m.matched_by,
-    IF(m.matched_by = 'externalId', HEX(s.externalId), NULL),
+    CASE m.matched_by
+        WHEN 'externalId' THEN HEX(s.externalId)
+        WHEN 'expSessionPk' THEN s.expSessionPk -- if: expSessionPk
+    END,
     CONCAT(
         'sessionId ', t.sessionId, ' of proposal ',
         COALESCE(NULLIF(CONCAT_WS('-', other.proposalCode, other.proposalNumber), ''), other.proposalId)
@@ -325,7 +328,7 @@ UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_session AS giver ON giver.target_id = m.target_id
 STRAIGHT_JOIN ispyb_sync.stage_session AS given ON given.row_id = giver.row_id
-SET m.target_id = NULL, m.matched_by = NULL, m.refused = NULL, m.field = NULL, m.held = NULL
+SET m.target_id = NULL, m.matched_by = NULL, m.refused = NULL, m.field = NULL, m.value = NULL, m.held = NULL
 WHERE
     m.refused = 'belongs_elsewhere'
     AND m.matched_by = 'expSessionPk'
