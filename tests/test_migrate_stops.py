@@ -120,6 +120,18 @@ def test_a_schema_that_is_no_ispyb_is_refused(legacy: Fresh) -> None:
     assert "Session_has_Person: no such table" in str(caught.value)
 
 
+def test_the_wrong_schema_leaves_the_record_of_the_right_one(legacy: Fresh) -> None:
+    up(legacy)
+    legacy.run(f"CREATE DATABASE `{legacy.schema}_wrong`")
+    try:
+        wrong = legacy.admin.set(database=f"{legacy.schema}_wrong").render_as_string(hide_password=False)
+        with pytest.raises(DatabaseError, match="nothing was changed"):
+            migrate.upgrade(wrong, staging_schema=legacy.staging_schema)
+    finally:
+        legacy.run(f"DROP DATABASE `{legacy.schema}_wrong`")
+    assert is_current(legacy)
+
+
 def test_it_works_under_a_session_that_forbids_zero_dates(legacy: Fresh) -> None:
     assert "0000-00-00" in legacy.tables()["BLSession"]
     original = legacy.tables()

@@ -116,39 +116,40 @@ def _run(connection: Connection, migration: MigrationContext, schema: str) -> No
     """Run the revisions, each committed by itself, as DDL is."""
     assert migration.config is not None
     if not migration.opts.get("dont_mutate"):  # `alembic current` and the like only read
-        if migration.config.attributes.get("heal"):
-            _forget_lost_revisions(connection, migration, schema)
-        refuse(connection, _guards(migration), schema)
+        heals = bool(migration.config.attributes.get("heal"))
+        heads = _known_heads(migration)
+        lost = heals and _are_lost(connection, heads)
+        refuse(connection, _guards(migration, () if lost else heads), schema)
         connection.exec_driver_sql(CREATE_SCHEMA.format(schema=schema))
-        if migration.config.attributes.get("heal"):
-            _repeat_the_last(migration)
+        if lost:  # start anew
+            connection.exec_driver_sql(FORGET.format(schema=schema, table=VERSION_TABLE))
+        elif heals:
+            _repeat_the_last(migration, heads)
     with context.begin_transaction():
         context.run_migrations()
 
 
-def _forget_lost_revisions(connection: Connection, migration: MigrationContext, schema: str) -> None:
-    """Start anew where tables were restored from a dump that is older than the record of the migrations."""
-    done = context.script.iterate_revisions(_known_heads(migration), "base")
-    changes = [script.module.change for script in done]
+def _are_lost(connection: Connection, heads: tuple[str, ...]) -> bool:
+    """Whether tables were restored from a dump that is older than the record of the migrations."""
+    changes = [script.module.change for script in context.script.iterate_revisions(heads, "base")]
     wanted = {change.table for change in changes if isinstance(change, ExternalId)}
-    if wanted - set(connection.exec_driver_sql(WITH_EXTERNAL_ID).scalars()):
-        connection.exec_driver_sql(FORGET.format(schema=schema, table=VERSION_TABLE))
+    return not wanted <= set(connection.exec_driver_sql(WITH_EXTERNAL_ID).scalars())
 
 
-def _repeat_the_last(migration: MigrationContext) -> None:
+def _repeat_the_last(migration: MigrationContext, heads: tuple[str, ...]) -> None:
     """Make the change of the recorded revision again: a downgrade that was killed took it back and did not say so."""
-    for revision in _known_heads(migration):
+    for revision in heads:
         script = context.script.get_revision(revision)
         assert script is not None
         change: Change = script.module.change
         execute(migration, change.up_sql(), change.title)
 
 
-def _guards(migration: MigrationContext) -> list[Guard]:
-    """List the guards of all revisions that are about to run."""
+def _guards(migration: MigrationContext, heads: tuple[str, ...]) -> list[Guard]:
+    """List the guards of all revisions that are about to run on a database at these."""
     assert migration.config is not None
     force = bool(migration.config.attributes.get("force"))
-    steps = _steps(migration)
+    steps = _steps(migration, heads)
     guards = [not_newer(str(context.script.get_current_head()))]
     guards += before_upgrade() if all(step.is_upgrade for step in steps) else before_downgrade()
     for step in steps:
@@ -157,10 +158,10 @@ def _guards(migration: MigrationContext) -> list[Guard]:
     return guards
 
 
-def _steps(migration: MigrationContext) -> list[RevisionStep]:
+def _steps(migration: MigrationContext, heads: tuple[str, ...]) -> list[RevisionStep]:
     """List the revisions that are about to run."""
     plan: Callable[..., Iterable[object]] = migration.opts["fn"]
-    return [step for step in plan(_known_heads(migration), migration) if isinstance(step, RevisionStep)]
+    return [step for step in plan(heads, migration) if isinstance(step, RevisionStep)]
 
 
 def _known_heads(migration: MigrationContext) -> tuple[str, ...]:
@@ -182,7 +183,8 @@ def _offline(config: Config) -> None:
     context.configure(dialect_name="mysql", literal_binds=True, version_table_schema=schema)
     migration = context.get_context()
     out = migration.impl.static_output
-    start, steps = migration.get_current_revision(), _steps(migration)
+    start, heads = migration.get_current_revision(), _known_heads(migration)
+    steps = _steps(migration, heads)
     end = ", ".join(steps[-1].to_revisions) if steps else start
     names = {"start": start or "base", "end": end or "base", "ispyb": ispyb, "schema": schema}
     out(HEADER.format(version=tool_version(), **names))
@@ -190,7 +192,7 @@ def _offline(config: Config) -> None:
     out(f"{SESSION};")
     out(f"{READ_WRITE};")
     out("-- What must not be found. If something is, the script shows it and stops, with nothing changed.")
-    for guard in _guards(migration):
+    for guard in _guards(migration, heads):
         out(as_block(guard, schema))
     out("-- The tool's own schema, and where it keeps the revision that was reached.")
     out(f"{CREATE_SCHEMA.format(schema=schema)};")
