@@ -14,13 +14,14 @@ from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
 from sync.changes import read_changes
-from sync.database import Database, connect, failure
+from sync.database import Database, code_of, connect, failure
 from sync.entities import ENTITIES
 from sync.errors import UsageError
 from sync.reconcile import ALL_CHANGES
 from sync.refusals import Notice, Refusal
 from sync.release import tool_version
 from sync.report import Change, Counts, Report, Vanished, storable
+from sync.revision import NOT_THERE, not_migrated
 from sync.settings import Settings
 from sync.sqlfiles import named
 
@@ -143,6 +144,8 @@ def _ask(connection: Connection, settings: Settings, name: str, **parameters: ob
     try:
         return connection.exec_driver_sql(statement.render((), settings.staging_schema) or "", parameters)
     except DBAPIError as error:
+        if code_of(error) in NOT_THERE:
+            raise not_migrated() from None
         raise failure(error, statement.origin) from None
 
 

@@ -165,11 +165,7 @@ def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
         target: Target = seen[2]
         return target
     demand(connection, settings.staging_schema, write=write, delete=prunes)
-    if not revision.is_current(connection, settings.staging_schema):
-        raise DatabaseError(
-            "the database is not migrated, or not to this version of the tool",
-            hint="Run `ispyb-sync migrate`, or give a DBA the script of `ispyb-sync migrate --sql`.",
-        )
+    revision.demand_current(connection, settings.staging_schema)
     target = introspect(connection)
     connection.info[_SEEN] = asked, time.monotonic(), target
     return target

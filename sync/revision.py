@@ -10,7 +10,8 @@ from sync.database import code_of, failure
 from sync.errors import DatabaseError
 from sync.sqlfiles import STAGING_SCHEMA
 
-_NO_SUCH_TABLE, _NO_SUCH_SCHEMA = 1146, 1049
+NOT_THERE = {1146, 1049, 1054}
+"""What the server says of a table, a schema or a column that is not there."""
 _NO_RIGHT = {1044, 1142}
 
 
@@ -31,7 +32,7 @@ def revision(connection: Connection, staging_schema: str = STAGING_SCHEMA) -> st
     try:
         return connection.exec_driver_sql(query).scalar()
     except DBAPIError as error:
-        if code_of(error) in (_NO_SUCH_TABLE, _NO_SUCH_SCHEMA):
+        if code_of(error) in NOT_THERE:
             return None
         if code_of(error) in _NO_RIGHT:
             raise DatabaseError(
@@ -39,6 +40,20 @@ def revision(connection: Connection, staging_schema: str = STAGING_SCHEMA) -> st
                 hint="Grant the role of sql/grants.sql; if the schema is not there, run ispyb-sync migrate.",
             ) from None
         raise failure(error, "migrations") from None
+
+
+def demand_current(connection: Connection, staging_schema: str = STAGING_SCHEMA) -> None:
+    """Raise DatabaseError where the database is at another revision than this release."""
+    if not is_current(connection, staging_schema):
+        raise not_migrated()
+
+
+def not_migrated() -> DatabaseError:
+    """Give the error of a database that lacks what this release has made of the tool's schema."""
+    return DatabaseError(
+        "the database is not migrated, or not to this version of the tool",
+        hint="Run `ispyb-sync migrate`, or give a DBA the script of `ispyb-sync migrate --sql`.",
+    )
 
 
 def folder() -> Path:

@@ -22,7 +22,7 @@ from sync import history, revision, rights
 from sync.changes import label, read_changes
 from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, code_of, connect, failure
 from sync.entities import ENTITIES, SESSION_HAS_PERSON, Entity
-from sync.errors import DatabaseError, Unreachable, UsageError
+from sync.errors import Unreachable, UsageError
 from sync.fingerprints import forget
 from sync.job import origin_of
 from sync.live import fillings, references, sees_all, unique_facts
@@ -76,10 +76,7 @@ class _Undo:
         """Undoes, or plans to."""
         schema = self._settings.staging_schema
         rights.demand(self._connection, schema, write=write, delete=ENTITIES if write else ())
-        if not revision.is_current(self._connection, schema):
-            raise DatabaseError(
-                "the database is not migrated, or not to this version of the tool", hint="Run `ispyb-sync migrate`."
-            )
+        revision.demand_current(self._connection, schema)
         start = time.perf_counter()
         try:
             if not write:

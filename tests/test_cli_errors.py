@@ -84,8 +84,9 @@ def test_a_database_that_cannot_be_used(command: CommandLine, dls: Ispyb, url: s
 
 
 def test_a_database_that_is_not_migrated(command: CommandLine, dls: Ispyb) -> None:
-    done = command("apply", "good.ndjson", "--staging-schema", "not_there", "--database", dls.url)
-    assert_explained(done, 3, "not migrated", "ispyb-sync migrate")
+    for arguments in (["apply", "good.ndjson"], ["history"], ["history", "1"], ["undo", "1"]):
+        done = command(*arguments, "--staging-schema", "not_there", "--database", dls.url)
+        assert_explained(done, 3, "not migrated", "ispyb-sync migrate --sql")
     done = command("apply", "good.ndjson", "--staging-schema", "not_there")
     assert_explained(done, 3, "not_there", "ispyb-sync migrate", "sql/grants.sql")
 
