@@ -22,6 +22,7 @@ from sync.refusals import printable
 from sync.rights import Account, Rights
 from sync.settings import Settings
 from sync.sqlfiles import Statement, load
+from sync.text import counted
 
 REQUIRED = (10, 3, 3)
 """NVL, LIMIT in GROUP_CONCAT and columns added without a copy came with this MariaDB."""
@@ -156,6 +157,8 @@ def _variant(connection: Connection, columns: Columns) -> Iterator[Finding]:
     if absent:
         message = f"{schema} has no {', '.join(absent)}, or the account may not see them"
         yield Finding("error", "tables", message, "Point --database at the ISPyB schema.")
+    if len(absent) == len(ENTITIES):
+        return
     yield Finding("ok", "variant", f"{schema} looks like {_guess(columns)}; default collation {collation}")
     yield Finding("ok", "charset", _charsets(columns))
     for entity in ENTITIES:
@@ -217,7 +220,7 @@ def _duplicates(connection: Connection, columns: Columns, held: Rights) -> Itera
             shown = [f"{group.value} ({_ids(entity, group)})" for group in groups[:EXAMPLES]]
             rows = sum(group.row_count for group in groups)
             more = "" if len(groups) == len(shown) else ", …"
-            message = f"{len(groups):,} values in {rows:,} rows: {', '.join(shown)}{more}"
+            message = f"{counted(len(groups), 'value')} in {counted(rows, 'row')}: {', '.join(shown)}{more}"
             subject = statement.name.replace("_", " ").replace("external id", "externalId")
             yield Finding(_level(statement), subject, message, _remedy(statement))
     if none:

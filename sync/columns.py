@@ -37,6 +37,7 @@ from sync.database import connect, failure
 from sync.entities import ENTITIES, PERSON, SESSION, Entity
 from sync.refusals import printable, refused_value
 from sync.sheets import write_sheet
+from sync.text import counted
 
 QUIET = timedelta(days=365)
 """A column is quiet when the newest row with a value is this much older than the newest row of the table."""
@@ -225,8 +226,8 @@ def show_columns(found: Columns, console: Console) -> None:
         _show_table(table, list(uses), console)
     console.print(Text("deprecated keys", style="bold"))
     for key in found.keys:
-        needed = f"needed by {_rows(key.needed)} without an externalId" if key.needed else "no row needs it"
-        console.print(Text(f"  {key.table}.{key.column}: in {_rows(key.filled)}; {needed}"), soft_wrap=True)
+        needed = f"needed by {counted(key.needed, 'row')} without an externalId" if key.needed else "no row needs it"
+        console.print(Text(f"  {key.table}.{key.column}: in {counted(key.filled, 'row')}; {needed}"), soft_wrap=True)
     if not found.keys:
         console.print(Text("  none is there"))
 
@@ -234,7 +235,7 @@ def show_columns(found: Columns, console: Console) -> None:
 def _show_table(table: str, uses: list[Use], console: Console) -> None:
     first = uses[0]
     dated = f"dated by {first.dated_by}, the newest {first.newest}" if first.newest else "no dates"
-    console.print(Text(f"{table} ({_rows(first.rows)}; {dated})", style="bold"))
+    console.print(Text(f"{table} ({counted(first.rows, 'row')}; {dated})", style="bold"))
     if not first.rows:
         return
     for finding in ("no value", "one value", "none since"):
@@ -251,12 +252,8 @@ def _line(use: Use) -> str:
     match use.finding:
         case "one value":
             value = "" if use.value is None else f" {refused_value(use.value)!r}"
-            return f"{head}:{value} in {_rows(use.filled)}"
+            return f"{head}:{value} in {counted(use.filled, 'row')}"
         case "none since":
-            return f"{head}: {use.last}; in {_rows(use.filled)}"
+            return f"{head}: {use.last}; in {counted(use.filled, 'row')}"
         case _:
             return head
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row" if count == 1 else f"{count:,} rows"

@@ -159,6 +159,8 @@ def _tls(given: Mapping[str, str]) -> dict[str, Any]:
         raise ValueError("ssl_verify_cert=false contradicts the check of the server's name")
     else:
         checks_name, checks = False, ssl.CERT_NONE
+    for name in ("ssl_ca", "ssl_cert", "ssl_key"):
+        _look_at(name, texts.get(name))
     context = ssl.create_default_context(cafile=texts.get("ssl_ca"), capath=texts.get("ssl_capath"))
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # a certificate that the server made itself does not pass that
     context.check_hostname, context.verify_mode = checks_name, checks
@@ -167,6 +169,15 @@ def _tls(given: Mapping[str, str]) -> dict[str, Any]:
     if "ssl_cipher" in texts:
         context.set_ciphers(texts["ssl_cipher"])
     return {"ssl": context}
+
+
+def _look_at(option: str, path: str | None) -> None:
+    """Raises UsageError that names a file that cannot be read: the errors of `ssl` do not."""
+    try:
+        if path is not None:
+            open(path).close()
+    except OSError as error:
+        raise UsageError(f"--database: cannot read {path}: {error.strerror}", hint=f"Correct {option}.") from None
 
 
 def _switch(name: str, text: str) -> bool:

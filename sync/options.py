@@ -40,12 +40,15 @@ DatabaseOption = Annotated[
 SchemaOption = Annotated[
     str | None, typer.Option("--staging-schema", metavar="NAME", help="The tool's own schema. Default: ispyb_sync.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else on standard output.")]
 VerboseOption = Annotated[
     int,
     typer.Option(
         "--verbose", "-v", count=True, show_default=False, help="List all; twice: each SQL statement with its time."
     ),
+]
+ListOption = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, show_default=False, help="List all, where ten are listed.")
 ]
 ProfileOption = Annotated[
     bool,

@@ -15,11 +15,15 @@ from sync.history import Run
 from sync.order import in_order, refusals_in_order, vanished_in_order
 from sync.refusals import Refusal, printable, refused_value
 from sync.report import Change, Report, Vanished
+from sync.text import counted
 
 LISTED = 10
 """Changes and refusals shown per entity; `--json` has all."""
 
 NOTHING = "nothing to do"
+
+WIDE = 110
+"""Columns that the list of runs needs whole."""
 
 STATUS = {
     "applied": "applied",
@@ -42,7 +46,7 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
     if report.run is not None:
         head += f" (run {report.run})"
     if report.undoes is None:
-        head += f"; {report.documents_read:,} documents read, {report.documents_refused:,} refused"
+        head += f"; {counted(report.documents_read, 'document')} read, {report.documents_refused:,} refused"
     else:
         head += f"; takes back run {report.undoes}"
     if "total" in report.seconds:
@@ -52,14 +56,20 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
         return
     if report.mode != "validate":
         if report.nothing_to_do and not report.refusals:
-            why = "ISPyB holds what the export says" if report.undoes is None else "the run changed nothing"
-            console.print(Text(f"{NOTHING}: {why}"))
-        else:
+            console.print(Text(f"{NOTHING}: {_why_nothing(report)}"))
+        elif any(any(vars(counts).values()) for counts in report.entities.values()):
             console.print(_totals(report))
     _list_refusals(report, console, LISTED if not verbose else len(report.refusals))
     render_warnings(report, console)
     _list_changes(report, console, LISTED if not verbose else len(report.changes))
     _list_vanished(report, console, LISTED if not verbose else len(report.vanished or ()))
+
+
+def _why_nothing(report: Report) -> str:
+    if report.undoes is not None:
+        return "the run changed nothing"
+    looked_at = any(counts.staged for counts in report.entities.values())
+    return "ISPyB holds what the export says" if looked_at else "no document was looked at"
 
 
 def is_idle(report: Report) -> bool:
@@ -96,31 +106,32 @@ def render_run(run: Run, console: Console, *, verbose: bool = False) -> None:
 
 
 def render_runs(runs: list[Run], console: Console) -> None:
-    """Prints past runs, one a line, newest first."""
+    """Prints past runs, one a line, newest first; on a narrow terminal without the account and the export."""
     if not runs:
         console.print(Text("no runs yet"))
         return
+    wide = console.width >= WIDE
     table = Table(box=None, pad_edge=False)
-    for name in ("run", "started (UTC)", "mode", "status", "inserted", "updated", "deleted", "refused", "account"):
-        table.add_column(name)
-    table.add_column("export", overflow="fold")
+    for name in ("run", "started (UTC)", "mode", "status"):
+        table.add_column(name, no_wrap=True)
+    for name in ("inserted", "updated", "deleted", "refused"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("account", "export") if wide else ():
+        table.add_column(name, overflow="fold")
     for run in runs:
         report = run.report
-        sums = [
-            f"{sum(getattr(c, name) for c in report.entities.values()):,}"
-            for name in ("inserted", "updated", "deleted")
-        ]
+        sums = [sum(getattr(c, name) for c in report.entities.values()) for name in ("inserted", "updated", "deleted")]
         table.add_row(
             str(report.run),
-            f"{run.started:%Y-%m-%d %H:%M:%S}",
+            f"{run.started:%Y-%m-%d %H:%M:%S}" if wide else f"{run.started:%Y-%m-%d %H:%M}",
             report.mode,
             report.status,
-            *sums,
-            f"{len(report.refusals):,}",
-            refused_value(run.account),
-            refused_value(run.export or ""),
+            *(f"{number:,}" if number else "-" for number in (*sums, len(report.refusals))),
+            *((refused_value(run.account), refused_value(run.export or "")) if wide else ()),
         )
     console.print(table)
+    if not wide:
+        console.print(Text(f"  account and export need {WIDE} columns; `history RUN` tells them too", style="dim"))
 
 
 def render_row(changes: list[tuple[int, datetime, Change]], console: Console) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -105,6 +106,20 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
+_EXPECTED = {
+    "prune_limit": "a share such as 5%, or a number, is expected",
+    "staging_schema": "letters, digits and _ are expected, at most 64",
+}
+"""What a pattern means."""
+
+
+def _complaint(error: ErrorDetails) -> str:
+    """A wrong setting and what is wrong with it, without its value."""
+    name = ".".join(map(str, error["loc"]))
+    words = _EXPECTED.get(name, error["msg"]) if error["type"] == "string_pattern_mismatch" else error["msg"]
+    return f"{name}: {words.removeprefix('Value error, ')}"
+
+
 def load_settings(**flags: object) -> Settings:
     """Settings of this call; flags that are None count as not given.
 
@@ -114,7 +129,7 @@ def load_settings(**flags: object) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        wrong = [_complaint(e) for e in error.errors(include_input=False)]
         raise UsageError(
             "settings: " + "; ".join(wrong),
             hint=f"Correct the flag, the ISPYB_SYNC_* variable or {SETTINGS_FILE}.",

@@ -1,4 +1,4 @@
-"""Text that comes from elsewhere, made safe to show."""
+"""Text that is shown: what comes from elsewhere, made safe, and counts."""
 
 
 def printable(text: str) -> str:
@@ -6,3 +6,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def counted(number: int, thing: str) -> str:
+    """A count with its noun: 1 row, 2,000 rows."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

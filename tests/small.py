@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -156,6 +157,11 @@ def in_folder(folder: Path, ispyb: Ispyb, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("ISPYB_SYNC_STAGING_SCHEMA", ispyb.staging_schema)
     write("good.ndjson", export(2))
     write("partly.ndjson", [document(1), {"proposal": {"title": "nothing names it"}}])
+
+
+def hear_interrupts() -> None:
+    """For `preexec_fn`: SIGINT ends the child, also where a shell that runs the tests in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def write(name: str, documents: list[Json]) -> None:

@@ -153,7 +153,7 @@ def test_rows_that_one_key_names_together_are_shown_with_their_ids(legacy: Fresh
         rows = ", ".join(f"({number}, {value})" for number, value in enumerate([same, other, same], start=4))
         connection.exec_driver_sql(f"INSERT INTO {table} ({columns}) VALUES {rows}")
     (finding,) = bad(legacy)
-    assert finding.message.startswith("1 values in 2 rows: ")
+    assert finding.message.startswith("1 value in 2 rows: ")
     assert f"{columns.split(',')[0]} 4, 6" in finding.message
     unique = table in ("Person", "Proposal", "BLSession") and "externalId" in columns
     assert finding.level == ("error" if unique else "warning")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from databases import Ispyb
-from small import ROWS, CommandLine, document, export, holds, trigger, write
+from small import ROWS, CommandLine, document, export, hear_interrupts, holds, trigger, write
 
 COUNTS = {"staged", "inserted", "updated", "unchanged", "refused", "deleted"}
 REPORT = {"run", "mode", "status", "documents", "entities", "refusals", "warnings", "changes", "seconds"}
@@ -129,7 +129,7 @@ def test_a_flag_beats_the_environment_and_that_the_file(command: CommandLine, mo
 def started(*arguments: str, **options: Any) -> "subprocess.Popen[str]":
     program = [sys.executable, "-m", "sync.cli", *arguments]
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(program, **(streams | options))
+    return subprocess.Popen(program, preexec_fn=hear_interrupts, **(streams | options))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
@@ -145,6 +145,19 @@ def test_an_apply_that_is_stopped_leaves_nothing(command: CommandLine, dls: Ispy
         wait_until(lambda: "User sleep" not in states(dls))
     assert holds(dls, 0)
     assert command("apply", "good.ndjson", "--lock-timeout", "1").code == 0
+
+
+def test_an_undo_that_is_stopped_leaves_all(command: CommandLine, dls: Ispyb) -> None:
+    assert command("apply", "good.ndjson").code == 0
+    with trigger(dls, "BEFORE DELETE ON ProposalHasPerson", "SET @slept = SLEEP(1)"):
+        process = started("undo", "1")
+        wait_until(lambda: "User sleep" in states(dls))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, out) == (130, "")
+        assert err.startswith("interrupted: ISPyB is unchanged, unless the commit had begun")
+        wait_until(lambda: "User sleep" not in states(dls))
+    assert holds(dls, 2)
 
 
 def states(ispyb: Ispyb) -> set[str]:

@@ -47,6 +47,32 @@ def test_all_wrong_settings_are_named_at_once(command: CommandLine, monkeypatch:
     assert "s3cret" not in done.err
 
 
+@pytest.mark.parametrize("flags", [["--prune-limit", "x"], ["--staging-schema", "a-b"], ["--timezone", "Mars"]])
+def test_a_wrong_setting_is_explained_in_words(command: CommandLine, flags: list[str]) -> None:
+    done = command("plan", "good.ndjson", *flags)
+    assert_explained(done, 2, flags[0].strip("-").replace("-", "_"))
+    assert "Value error" not in done.err
+    assert "^" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["history", "1", "--row", "person:1"], "--row"),
+        (["history", "--older-than", "3d"], "purge"),
+        (["history", "purge"], "--older-than"),
+        (["migrate", "--force"], "--down"),
+        (["check", "--csv", "folder"], "--columns"),
+    ],
+)
+def test_a_flag_that_would_be_passed_over_is_refused(command: CommandLine, arguments: list[str], word: str) -> None:
+    assert_explained(command(*arguments), 2, word)
+
+
+def test_an_account_that_may_not_alter_is_told_who_may(command: CommandLine) -> None:
+    assert_explained(command("migrate"), 3, "denied", "an account that may ALTER", "migrate --sql")
+
+
 def test_no_database_is_set(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ISPYB_SYNC_DATABASE")
     assert_explained(command("apply", "good.ndjson"), 2, "--database URL", "ISPYB_SYNC_DATABASE", "ispyb-sync.toml")
@@ -65,9 +91,11 @@ def test_no_database_is_set(command: CommandLine, monkeypatch: pytest.MonkeyPatc
         ("mysql://u:s3cret@{server}/ispyb?read_timeout=0", 2, "read_timeout"),
         ("mysql://u:s3cret@{server}/ispyb?nosuch=1", 2, "nosuch"),
         ("mysql://u:s3cret@{server}/ispyb?plugin=nosuch", 2, "nosuch"),
+        ("mysql://u:s3cret@{server}/ispyb?ssl_ca=/no/such.pem", 2, "/no/such.pem"),
         ("mysql://{account}@{server}/nosuch", 3, "sql/grants.sql"),
         ("mysql://{account}@{server}/", 2, "names no schema"),
         ("mysql://u:s3cret@127.0.0.1:1/ispyb", 3, "127.0.0.1"),
+        ("mysql://u:s3cret@127.0.0.1:1/ispyb", 3, "or start the server"),
         ("mysql://u:s3cret@no.such.host.invalid/ispyb", 3, "no.such.host.invalid"),
         ("mysql://u:s3cret@" + "a" * 70 + ".example/ispyb", 2, "host name"),
     ],

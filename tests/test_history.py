@@ -1,6 +1,7 @@
 """History: what each run changed, with old and new values, kept in the transaction of the changes."""
 
 import json
+import re
 from hashlib import sha256
 from importlib.metadata import version
 from io import StringIO
@@ -12,7 +13,7 @@ from rich.console import Console
 import sync
 from sync import history
 from sync.errors import UsageError
-from sync.render import render_run
+from sync.render import render_run, render_runs
 from sync.settings import Settings
 
 FIRST = {
@@ -86,6 +87,19 @@ def test_a_run_keeps_who_when_and_what(ispyb, settings, tmp_path):
     assert f"by {shown['account']}" in drawn.getvalue()
     assert f"SHA-256 {shown['export_sha256']}" in drawn.getvalue()
     assert "nulls clear" in drawn.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 109, 110, 200])
+def test_the_list_of_runs_cuts_no_value(ispyb, settings, width):
+    run(ispyb, FIRST)
+    run(ispyb, SECOND)
+    drawn = StringIO()
+    render_runs(history.runs(ispyb.role_url, settings), Console(file=drawn, width=width))
+    lines = drawn.getvalue().splitlines()
+    assert "…" not in drawn.getvalue()
+    assert max(map(len, lines)) <= width
+    assert re.search(r"^2 +20\d\d-\d\d-\d\d \d\d:\d\d.* apply +applied +- +1 +- +-", lines[1])
+    assert ("sync_" in lines[1]) == (width >= 110)
 
 
 def test_a_run_that_rolls_back_leaves_no_history(ispyb, settings):

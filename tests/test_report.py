@@ -132,6 +132,16 @@ def test_a_plan_of_nothing_is_one_line() -> None:
     assert len(text(report)) > 3
 
 
+def test_only_what_was_looked_at_is_said_to_be_in_step() -> None:
+    report = Report("apply", "applied", documents_read=1)
+    assert text(report) == [
+        "apply: applied; 1 document read, 0 refused",
+        "nothing to do: no document was looked at",
+    ]
+    report.entities["proposal"].staged = 1
+    assert text(report)[1] == "nothing to do: ISPyB holds what the export says"
+
+
 def test_the_command_prints_one_line_and_tells_warnings_elsewhere(
     py: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

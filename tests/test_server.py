@@ -15,6 +15,7 @@ from typing import ClassVar, Self
 
 import pytest
 from docker.errors import ImageNotFound  # type: ignore[import-untyped]
+from small import hear_interrupts
 from sqlalchemy import URL, create_engine
 
 from sync.errors import DatabaseError, SyncError, UsageError
@@ -50,7 +51,8 @@ def temporary_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @needs_mariadbd
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
 def test_server_ends_with_its_user(number: signal.Signals, temporary_folders: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", _USER], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as user:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", _USER], preexec_fn=hear_interrupts, **pipes) as user:
         assert user.stdout is not None
         user.stdout.readline()
         pid = int(user.stdout.readline())

@@ -1,7 +1,13 @@
-"""What all commands belong to, and the exit code of a report."""
+"""What all commands belong to, the exit code of a report, and what Ctrl-C says."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
 
 import typer
 
+from sync.release import tool_version
 from sync.report import Report
 
 EXIT_CODES = (
@@ -11,7 +17,6 @@ EXIT_CODES = (
 )
 
 app = typer.Typer(
-    help="Keeps an ISPyB database in step with a facility's User Portal.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -19,6 +24,34 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+COMMITTING = "ISPyB is unchanged, unless the commit had begun; `ispyb-sync history` tells"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ispyb-sync {tool_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Keeps an ISPyB database in step with a facility's User Portal."""
+
+
+@contextmanager
+def interruptible(state: str) -> Iterator[None]:
+    """Ends with 130 at Ctrl-C, and says in which state that leaves things."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"interrupted: {state}", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def exit_code(report: Report) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sync import revision
-from sync.commands.app import app
+from sync.commands.app import app, interruptible
 from sync.database import open_engine
 from sync.errors import UsageError
 from sync.files import make_folder
@@ -21,7 +21,9 @@ from sync.settings import Settings, load_settings
 
 @app.command()
 def demo() -> None:
-    """Shows the tool at work: a private MariaDB, a legacy ISPyB, migrate, and three exports.
+    """Shows the tool at work, on a MariaDB of its own.
+
+    Starts it, makes a legacy ISPyB, migrates, applies three exports, and leaves nothing behind.
 
     Example: ispyb-sync demo
     """
@@ -43,7 +45,9 @@ def check(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Looks at the server, the schema, the migrations, the privileges and duplicate rows; writes nothing.
+    """Looks whether a run can go; writes nothing.
+
+    Looks at the server, the schema, the migrations, the privileges and duplicate rows.
 
     Exits 0 when apply can run, 1 when something is in its way.
 
@@ -93,7 +97,9 @@ def migrate_command(
         bool, typer.Option("--force", help="With --down: drop our columns and tables even if they hold data.")
     ] = False,
 ) -> None:
-    """Adds the externalId columns, the indexes and the tool's own schema; --down takes them back.
+    """Adds what the tool needs; --down takes it back.
+
+    That is externalId columns, indexes, and a schema of the tool's own.
 
     Needs an account that may alter tables. Readers and writers are not blocked.
 
@@ -104,12 +110,16 @@ def migrate_command(
     from sync import migrate  # it brings Alembic, which takes long to load
 
     settings = load_settings(database=database, staging_schema=staging_schema)
+    if force and down is None:
+        raise UsageError("--force without --down", hint="Only a way back can lose data: --down base --force.")
     if sql:
         name = open_engine(settings.database_url()).url.database if settings.database else None
         write_text(migrate.script(settings.staging_schema, down=down, force=force, database_name=name or "ispyb"))
-    elif down is not None:
-        migrate.downgrade(settings.database_url(), down, staging_schema=settings.staging_schema, force=force)
-        typer.echo(f"migrated down to {down}")
-    else:
-        migrate.upgrade(settings.database_url(), staging_schema=settings.staging_schema)
-        typer.echo(f"migrated to {revision.head()}")
+        return
+    with interruptible("what was done before stays, and does no harm; run ispyb-sync migrate again"):
+        if down is not None:
+            migrate.downgrade(settings.database_url(), down, staging_schema=settings.staging_schema, force=force)
+            typer.echo(f"migrated down to {down}")
+        else:
+            migrate.upgrade(settings.database_url(), staging_schema=settings.staging_schema)
+            typer.echo(f"migrated to {revision.head()}")

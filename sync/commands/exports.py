@@ -4,14 +4,13 @@ Reports go to standard output, progress and errors to standard error; with `--js
 standard output and nothing else.
 """
 
-import sys
 from collections.abc import Callable
 
 import typer
 from rich.console import Console
 
 from sync import documents, pipeline
-from sync.commands.app import app, exit_code
+from sync.commands.app import COMMITTING, app, exit_code, interruptible
 from sync.errors import SyncError
 from sync.files import NO_FILES, Files
 from sync.options import (
@@ -21,6 +20,7 @@ from sync.options import (
     FullOption,
     HtmlOption,
     JsonOption,
+    ListOption,
     LockTimeoutOption,
     MaskOption,
     NullsOption,
@@ -51,9 +51,11 @@ def validate(
     timezone: TimezoneOption = None,
     mask: MaskOption = False,
     as_json: JsonOption = False,
-    verbose: VerboseOption = 0,
+    verbose: ListOption = 0,
 ) -> None:
-    """Reads and validates an export; asks no database, so lengths and character sets are not checked.
+    """Reads and validates an export; asks no database.
+
+    So lengths and character sets are not checked.
 
     Example: ispyb-sync validate export.ndjson.gz
     """
@@ -188,7 +190,12 @@ def _reconcile(
 ) -> None:
     files.prepare()
     try:
-        with Terminal() as terminal, statement_log(terminal.console, wanted=profile or verbose > 1):
+        state = COMMITTING if write else "nothing was written"
+        with (
+            interruptible(state),
+            Terminal() as terminal,
+            statement_log(terminal.console, wanted=profile or verbose > 1),
+        ):
             asks = ask and export != "-" and terminal.can_answer()
             report = call(
                 pipeline.Job(
@@ -206,9 +213,6 @@ def _reconcile(
             mode: Mode = "apply" if write else "plan" if call is pipeline.run else "validate"
             print_json(Report(mode, "failed").to_dict())
         raise
-    except KeyboardInterrupt:
-        print("interrupted: ISPyB is unchanged, unless the commit had begun", file=sys.stderr)
-        raise typer.Exit(130) from None
     if as_json:
         print_json(report.to_dict())
     else:

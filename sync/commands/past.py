@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from sync import history
-from sync.commands.app import app, exit_code
+from sync.commands.app import COMMITTING, app, exit_code, interruptible
 from sync.errors import SyncError, UsageError
 from sync.files import Files
 from sync.options import (
@@ -14,6 +14,7 @@ from sync.options import (
     DatabaseOption,
     HtmlOption,
     JsonOption,
+    ListOption,
     LockTimeoutOption,
     MaskOption,
     SchemaOption,
@@ -24,13 +25,14 @@ from sync.profile import statement_log
 from sync.render import render, render_row, render_run, render_runs
 from sync.report import Report
 from sync.settings import load_settings
+from sync.text import counted
 from sync.undo import undo
 
 
 @app.command("history")
 def history_command(
     run: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="The number of a run, or purge. Without it: the latest runs.")
+        str | None, typer.Argument(metavar="RUN", help="The number of a run, or purge. Without it: the latest runs.")
     ] = None,
     row: Annotated[
         str | None, typer.Option("--row", metavar="ENTITY:ID", help="What the tool ever did to one row.")
@@ -43,9 +45,9 @@ def history_command(
     csv: CsvOption = None,
     html: HtmlOption = None,
     as_json: JsonOption = False,
-    verbose: VerboseOption = 0,
+    verbose: ListOption = 0,
 ) -> None:
-    """Lists past runs; with a number, shows that run and its changes.
+    """Lists the latest 50 runs, or shows one and its changes.
 
     Examples: ispyb-sync history 42 -v
 
@@ -60,10 +62,20 @@ def history_command(
     files = Files(csv, html)
     if files and not (run or "").isdecimal():
         raise UsageError("--csv and --html show one run", hint="Give its number; `ispyb-sync history` lists them.")
+    if run is not None and row is not None:
+        raise UsageError(f"{run} and --row at once", hint="Ask for a run, or for a row.")
+    if older_than is not None and run != "purge":
+        raise UsageError(
+            "--older-than without purge", hint="`ispyb-sync history purge --older-than 180d` forgets runs."
+        )
     if run == "purge":
         if older_than is None:
             raise UsageError("history purge needs --older-than", hint="For instance --older-than 180d.")
-        typer.echo(f"{history.purge(url, settings, older_than):,} runs forgotten")
+        forgotten = history.purge(url, settings, older_than)
+        if as_json:
+            print_json({"forgotten": forgotten})
+        else:
+            typer.echo(f"{counted(forgotten, 'run')} forgotten")
     elif run is not None:
         if not run.isdecimal():
             raise UsageError(f"{run!r} is no run", hint="Give its number; `ispyb-sync history` lists them.")
@@ -104,11 +116,11 @@ def undo_command(
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> None:
-    """Takes one run back, in one transaction: updated rows return to their old values, inserted rows and links go,
-    and links that it deleted come back.
+    """Takes one run back, in one transaction.
 
-    A row that anybody changed since is left and reported, and so is a new row that something refers to by now. Exits 0
-    when all is taken back, 1 when part of it was left.
+    Updated rows return to their old values, inserted rows and links go, and links that it deleted come back. A row
+    that anybody changed since is left and reported, and so is a new row that something refers to by now. Exits 0 when
+    all is taken back, 1 when part of it was left.
 
     Examples: ispyb-sync undo 42 --plan
 
@@ -120,7 +132,7 @@ def undo_command(
     files = Files(csv, html)
     files.prepare()
     try:
-        with statement_log(Console(stderr=True), wanted=verbose > 1):
+        with interruptible(COMMITTING), statement_log(Console(stderr=True), wanted=verbose > 1):
             report = undo(run, settings.database_url(), settings, write=not plan)
     except SyncError:
         if as_json:

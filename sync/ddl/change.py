@@ -12,7 +12,7 @@ from alembic import op
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 
-from sync.database import LOCK_WAIT, code_of
+from sync.database import DENIED, LOCK_WAIT, code_of
 from sync.errors import DatabaseError
 
 ATTEMPTS = 12
@@ -98,7 +98,9 @@ def failed(error: DBAPIError, title: str) -> DatabaseError:
     """Say which change failed, in the server's own words."""
     code = code_of(error)
     words = error.orig.args[-1] if error.orig is not None and error.orig.args else "no answer"
-    if code == LOCK_WAIT:
+    if code in DENIED:
+        hint = "Use an account that may ALTER and CREATE, or give a DBA the script of `ispyb-sync migrate --sql`."
+    elif code == LOCK_WAIT:
         hint = "A long transaction uses this table; SHOW PROCESSLIST names it."
     else:
         hint = "What was done before stays, and does no harm."
