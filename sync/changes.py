@@ -6,9 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sync.entities import ENTITIES
-from sync.report import Change
-
-_PARENT_IDS = frozenset({"laboratoryId", "personId", "proposalId"})
+from sync.report import PARENT_IDS, Change
 
 
 def read_changes(entity: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[Change]:
@@ -45,7 +43,7 @@ def _readable(name: str, value: Any) -> Any:
         return None
     if name == "externalId":
         return readable_external_id(value)
-    return int(value) if name in _PARENT_IDS and value != "new" else value
+    return int(value) if name in PARENT_IDS and value != "new" else value
 
 
 def label(text: str | None) -> str | None:

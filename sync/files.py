@@ -62,6 +62,8 @@ class Files:
             limit = MOST_ROWS if self.csv is None else ALL_CHANGES  # an initial load has millions
             kept = history.show(database, settings, report.run, limit=limit)
             run = replace(kept, report=replace(report, changes=kept.report.changes))
+            if settings.mask:
+                run.report.mask()
         self.write(run, past)
 
 

@@ -113,7 +113,9 @@ FullOption = Annotated[
 MaskOption = Annotated[
     bool,
     typer.Option(
-        "--mask", help="Tell only the length of refused values, in every report and in history: they may be personal."
+        "--mask",
+        help="Tell only the length of values and of people's names, in reports and their files: they may be personal. "
+        "History keeps no refused value then, but old and new ones, which undo needs.",
     ),
 ]
 CsvOption = Annotated[

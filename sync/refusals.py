@@ -3,6 +3,7 @@
 Also what `sync.validate` hands to the next step.
 """
 
+import re
 import reprlib
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,6 +15,7 @@ from sync.documents import Document
 from sync.text import printable as printable
 
 _LONGEST_VALUE = 200
+_MASKED = re.compile(r"\(masked: (a number of \d+ digits|\d+( or more)? characters)\)")
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = _LONGEST_VALUE
 
@@ -89,8 +91,8 @@ def refused_value(value: object) -> str:
 
 
 def masked_value(text: str) -> str:
-    """What may be told of a value: how long it is, and whether it is a number."""
-    if text in ("null", "true", "false"):
+    """What may be told of a value: how long it is, and whether it is a number. What is masked already stays so."""
+    if text in ("null", "true", "false") or _MASKED.fullmatch(text):
         return text
     if text.isdecimal():
         return f"(masked: a number of {len(text)} digits)"

@@ -4,14 +4,18 @@ The JSON form is the public one (`Report.to_dict`). Rendering for people is in `
 database knows of a run comes from `sync.outcome`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from sync.entities import ENTITIES
-from sync.refusals import Notice, Refusal
+from sync.entities import ENTITIES, LAB_CONTACT, PERSON, PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON
+from sync.refusals import Notice, Refusal, masked_value, refused_value
 
 Mode = Literal["apply", "plan", "validate", "undo"]
 Status = Literal["applied", "planned", "validated", "rolled_back", "declined", "failed", "undone", "partly_undone"]
+
+PARENT_IDS = frozenset({"laboratoryId", "personId", "proposalId"})
+"""Columns that hold the id of another row."""
+_OF_PEOPLE = frozenset(entity.name for entity in (PERSON, PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, LAB_CONTACT))
 
 
 @dataclass
@@ -51,6 +55,14 @@ class Change:
     def kind(self) -> str:
         """What people are told: insert, update, adopt or delete."""
         return "adopt" if self.adopted else self.action
+
+    def masked(self) -> "Change":
+        """The same without old and new values, but for ids of rows, and without a key that names a person."""
+        fields = {
+            name: {when: _masked(name, value) for when, value in values.items()} for name, values in self.fields.items()
+        }
+        key = self.key and masked_value(self.key) if self.entity in _OF_PEOPLE else self.key
+        return replace(self, key=key, fields=fields)
 
     def to_dict(self) -> dict[str, Any]:
         """As in the report's JSON."""
@@ -99,8 +111,9 @@ class Report:
         return not any(c.inserted or c.updated or c.deleted for c in self.entities.values())
 
     def mask(self) -> None:
-        """Takes the values out of the refusals; call it once, when all are there."""
+        """Takes the values out of refusals and changes that are there by now."""
         self.refusals = [refusal.masked() for refusal in self.refusals]
+        self.changes = [change.masked() for change in self.changes]
 
     def to_dict(self) -> dict[str, Any]:
         """The report's public JSON form; `undoes` and `vanished` are there where they say something."""
@@ -118,6 +131,10 @@ class Report:
             "changes": [change.to_dict() for change in self.changes],
             "seconds": {name: round(value, 4) for name, value in self.seconds.items()},
         }
+
+
+def _masked(name: str, value: Any) -> Any:
+    return value if value is None or name in PARENT_IDS else masked_value(refused_value(value))
 
 
 STORED_REFUSALS = 500

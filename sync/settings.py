@@ -58,7 +58,9 @@ class Settings(BaseSettings):
     full: bool = Field(
         default=False, description="The export is the whole facility: report what ISPyB knows and it no longer has"
     )
-    mask: bool = Field(default=False, description="Leave refused values out of reports, and out of history")
+    mask: bool = Field(
+        default=False, description="Tell only the length of values in reports, and of refused values in history"
+    )
     lock_timeout: Annotated[int, Field(ge=0, le=86_400)] = Field(
         default=60, description="Seconds to wait for another run to end"
     )

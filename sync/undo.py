@@ -89,6 +89,8 @@ class _Undo:
                 with suppress(DBAPIError):  # on a connection of our own they go anyway
                     self._drop()
         report.seconds["total"] = time.perf_counter() - start
+        if self._settings.mask:
+            report.mask()
         return report
 
     def _planned(self) -> Report:
@@ -174,7 +176,7 @@ class _Undo:
         schema = self._connection.exec_driver_sql("SELECT DATABASE()").scalar()
         report.refusals.extend(_refusal(row, str(schema)) for row in self._rows("kept"))
         if self._settings.mask:
-            report.mask()
+            report.mask()  # before history keeps it
         return report
 
     def _apply(self) -> None:

@@ -1,4 +1,4 @@
-"""Personal data: --mask leaves refused values out of everything that is written, and the log holds none."""
+"""Personal data: --mask leaves values out of reports and refused ones out of history, and the log holds none."""
 
 import json
 import logging
@@ -10,6 +10,7 @@ from databases import Ispyb
 from small import CommandLine, document, in_folder, run, write
 
 from sync.refusals import Refusal, masked_value
+from sync.report import Change
 
 NAME = "Zebulon"
 NUMBER = 987_654_321_012
@@ -141,6 +142,46 @@ def test_what_an_undo_leaves_is_masked_too(command: CommandLine, py: Ispyb) -> N
         report = json.loads(command("undo", "1", "--plan", "--json", *flags).out)
         assert value in {refusal["value"] for refusal in report["refusals"]}
         assert (NAME in str(report["refusals"])) == (value == NAME)
+
+
+def test_old_and_new_values_of_changes_are_masked(command: CommandLine, py: Ispyb) -> None:
+    person = {"externalId": 1, "login": NAME, "familyName": NAME, "laboratory": {"name": "L", "city": NAME}}
+    contact = {"cardName": NAME, "person": person}
+    proposal = {"proposalNumber": "1", "title": NAME, "persons": [person], "labcontacts": [contact]}
+    session = {"externalId": 1, "comments": NAME, "persons": [person]}
+    write("new.json", [{"proposal": proposal, "sessions": [session], "proteins": [{"acronym": "p", "name": NAME}]}])
+    for verb in ("plan", "apply"):
+        files = ("--csv", verb, "--html", f"{verb}.html")
+        shown = [command(verb, "new.json", "-v", "--mask", *files).out]
+        shown += [file.read_text() for file in Path(verb).iterdir()] + [Path(f"{verb}.html").read_text()]
+        assert "familyName (masked: 7 characters)" in shown[0] or verb == "apply"
+        assert NAME not in "".join(shown)
+    shown = [command(*verb, "--mask").out for verb in (["history", "1", "-v"], ["history", "--row", "person:1"])]
+    shown += [
+        command("undo", "1", "--plan", "-v", "--mask").out,
+        command("undo", "1", "--plan", "--json", "--mask").out,
+    ]
+    assert all("(masked: 7 characters)" in text for text in shown)
+    assert NAME not in "".join(shown)
+
+
+def test_history_keeps_what_undo_needs(command: CommandLine, py: Ispyb) -> None:
+    for title in (NAME, "another"):
+        write("one.json", [{"proposal": {"proposalNumber": "1", "title": title, "persons": [{"login": "a"}]}}])
+        assert command("apply", "one.json", "--mask").code == 0
+    assert NAME in command("history", "2").out
+    assert command("undo", "2", "--mask").code == 0
+    assert [row["title"] for row in py.rows("Proposal")] == [NAME]
+
+
+def test_ids_stay_and_what_is_masked_stays_as_it_is() -> None:
+    fields = {"personId": {"old": 1, "new": 2}, "siteId": {"old": None, "new": 123}, "title": {"old": "ab", "new": ""}}
+    change = Change("proposal", 7, "update", "MX-1", "MX-1", fields).masked()
+    assert (change.key, change.fields["personId"]) == ("MX-1", {"old": 1, "new": 2})
+    assert change.fields["siteId"] == {"old": None, "new": "(masked: a number of 3 digits)"}
+    assert change.fields["title"] == {"old": "(masked: 2 characters)", "new": "(masked: 0 characters)"}
+    assert change.masked() == change
+    assert masked_value("(masked: 3 characters) Zebulon") == "(masked: 30 characters)"
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def history_command(
     ] = None,
     database: DatabaseOption = None,
     staging_schema: SchemaOption = None,
+    mask: MaskOption = False,
     csv: CsvOption = None,
     html: HtmlOption = None,
     as_json: JsonOption = False,
@@ -57,7 +58,7 @@ def history_command(
 
     ispyb-sync history purge --older-than 180d
     """
-    settings = load_settings(database=database, staging_schema=staging_schema)
+    settings = load_settings(database=database, staging_schema=staging_schema, mask=mask or None)
     url = settings.database_url()
     files = Files(csv, html)
     if files and not (run or "").isdecimal():
@@ -81,6 +82,8 @@ def history_command(
             raise UsageError(f"{run!r} is no run", hint="Give its number; `ispyb-sync history` lists them.")
         files.prepare()
         shown = history.show(url, settings, int(run))
+        if settings.mask:
+            shown.report.mask()
         if as_json:
             print_json(shown.to_dict())
         else:
@@ -88,7 +91,10 @@ def history_command(
         if files:
             write_files(lambda: files.write(shown, history.runs(url, settings)))
     elif row is not None:
-        changes = history.row(url, settings, row)
+        changes = [
+            (number, started, change.masked() if settings.mask else change)
+            for number, started, change in history.row(url, settings, row)
+        ]
         if as_json:
             print_json([{"run": number, "started": started} | c.to_dict() for number, started, c in changes])
         else:
