@@ -66,9 +66,11 @@ class Facility:
         }
 
     def with_everything(self) -> Json:
-        """A document with a thing of each kind, a person named in two ways, and a participant named in two roles."""
+        """A document with things of each kind, a person named in two ways, and a participant named in two roles."""
         if self._everything is None:
-            raise ValueError(f"of {self._proposals} proposals none has a session, a protein and a lab contact")
+            raise ValueError(
+                f"of {self._proposals} proposals none has sessions, proteins and lab contacts of all kinds"
+            )
         return self.document(self._everything)
 
     def _team(self, number: int, chance: random.Random) -> list[Json]:
@@ -184,7 +186,9 @@ def _word(chance: random.Random) -> str:
 
 
 def _has_everything(document: Json) -> bool:
-    return all((document["sessions"], document["proteins"], document["proposal"]["labcontacts"]))
+    """Several things of each kind, of which some have an externalId and some only their other key."""
+    keyed = ({"externalId" in thing for thing in document[name]} for name in ("sessions", "proteins"))
+    return all(found == {True, False} for found in keyed) and len(document["proposal"]["labcontacts"]) > 1
 
 
 def _name_twice(document: Json) -> None:

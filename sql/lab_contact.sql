@@ -76,7 +76,7 @@ FROM ispyb_sync.stage_lab_contact AS s
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row;
 
--- name: join_card_name
+-- name: join_card_name -- if: several
 -- Within a proposal, a card name is one card. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
@@ -91,7 +91,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: join_person
+-- name: join_person -- if: several
 -- A person has one card a proposal.
 UPDATE ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
@@ -208,7 +208,7 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: probe_same_target
+-- name: probe_same_target -- if: several
 -- Whether several things found one row.
 SELECT m.target_id
 FROM ispyb_sync.map_lab_contact AS m

@@ -78,7 +78,7 @@ INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused)
 SELECT s.row_id, s.row_id, s.refused
 FROM ispyb_sync.stage_laboratory AS s;
 
--- name: join_external_id
+-- name: join_external_id -- if: several, given(externalId)
 -- Mentions that share an external key are one laboratory. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
@@ -93,7 +93,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: join_laboratory_ext_pk -- if: laboratoryExtPk | laboratoryPk
+-- name: join_laboratory_ext_pk -- if: several, given(laboratoryExtPk)
 -- The User Portal's primary key.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
@@ -172,7 +172,7 @@ SET
     s.laboratoryExtPk = NVL(s.laboratoryExtPk, u.laboratoryExtPk), -- if: laboratoryExtPk | laboratoryPk
     s.externalId = NVL(s.externalId, u.externalId);
 
--- name: owner_of_name
+-- name: owner_of_name -- if: several, lacks(externalId), lacks(laboratoryExtPk)
 -- A mention by name alone means the laboratory of that name with the lowest external key; where the export has
 -- none with a key, the mentions of one name are one laboratory. A missing city equals a missing city.
 UPDATE ispyb_sync.map_laboratory AS m
@@ -223,7 +223,7 @@ STRAIGHT_JOIN (
 ) AS u ON u.thing = s.row_id
 SET s.name = u.name, s.city = u.city, s.country = u.country, s.conflicting = u.conflicting;
 
--- name: match_external_id
+-- name: match_external_id -- if: given(externalId)
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -247,7 +247,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: match_laboratory_ext_pk -- if: laboratoryExtPk | laboratoryPk
+-- name: match_laboratory_ext_pk -- if: given(laboratoryExtPk)
 -- A row with a different externalId is another laboratory.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
@@ -274,7 +274,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: owner_of_completed_name
+-- name: owner_of_completed_name -- if: several, lacks(externalId), lacks(laboratoryExtPk)
 -- The same where the mentions of one laboratory give its name only together, or in part, and their row the rest: it
 -- may get this name only now, and the next run would find it by that. Two that found one row by different keys are one,
 -- if they agree.
@@ -386,7 +386,7 @@ GROUP BY named.thing
 HAVING SUM(c.laboratoryId IS NULL) = 0
 ON DUPLICATE KEY UPDATE target_id = VALUES(target_id);
 
--- name: probe_same_target
+-- name: probe_same_target -- if: several
 -- Whether several things found one row.
 SELECT m.target_id
 FROM ispyb_sync.map_laboratory AS m
@@ -494,7 +494,7 @@ STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.thing = several.thing
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
 GROUP BY m.thing;
 
--- name: claim_laboratory_ext_pk -- if: laboratoryExtPk | laboratoryPk
+-- name: claim_laboratory_ext_pk -- if: given(laboratoryExtPk)
 -- Keys to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
 INSERT INTO ispyb_sync.claim_laboratory (row_id, field, holder_id, holder_row, value)
 SELECT m.row_id, 'laboratoryExtPk', h.laboratoryId, MIN(giver.row_id), s.laboratoryExtPk

@@ -76,7 +76,7 @@ SELECT
 FROM ispyb_sync.stage_person AS s
 LEFT JOIN Person AS t ON t.externalId = s.externalId;
 
--- name: join_external_id
+-- name: join_external_id -- if: several, given(externalId)
 -- Mentions that share a key are one person. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
@@ -91,7 +91,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: join_login
+-- name: join_login -- if: several, given(login)
 -- {login} in one place and {login, externalId} in another are one person.
 UPDATE ispyb_sync.map_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
@@ -106,7 +106,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: join_site_id -- if: siteId
+-- name: join_site_id -- if: several, given(siteId)
 -- The deprecated key counts only where the document gives it.
 UPDATE ispyb_sync.map_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
@@ -209,7 +209,7 @@ SET
     s.siteId = NVL(s.siteId, u.siteId), -- if: siteId
     s.login = NVL(s.login, u.login);
 
--- name: match_external_id -- if: joined | inserted
+-- name: match_external_id -- if: given(externalId), joined | inserted
 INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -233,7 +233,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: match_login
+-- name: match_login -- if: given(login)
 -- People typed in by hand have a login and no externalId yet. A login that carries a different externalId is
 -- somebody else, unless that person gives the login up in this run: claim_login decides.
 INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by, refused, field, value, held)
@@ -260,7 +260,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: match_site_id -- if: siteId
+-- name: match_site_id -- if: given(siteId)
 INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -287,7 +287,7 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: probe_same_target
+-- name: probe_same_target -- if: several
 -- Whether several things found one row.
 SELECT m.target_id
 FROM ispyb_sync.map_person AS m
@@ -391,7 +391,7 @@ STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
 LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
 GROUP BY m.thing;
 
--- name: claim_login
+-- name: claim_login -- if: given(login)
 -- Logins to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
 INSERT INTO ispyb_sync.claim_person (row_id, field, holder_id, holder_row, value)
 SELECT m.row_id, 'login', h.personId, MIN(giver.row_id), s.login
@@ -406,7 +406,7 @@ LEFT JOIN (
 WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.personId <=> m.target_id AND (t.personId IS NULL OR NOT t.login <=> s.login)
 GROUP BY m.row_id, h.personId;
 
--- name: claim_site_id -- if: siteId
+-- name: claim_site_id -- if: given(siteId)
 INSERT INTO ispyb_sync.claim_person (row_id, field, holder_id, holder_row, value)
 SELECT m.row_id, 'siteId', h.personId, MIN(giver.row_id), s.siteId
 FROM ispyb_sync.map_person AS m

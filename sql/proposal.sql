@@ -73,7 +73,7 @@ SELECT
 FROM ispyb_sync.stage_proposal AS s
 LEFT JOIN Proposal AS t ON t.externalId = s.externalId;
 
--- name: join_external_id
+-- name: join_external_id -- if: given(externalId)
 -- Documents that share a key are one proposal. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
@@ -182,7 +182,7 @@ SET
     s.proposalCode = NVL(s.proposalCode, u.proposalCode),
     s.proposalNumber = NVL(s.proposalNumber, u.proposalNumber);
 
--- name: match_external_id -- if: joined | inserted
+-- name: match_external_id -- if: given(externalId), joined | inserted
 INSERT INTO ispyb_sync.map_proposal (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,

@@ -79,7 +79,7 @@ STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 LEFT JOIN ProposalHasPerson AS t ON t.proposalId = proposal.target_id AND t.personId = person.target_id
 GROUP BY s.row_id;
 
--- name: join_pair
+-- name: join_pair -- if: several
 -- The same person named twice is one link.
 UPDATE ispyb_sync.map_proposal_has_person AS m
 STRAIGHT_JOIN (

@@ -73,7 +73,7 @@ LEFT JOIN Protein AS t ON t.proposalId = proposal.target_id AND t.externalId = s
 LEFT JOIN Protein AS a ON s.externalId IS NULL AND a.proposalId = proposal.target_id AND a.acronym = s.acronym
 GROUP BY s.row_id;
 
--- name: join_external_id
+-- name: join_external_id -- if: several, given(externalId)
 -- Within a proposal, mentions that share an externalId are one protein; clones in other proposals share it too.
 UPDATE ispyb_sync.map_protein AS m
 STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
@@ -88,7 +88,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: owner_of_acronym
+-- name: owner_of_acronym -- if: several, lacks(externalId)
 -- A mention by acronym alone means the protein of that acronym; the mentions of one acronym are one protein. Two
 -- proteins of one proposal may share an acronym; a mention by acronym alone then names neither.
 UPDATE ispyb_sync.map_protein AS m
@@ -133,7 +133,7 @@ SET
     s.acronym = u.acronym,
     s.conflicting = u.conflicting;
 
--- name: match_external_id
+-- name: match_external_id -- if: given(externalId)
 INSERT INTO ispyb_sync.map_protein (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -186,7 +186,7 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: probe_same_target
+-- name: probe_same_target -- if: several
 -- Whether several things found one row.
 SELECT m.target_id
 FROM ispyb_sync.map_protein AS m

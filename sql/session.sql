@@ -103,7 +103,7 @@ LEFT JOIN BLSession AS t ON t.externalId = s.externalId
 LEFT JOIN BLSession AS e ON s.externalId IS NULL AND e.expSessionPk = s.expSessionPk -- if: expSessionPk
 GROUP BY s.row_id;
 
--- name: join_external_id
+-- name: join_external_id -- if: several, given(externalId)
 -- Mentions that share a key are one session. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
@@ -118,7 +118,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: join_exp_session_pk -- if: expSessionPk
+-- name: join_exp_session_pk -- if: several, given(expSessionPk)
 -- The deprecated key of the ESRF.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
@@ -133,7 +133,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: join_visit_number -- if: unique(visit_number)
+-- name: join_visit_number -- if: several, unique(visit_number)
 -- Where the table says that it names a session, the visit number does, within its proposal.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
@@ -243,7 +243,7 @@ STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 SET m.target_id = NULL, m.matched_by = NULL
 WHERE m.matched_by = 'expSessionPk' AND s.externalId IS NOT NULL;
 
--- name: match_external_id -- if: joined | inserted
+-- name: match_external_id -- if: given(externalId), joined | inserted
 INSERT INTO ispyb_sync.map_session (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -267,7 +267,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: match_exp_session_pk -- if: expSessionPk
+-- name: match_exp_session_pk -- if: given(expSessionPk)
 INSERT INTO ispyb_sync.map_session (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -367,7 +367,7 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: probe_same_target
+-- name: probe_same_target -- if: several
 -- Whether several things found one row.
 SELECT m.target_id
 FROM ispyb_sync.map_session AS m
@@ -504,7 +504,7 @@ STRAIGHT_JOIN ispyb_sync.map_session AS m ON m.thing = several.thing
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 GROUP BY m.thing;
 
--- name: claim_exp_session_pk -- if: expSessionPk
+-- name: claim_exp_session_pk -- if: given(expSessionPk)
 -- Keys to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
 INSERT INTO ispyb_sync.claim_session (row_id, field, holder_id, holder_row, value)
 SELECT m.row_id, 'expSessionPk', h.sessionId, MIN(giver.row_id), s.expSessionPk

@@ -90,7 +90,7 @@ STRAIGHT_JOIN ispyb_sync.map_session AS session ON session.row_id = s.session_ro
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 LEFT JOIN Session_has_Person AS t ON t.sessionId = session.target_id AND t.personId = person.target_id;
 
--- name: join_pair
+-- name: join_pair -- if: several
 -- The same person named twice is one link.
 UPDATE ispyb_sync.map_session_has_person AS m
 STRAIGHT_JOIN (

@@ -30,7 +30,7 @@ class Entity:
 
     @property
     def staged_columns(self) -> tuple[str, ...]:
-        """The columns of the staging table, in the order in which rows are loaded."""
+        """The columns of the staging table, in their order, where the live table lacks none of them."""
         return ("row_id", "position", "document", "path", "refused", "clears", *self.references, *self.columns)
 
 

@@ -44,13 +44,10 @@ class Loader:
         self._schema = staging_schema
         self._driver: pymysql.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
         self._local = target.local_infile and bool(self._driver.client_flag & pymysql.constants.CLIENT.LOCAL_FILES)
-        self._columns = {
-            name: [column for column in table.entity.staged_columns if column not in table.missing]
-            for name, table in target.tables.items()
-        }
+        self._columns = {name: table.staged_columns for name, table in target.tables.items()}
 
     def load(self, entity: Entity, values: Sequence[Sequence[Any]]) -> None:
-        """Loads rows, given as columns in the order of the entity's staged columns, less missing ones."""
+        """Loads rows, given as columns in the order of `Table.staged_columns`."""
         start = time.perf_counter()
         try:
             if self._local and len(values[0]) > FEW_ROWS:

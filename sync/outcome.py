@@ -15,7 +15,7 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
     """Adds what the database knows of the run to the report."""
     found = reconciliation.read(("counts", "deleted", "stale_links", *_NOTICES))
     for entity in ENTITIES:
-        if entity.name not in reconciliation.staged:
+        if not reconciliation.is_staged(entity):
             continue
         ((staged, inserted, updated, refused),) = found[entity.name, "counts"]
         counts = Counts(int(staged), int(inserted), int(updated), refused=int(refused))

@@ -11,6 +11,7 @@ from itertools import groupby
 
 from sync.block import Outcome, Step
 from sync.entities import ENTITIES, Entity
+from sync.given import Given
 from sync.runner import Runner
 from sync.sqlfiles import Statement, of_pass
 from sync.target import Target
@@ -45,24 +46,23 @@ class Move:
 class Player:
     """Plays statements for one run, and remembers by entity what they found."""
 
-    def __init__(self, runner: Runner, target: Target) -> None:
+    def __init__(self, runner: Runner, target: Target, given: Given) -> None:
         self._runner = runner
         self._target = target
-        self._findings: dict[str, set[str]] = {}
+        self._given = given
+        self._facts = {entity.name: target[entity].facts for entity in ENTITIES}
 
     def forget(self) -> None:
-        """Nothing is found yet."""
-        self._findings = {entity.name: set() for entity in ENTITIES}
+        """Nothing is found yet; all rows are staged."""
+        self._facts = {entity.name: self._target[entity].facts | self._given.facts(entity) for entity in ENTITIES}
 
     def find(self, entity: Entity, finding: str) -> None:
         """Remembers a finding."""
-        self._findings[entity.name].add(finding)
+        self._facts[entity.name] |= {finding}
 
     def facts(self, entity: Entity) -> frozenset[str]:
-        """What the conditions of statements ask for: about the live table, and about this run."""
-        facts = self._target[entity].facts
-        findings = self._findings.get(entity.name)
-        return facts | findings if findings else facts
+        """What the conditions of statements ask for: about the live table, the staged rows, and what was found."""
+        return self._facts[entity.name]
 
     def moves(self, entity: Entity, pass_: str, names: Collection[str] | None = None) -> list[Move]:
         """The statements of a pass, or those of these names; in the match pass, those that join are a round."""
@@ -109,7 +109,7 @@ class Player:
     def _note(self, entity: Entity, statement: Statement) -> None:
         finding = _finding(statement)
         if finding is not None:
-            self._findings[entity.name].add(finding)
+            self.find(entity, finding)
 
 
 def _finding(statement: Statement) -> str | None:

@@ -178,7 +178,7 @@ def _stage(job: Job, report: Report, connection: Connection, target: Target, rec
     with Background(loader) as background:
 
         def load_columns(entity: Entity, columns: Columns) -> None:
-            reconciliation.stage(entity, len(columns[0]))
+            reconciliation.stage(entity, columns)
             background.load(entity, columns)
 
         stager = Stager(target, load_columns, report.refusals.append, clear_nulls=job.settings.nulls == "clear")

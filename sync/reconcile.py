@@ -16,6 +16,7 @@ from typing import Any
 
 from sync.block import Outcome
 from sync.entities import ENTITIES, LAB_CONTACT, LABORATORY, PERSON, PROPOSAL, Entity
+from sync.given import Given
 from sync.passes import Move, Player
 from sync.runner import Runner
 from sync.sqlfiles import Statement, named
@@ -49,7 +50,6 @@ class Overtaken(Exception):
 class Reconciliation:
     """One run's staging tables and the statements on them.
 
-    staged   the entities that have staged rows
     actions  what is to be done with each entity, as `sync.outcome.fill` finds it: insert, update, delete
     doomed   how many links of it are to be deleted
     """
@@ -57,12 +57,11 @@ class Reconciliation:
     def __init__(self, runner: Runner, target: Target) -> None:
         self._runner = runner
         self._target = target
-        self.staged: set[str] = set()
         self.actions: dict[str, set[str]] = {}
         self.doomed: dict[str, int] = {}
-        self._player = Player(runner, target)
+        self._given = Given(target)
+        self._player = Player(runner, target, self._given)
         self._tables = Tables(runner, target)
-        self._rows = 0
 
     def create(self) -> None:
         """Makes the staging tables, unless they are there."""
@@ -71,14 +70,17 @@ class Reconciliation:
             self._tables.drop()
             self._play((entity, "create") for entity in ENTITIES)
 
-    def stage(self, entity: Entity, rows: int) -> None:
+    def stage(self, entity: Entity, columns: Sequence[Sequence[Any]]) -> None:
         """Notes that rows of an entity are staged."""
-        self.staged.add(entity.name)
-        self._rows += rows
+        self._given.see(entity, columns)
+
+    def is_staged(self, entity: Entity) -> bool:
+        """Whether the entity has staged rows."""
+        return entity.name in self._given.rows
 
     def put_away(self, *, keep: bool) -> None:
         """Ends the use of the staging tables; `keep` is whether another run on this connection may follow."""
-        if keep and self._rows <= MOST_KEPT:
+        if keep and self._given.rows.total() <= MOST_KEPT:
             self._tables.keep()
         else:
             self._tables.drop()
@@ -86,7 +88,7 @@ class Reconciliation:
     def match(self) -> None:
         """Finds who is who, and refuses what cannot be decided."""
         self._player.forget()
-        self._play((entity, pass_) for entity, pass_ in _MATCHING if entity.name in self.staged)
+        self._play((entity, pass_) for entity, pass_ in _MATCHING if self.is_staged(entity))
 
     def compare(self) -> None:
         """Finds what differs, column by column."""
@@ -188,7 +190,7 @@ class Reconciliation:
                     raise Overtaken(f"{odd} rows of {entity.table}")
 
     def _staged(self) -> Iterator[Entity]:
-        return (entity for entity in ENTITIES if entity.name in self.staged)
+        return filter(self.is_staged, ENTITIES)
 
     def _play(self, passes: Iterable[tuple[Entity, str]]) -> None:
         self._player.play([move for entity, pass_ in passes for move in self._player.moves(entity, pass_)])

@@ -8,8 +8,9 @@ A file is a header, then named statements:
         AND t.siteId = s.siteId -- if: siteId       a line that is left out there
 
 A condition is a list of column names of the target table, joined by `,` (all of them) or `|` (one of them),
-each possibly after `not`, or a fact such as `unique(visit_number)`. Nothing else is ever put into a statement,
-except the name of the tool's schema in place of `ispyb_sync`.
+each possibly after `not`, or a fact: about the table, as `unique(visit_number)`; about the staged rows, as
+`given(siteId)` (`sync.given`); or that an earlier statement found something, as `joined` (`sync.passes`). Nothing
+else is ever put into a statement, except the name of the tool's schema in place of `ispyb_sync`.
 """
 
 import re

@@ -70,6 +70,11 @@ class Table:
         return tuple(name for name in self.entity.columns if self.column(name) is None)
 
     @cached_property
+    def staged_columns(self) -> tuple[str, ...]:
+        """The columns of the staging table, in the order in which rows are loaded."""
+        return tuple(name for name in self.entity.staged_columns if name not in self.missing)
+
+    @cached_property
     def facts(self) -> frozenset[str]:
         """What the conditions in the SQL files ask for."""
         facts = set(self.columns)

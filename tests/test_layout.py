@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,12 @@ from sync.runner import Runner
 from sync.sqlfiles import Statement, folder, load
 from sync.target import introspect
 
+BY_NAME = {entity.name: entity for entity in ENTITIES}
 ROOT = Path(__file__).parent.parent
 TOP = {"pyproject.toml", "README.md", "sync", "sql", "migrations", "tests", "scripts", ".ci", ".gitignore"}
 FILES = sorted(path.stem for path in folder().glob("*.sql"))
 PASSES = ["create", "match", "settle", "compare", "prune", "apply", "history", "digest", "report"]
-FINDINGS = {"joined", "duplicates", "elsewhere", "same_target", "claims", "lists", "inserted", "candidates"}
+FINDINGS = {"joined", "duplicates", "elsewhere", "same_target", "claims", "lists", "inserted", "candidates", "several"}
 """What a run finds out, and statements depend on."""
 
 HEADER = ["target", "stage", "after", "matches", "refuses", "never"]
@@ -29,6 +31,11 @@ HEADER = ["target", "stage", "after", "matches", "refuses", "never"]
 
 def text(name: str) -> str:
     return (folder() / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def given(keys: Iterable[str]) -> set[str]:
+    """What staged rows may give and lack."""
+    return {f"{word}({key})" for key in keys for word in ("given", "lacks")}
 
 
 def conditions(name: str) -> set[str]:
@@ -91,7 +98,7 @@ def test_each_condition_names_something_real(name: str) -> None:
     tables = [TABLES[name]] if name in TABLES else TABLES.values()
     facts = {column for table in tables for column in known_columns(table)}
     if name in TABLES:
-        facts |= FINDINGS
+        facts |= FINDINGS | given(BY_NAME[name].keys)
     if name == "undo":
         facts |= {f"unique({key})" for key in ("externalId", "login", "proposalNumber", "personId")}
     if name in ("session", "check", "undo"):
@@ -110,7 +117,10 @@ def test_the_server_understands_each_statement(ispyb: Ispyb) -> None:
                 runner.run(statement)
         prepared = 0
         for name in ("history", "lease", *TABLES):
-            facts = target.tables[name].facts | FINDINGS if name in TABLES else ()
+            facts: set[str] = set()
+            if name in TABLES:
+                staged = set(BY_NAME[name].keys) & set(target.tables[name].staged_columns)
+                facts = target.tables[name].facts | FINDINGS | given(staged)
             for statement in load(name):
                 sql = statement.render(facts, ispyb.staging_schema)
                 if sql is not None and statement.pass_ != "create":
