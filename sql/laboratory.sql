@@ -701,13 +701,17 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 -- pass: digest
 
 -- name: digest_rows
--- What the portal may own of each laboratory, in eight bytes.
+-- What the portal may own of each laboratory, and how many have the same keys, in eight bytes.
 REPLACE INTO ispyb_sync.digest_laboratory (laboratoryId, digest)
 SELECT
     t.laboratoryId,
     CONV(LEFT(MD5(CONCAT_WS(
         ',',
         t.laboratoryId,
+        (SELECT COUNT(*) FROM Laboratory AS n WHERE n.externalId = t.externalId),
+        (SELECT COUNT(*) FROM Laboratory AS n WHERE n.laboratoryExtPk = t.laboratoryExtPk), -- if: laboratoryExtPk
+        (SELECT COUNT(*) FROM Laboratory AS n WHERE n.laboratoryPk = t.laboratoryPk), -- if: laboratoryPk
+        (SELECT COUNT(*) FROM Laboratory AS n WHERE n.name = t.name AND n.city <=> t.city AND n.country <=> t.country),
         QUOTE(t.externalId),
         QUOTE(t.laboratoryExtPk), -- if: laboratoryExtPk
         QUOTE(t.laboratoryPk), -- if: laboratoryPk

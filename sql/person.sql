@@ -606,7 +606,7 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 -- pass: digest
 
 -- name: digest_rows
--- What the portal may own of each person, the laboratory included.
+-- What the portal may own of each person, the laboratory included, and how many have the same keys.
 REPLACE INTO ispyb_sync.digest_person (personId, digest)
 SELECT
     t.personId,
@@ -614,6 +614,8 @@ SELECT
         ',',
         t.personId,
         NVL(laboratory.digest, 0),
+        (SELECT COUNT(*) FROM Person AS n WHERE n.login = t.login),
+        (SELECT COUNT(*) FROM Person AS n WHERE n.siteId = t.siteId), -- if: siteId
         QUOTE(t.laboratoryId),
         QUOTE(t.externalId),
         QUOTE(t.login),

@@ -576,7 +576,7 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 -- pass: digest
 
 -- name: digest
--- What the portal may own of each proposal, the proposer included.
+-- What the portal may own of each proposal, the proposer included, and how many have the same number.
 INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
 SELECT
     d.taken,
@@ -586,6 +586,7 @@ SELECT
         'proposal',
         t.proposalId,
         NVL(person.digest, 0),
+        (SELECT COUNT(*) FROM Proposal AS n WHERE n.proposalCode <=> t.proposalCode AND n.proposalNumber = t.proposalNumber),
         QUOTE(t.personId),
         QUOTE(t.externalId),
         QUOTE(t.proposalCode),

@@ -754,7 +754,8 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 -- pass: digest
 
 -- name: digest
--- What the portal may own of each session; not the columns that ISPyB owns once the session is there.
+-- What the portal may own of each session, and how many have the same expSessionPk; not the columns that ISPyB owns once
+-- the session is there.
 INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
 SELECT
     d.taken,
@@ -763,6 +764,7 @@ SELECT
         ',',
         'session',
         t.sessionId,
+        (SELECT COUNT(*) FROM BLSession AS n WHERE n.expSessionPk = t.expSessionPk), -- if: expSessionPk
         QUOTE(t.externalId),
         QUOTE(t.expSessionPk), -- if: expSessionPk
         QUOTE(t.visit_number), -- if: visit_number

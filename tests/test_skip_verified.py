@@ -229,15 +229,43 @@ def test_what_is_left_out_of_a_full_export_is_not_vanished(ispyb: Ispyb) -> None
         apply(ispyb, document(1), full=True)
 
 
-def test_a_second_row_of_one_key_is_left_to_a_run_of_the_whole_export(databases: Callable[[str], Ispyb]) -> None:
+SECOND_ROWS = {
+    "person": "INSERT INTO Person (login) VALUES ('u1_0')",
+    "laboratory": "INSERT INTO Laboratory (laboratoryExtPk) VALUES (1)",
+    "proposal": "INSERT INTO Proposal (personId, proposalCode, proposalNumber) "
+    "SELECT personId, proposalCode, proposalNumber FROM Proposal WHERE proposalNumber = '1'",
+    "session": "INSERT INTO BLSession (proposalId, expSessionPk) "
+    "SELECT proposalId, 7 FROM Proposal WHERE proposalNumber = '2'",
+}
+
+
+@pytest.mark.parametrize("entity", SECOND_ROWS)
+def test_a_second_row_of_one_key_is_seen(databases: Callable[[str], Ispyb], entity: str) -> None:
+    """Somebody else adds it beside the one that the tool knows, which has only that key."""
     legacy = databases("legacy")
     legacy.reset()
-    one = document(1, persons=[{"login": "u", "familyName": "Name"}], labcontacts=None) | {
-        "sessions": [],
-        "proteins": [],
-    }
-    verify(legacy, [one])
-    drift(legacy, "INSERT INTO Person (login) VALUES ('u')")
-    assert skipped(apply(legacy, [one])) == 1
-    refusals = apply(legacy, [one], skip_verified=False).refusals
-    assert ("person", "ambiguous_match") in {(refusal.entity, refusal.code) for refusal in refusals}
+    one = document(1)
+    for thing in (one["proposal"], *one["proposal"]["persons"], *one["sessions"]):
+        thing.pop("externalId", None)
+    for person in (person for session in one["sessions"] for person in session["persons"]):
+        person.pop("externalId", None)
+    one["sessions"] = one["sessions"][:1]
+    one["sessions"][0]["expSessionPk"] = 7
+    documents = [one, document(2)]
+    verify(legacy, documents)
+    drift(legacy, SECOND_ROWS[entity])
+    whole, quick = (plan(legacy, documents, **s) for s in ({}, {"skip_verified": True}))
+    assert (entity, "ambiguous_match") in {(refusal.entity, refusal.code) for refusal in whole.refusals}
+    assert [refusal.message for refusal in quick.refusals] == [refusal.message for refusal in whole.refusals]
+
+
+def test_of_two_documents_that_contradict_each_other_the_next_run_reads_both(ispyb: Ispyb) -> None:
+    first, last = document(1), document(2)
+    last["proposal"]["persons"].append({"login": "u1_2", "externalId": 102, "phoneNumber": "last"})
+    verify(ispyb, [first, last])
+    first["proposal"]["persons"][2]["phoneNumber"] = "first"
+    phones = []
+    for _ in range(4):
+        apply(ispyb, [first, last])
+        phones.append(next(row["phoneNumber"] for row in ispyb.rows("Person") if row["login"] == "u1_2"))
+    assert phones == ["first", "last", "last", "last"]
