@@ -5,14 +5,11 @@ not written in sql/: a column that only one site has is what its DBA most wants 
 names. Writes nothing, and needs no migration.
 """
 
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
 from sqlalchemy import (
     CHAR,
     Column,
@@ -35,9 +32,6 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from sync.database import connect, failure
 from sync.entities import ENTITIES, PERSON, SESSION, Entity
-from sync.refusals import printable, refused_value
-from sync.sheets import write_sheet
-from sync.text import counted
 
 QUIET = timedelta(days=365)
 """A column is quiet when the newest row with a value is this much older than the newest row of the table."""
@@ -212,48 +206,3 @@ def _use(entity: Entity, column: _Live, answer: RowMapping, place: int, dated_by
         last=last and last.isoformat(),
         newest=newest and newest.isoformat(),
     )
-
-
-def write_columns(found: Columns, folder: Path) -> None:
-    """Writes columns.csv and keys.csv."""
-    write_sheet(folder / "columns.csv", tuple(f.name for f in fields(Use)), map(astuple, found.uses))
-    write_sheet(folder / "keys.csv", tuple(f.name for f in fields(Key)), map(astuple, found.keys))
-
-
-def show_columns(found: Columns, console: Console) -> None:
-    """Prints, of each table, the columns that are not in use, and the deprecated keys."""
-    for table, uses in groupby(found.uses, key=lambda use: use.table):
-        _show_table(table, list(uses), console)
-    console.print(Text("deprecated keys", style="bold"))
-    for key in found.keys:
-        needed = f"needed by {counted(key.needed, 'row')} without an externalId" if key.needed else "no row needs it"
-        console.print(Text(f"  {key.table}.{key.column}: in {counted(key.filled, 'row')}; {needed}"), soft_wrap=True)
-    if not found.keys:
-        console.print(Text("  none is there"))
-
-
-def _show_table(table: str, uses: list[Use], console: Console) -> None:
-    first = uses[0]
-    dated = f"dated by {first.dated_by}, the newest {first.newest}" if first.newest else "no dates"
-    console.print(Text(f"{table} ({counted(first.rows, 'row')}; {dated})", style="bold"))
-    if not first.rows:
-        return
-    for finding in ("no value", "one value", "none since"):
-        for use in uses:
-            if use.finding == finding:
-                console.print(Text(f"  {_line(use)}"), soft_wrap=True)
-    if not any(use.finding for use in uses):
-        console.print(Text("  every column is in use"))
-
-
-def _line(use: Use) -> str:
-    null = "" if use.nullable else ", NOT NULL"
-    head = f"{use.finding:10}  {printable(use.column)} ({printable(use.type)}{null})"
-    match use.finding:
-        case "one value":
-            value = "" if use.value is None else f" {refused_value(use.value)!r}"
-            return f"{head}:{value} in {counted(use.filled, 'row')}"
-        case "none since":
-            return f"{head}: {use.last}; in {counted(use.filled, 'row')}"
-        case _:
-            return head

@@ -8,9 +8,7 @@ connection: the run starts anew, where the export can be read again. A commit th
 row in the tool's own table says whether it happened.
 """
 
-import os
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -18,25 +16,19 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from sync import patience, revision
-from sync.database import (
-    LOST,
-    SCHEMA,
-    code_of,
-    connect,
-    failure,
-)
+from sync.database import LOST, SCHEMA, code_of, connect, failure
 from sync.digests import Digests
 from sync.entities import PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
 from sync.errors import DatabaseError, Unreachable, UsageError
 from sync.fields import Columns
 from sync.fingerprints import Fingerprints, Repeated
 from sync.job import Job as Job
-from sync.job import Progress, origin_of, timed
+from sync.job import origin_of, timed
 from sync.load import Background, Loader
 from sync.lock import run_lock
-from sync.read import Export, Item, Reader
+from sync.read import Reader
+from sync.reading import Reading, can_be_read_again
 from sync.reconcile import Reconciliation
-from sync.refusals import Notice
 from sync.report import Report
 from sync.rights import demand
 from sync.runner import Runner
@@ -44,7 +36,6 @@ from sync.settings import Settings
 from sync.sqlfiles import named
 from sync.stage import Stager
 from sync.target import Target, introspect
-from sync.validate import Validator
 from sync.writing import CommitUnanswered, Writing
 
 BELIEVED_SECONDS = 10
@@ -84,7 +75,7 @@ def run(job: Job) -> Report:
 
 def _skip_nothing(job: Job) -> None:
     """A proposal has several documents, which only together say who is on it: all are read after all."""
-    if not _can_be_read_again(job.export):
+    if not can_be_read_again(job.export):
         raise UsageError(
             f"{_skipping(job.settings)} left out one document of a proposal, and another one came after it",
             hint=f"Send all of a proposal in one document, or leave out {_skipping(job.settings)}.",
@@ -100,17 +91,17 @@ def _worth_another(job: Job, error: DBAPIError | Unreachable, attempt: int) -> b
     """Whether to start anew: a server that was there may come back, and a stream cannot be read again."""
     if isinstance(error, Unreachable):
         return attempt > 1
-    return code_of(error) in LOST and not isinstance(job.database, Connection) and _can_be_read_again(job.export)
+    return code_of(error) in LOST and not isinstance(job.database, Connection) and can_be_read_again(job.export)
 
 
 def validate(job: Job) -> Report:
     """Reads and validates an export; asks no database."""
     report = Report("validate", "validated")
     with timed(report, "total"):
-        reader, validator = _read(job, report)
-        for _valid in validator.documents(_watched(reader, job.progress)):
+        reading = Reading(job, report)
+        for _valid in reading.documents():
             pass
-        _finish_reading(job, report, reader, validator)
+        reading.finish()
         if job.settings.mask:
             report.mask()
     return report
@@ -174,7 +165,7 @@ def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
 def _stage(job: Job, report: Report, connection: Connection, target: Target, reconciliation: Reconciliation) -> Reader:
     loader = Loader(connection, target, job.settings.staging_schema)
     start = time.perf_counter()
-    reader, validator = _read(job, report)
+    reading = Reading(job, report)
     with Background(loader) as background:
 
         def load_columns(entity: Entity, columns: Columns) -> None:
@@ -182,14 +173,14 @@ def _stage(job: Job, report: Report, connection: Connection, target: Target, rec
             background.load(entity, columns)
 
         stager = Stager(target, load_columns, report.refusals.append, clear_nulls=job.settings.nulls == "clear")
-        for valid in validator.documents(_watched(reader, job.progress)):
+        for valid in reading.documents():
             stager.add(valid)
         stager.flush()
         report.seconds["read"] = time.perf_counter() - start
         background.finish()
-    _finish_reading(job, report, reader, validator)
+    reading.finish()
     report.seconds["stage"] = background.seconds
-    return reader
+    return reading.reader
 
 
 def _was_committed(job: Job, unanswered: CommitUnanswered) -> bool:
@@ -213,41 +204,3 @@ def _was_committed(job: Job, unanswered: CommitUnanswered) -> bool:
         f"the connection was lost during the commit: whether run {unanswered.report.run} is written is not known",
         hint="Apply the export again once the server answers: what is there already is not written twice.",
     )
-
-
-def _read(job: Job, report: Report) -> tuple[Reader, Validator]:
-    settings = job.settings
-    prints = job.fingerprints
-    reader = Reader(job.export, max_document_bytes=int(settings.max_document_mb * 1_000_000), prints=prints)
-    validator = Validator(
-        timezone=settings.timezone,
-        proposals=job.proposals or None,
-        refuse=report.refusals.append,
-        fingerprints=prints,
-    )
-    return reader, validator
-
-
-def _watched(reader: Reader, progress: Progress | None) -> Iterator[Item]:
-    for item in reader:
-        if progress is not None:
-            progress(reader)
-        yield item
-
-
-def _finish_reading(job: Job, report: Report, reader: Reader, validator: Validator) -> None:
-    report.documents_read = validator.read
-    report.documents_refused = validator.refused
-    report.warnings.extend(validator.notices())
-    if job.fingerprints is not None and job.fingerprints.skipped:
-        if job.settings.skip_verified:
-            code, words = "skipped_verified", "documents left out, as they and their rows in ISPyB are as last verified"
-        else:
-            code = "skipped_unchanged"
-            words = "documents left out, as they are as last applied; what others changed in ISPyB since is not seen"
-        report.warnings.append(Notice(code, words, job.fingerprints.skipped))
-
-
-def _can_be_read_again(export: Export) -> bool:
-    """Whether a second reading gives the same: a file or a dict, not a stream or a pipe."""
-    return isinstance(export, dict) or (isinstance(export, str | os.PathLike) and os.path.isfile(export))

@@ -19,6 +19,7 @@ from sync.fields import Columns, Fields, Row, clears_of
 from sync.fitting import Fitting, columns_of
 from sync.mentions import Known
 from sync.refusals import REFUSED, Refusal, ValidDocument
+from sync.spellings import says_as_much, says_nothing_new, spelled_otherwise
 from sync.target import Target
 
 Load = Callable[[Entity, Columns], None]
@@ -180,10 +181,10 @@ class Stager:
         if name is not None and not self._clear_nulls:
             first = self._first_of.setdefault(name, known)
             if first is not None and first is not known:
-                if first.row[_REFUSED] is None and _says_nothing_new(known.data, first.data):
+                if first.row[_REFUSED] is None and says_nothing_new(known.data, first.data):
                     # Saying less, it has a position of its own: it makes nothing of the first one the last.
                     known.row = first.row
-                    if not _says_as_much(known.data, first.data):
+                    if not says_as_much(known.data, first.data):
                         known.row = list(first.row)
                         self._brief.append(known)
                     self._aliases.append(known)
@@ -197,25 +198,13 @@ class Stager:
         return self._share(entities.PERSON, known, path, laboratory_row)
 
     def _stage_spellings(self) -> None:
-        """Stages mentions that say less than an earlier one, where a login alone has another spelling of theirs.
-
-        Any of the three may be the last one, whose spelling is written. What is kept is looked at again, as it may be
-        mentioned again.
-        """
-        alone: dict[str | None, set[str]] = {}
-        for known in self._shared["person"] if self._brief else ():
-            if (login := known.data["login"]) is not None and known.data["externalId"] is None:
-                alone.setdefault(_without_case(login), set()).add(login)
+        """Stages mentions that say less than an earlier one, where a login alone has another spelling of theirs."""
         fields = self._fields["person"]
-        for known in self._brief if alone else ():
-            login = known.data["login"]
-            folded = None if login is None else _without_case(login)
-            alike = alone.values() if folded is None else (alone.get(folded, set()), alone.get(None, set()))
-            if login is not None and set().union(*alike) - {login}:
-                fields.last_row += 1
-                _, position, number, path, refused, clears, *_ = known.row
-                row = (fields.last_row, position, number, path, refused, clears, None, *fields.pick(known.data))
-                self._rows["person"].append(row)
+        for known in spelled_otherwise(self._shared["person"], self._brief):
+            fields.last_row += 1
+            _, position, number, path, refused, clears, *_ = known.row
+            row = (fields.last_row, position, number, path, refused, clears, None, *fields.pick(known.data))
+            self._rows["person"].append(row)
 
     def _share(self, entity: Entity, known: Known, path: str, *references: int | None) -> int:
         row_id = self._row(entity, known, path, *references)
@@ -243,20 +232,6 @@ class Stager:
             (row_id, self._position, self._at.number, path, refused, clears, *references, *values)
         )
         return row_id
-
-
-def _says_nothing_new(mention: dict[str, Any], known: dict[str, Any]) -> bool:
-    """Whether a mention gives nothing but keys of another one: {externalId, login} of somebody described elsewhere."""
-    return all(v is None or (name in entities.PERSON.keys and v == known[name]) for name, v in mention.items())
-
-
-def _without_case(login: str) -> str | None:
-    """The same for logins that a collation may hold equal; None for one that may equal many."""
-    return login.rstrip(" ").lower() if login.isascii() else None
-
-
-def _says_as_much(mention: dict[str, Any], known: dict[str, Any]) -> bool:
-    return all(mention.get(name) == value for name, value in known.items())
 
 
 def _first_of_each(rows: Iterable[int]) -> Iterable[tuple[int, int]]:

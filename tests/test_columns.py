@@ -13,7 +13,8 @@ from rich.console import Console
 from small import CommandLine, in_folder, run
 from sqlalchemy import URL
 
-from sync.columns import Columns, Key, Use, columns, show_columns
+from sync.columns import Columns, Key, Use, columns
+from sync.usage import show_columns
 
 
 def use(found: Columns, table: str, column: str) -> Use:

@@ -72,11 +72,11 @@ def check(
 
 
 def _check_columns(settings: Settings, csv: Path | None, as_json: bool) -> None:
-    from sync import columns as usage
+    from sync import columns, usage
 
     if csv is not None:
         make_folder(csv, "--csv")
-    found = usage.columns(settings.database_url())
+    found = columns.columns(settings.database_url())
     if as_json:
         print_json(found.to_dict())
     else:
