@@ -74,8 +74,12 @@ def py(databases: Callable[[str], Ispyb]) -> Ispyb:
 
 @pytest.fixture
 def command(
-    dls: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> CommandLine:
-    """The command line in an empty folder, on the database of Diamond."""
-    in_folder(tmp_path, dls, monkeypatch)
+    """The command line in a folder of its own, on the database that the test asks for, else on that of Diamond."""
+    name = next((name for name in ("ispyb", "py") if name in request.fixturenames), "dls")
+    in_folder(tmp_path, request.getfixturevalue(name), monkeypatch)
     return CommandLine(monkeypatch, capsys)

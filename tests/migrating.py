@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
+import pytest
 from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.pool import NullPool
-from variants import build
+from variants import VARIANTS, build
 
 from sync import migrate
 
@@ -100,6 +101,27 @@ def fresh(admin: URL, variant: str) -> Iterator[Fresh]:
     finally:
         database.run(f"DROP DATABASE IF EXISTS `{name}`", f"DROP DATABASE IF EXISTS `{name}_sync`")
         database.engine.dispose()
+
+
+@pytest.fixture(params=VARIANTS)
+def any_variant(request: pytest.FixtureRequest, server_url: URL) -> Iterator[Fresh]:
+    """Each variant in turn; a module that wants this fixture imports it."""
+    with fresh(server_url, request.param) as database:
+        yield database
+
+
+@pytest.fixture
+def legacy(server_url: URL) -> Iterator[Fresh]:
+    """The old ISPyB without an externalId."""
+    with fresh(server_url, "legacy") as database:
+        yield database
+
+
+@pytest.fixture
+def py(server_url: URL) -> Iterator[Fresh]:
+    """ISPyB as py-ispyb has it; a module that imports it means this one and not that of conftest."""
+    with fresh(server_url, "py") as database:
+        yield database
 
 
 def up(database: Fresh, **options: str) -> None:

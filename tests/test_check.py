@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 
 import pytest
-from migrating import Fresh, fresh
+from migrating import Fresh, any_variant, fresh
 from rich.console import Console
 from sqlalchemy import URL
 from test_grants import Login, login
@@ -16,13 +16,7 @@ from sync.rights import Grant, Rights, _like
 from sync.settings import Settings
 from sync.sqlfiles import load
 
-__all__ = ["login"]  # a fixture
-
-
-@pytest.fixture(params=["py", "esrf", "dls", "legacy"])
-def any_variant(request: pytest.FixtureRequest, server_url: URL) -> Iterator[Fresh]:
-    with fresh(server_url, request.param) as database:
-        yield database
+__all__ = ["any_variant", "login"]  # fixtures
 
 
 @pytest.fixture

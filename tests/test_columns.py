@@ -10,7 +10,7 @@ import pytest
 from databases import Ispyb
 from migrating import Fresh, fresh
 from rich.console import Console
-from small import CommandLine, in_folder, run
+from small import CommandLine, run
 from sqlalchemy import URL
 
 from sync.columns import Columns, Key, Use, columns
@@ -148,11 +148,7 @@ def test_it_holds_no_lock_and_waits_for_none(py: Ispyb) -> None:
 # The command
 
 
-def test_the_command_prints_text_json_and_csv(
-    py: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    in_folder(tmp_path, py, monkeypatch)
-    command = CommandLine(monkeypatch, capsys)
+def test_the_command_prints_text_json_and_csv(py: Ispyb, command: CommandLine) -> None:
     run(py, people("('a', 1, NULL, '=1', 'Dr', '2026-01-02')", "('b', 2, NULL, '=1', NULL, '2026-01-02')"))
     done = command("check", "--columns", "--csv", "out")
     assert (done.code, done.err) == (0, "")
@@ -171,11 +167,8 @@ def test_the_command_prints_text_json_and_csv(
     assert {"table": "Person", "column": "siteId", "filled": 2, "needed": 2} in found["keys"]
 
 
-def test_csv_without_columns_is_wrong_usage(
-    py: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    in_folder(tmp_path, py, monkeypatch)
-    done = CommandLine(monkeypatch, capsys)("check", "--csv", "out")
+def test_csv_without_columns_is_wrong_usage(py: Ispyb, command: CommandLine) -> None:
+    done = command("check", "--csv", "out")
     assert done.code == 2
     assert "needs --columns" in done.err
     assert not Path("out").exists()

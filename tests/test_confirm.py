@@ -7,12 +7,11 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 
 import pytest
 from databases import Ispyb
-from small import CommandLine, document, export, holds, in_folder, run, write
+from small import CommandLine, document, export, holds, run, write
 from sqlalchemy import make_url
 
 from sync import history, pipeline
@@ -24,19 +23,14 @@ QUESTION = "Write this to ISPyB? [y/n] (n): "
 
 
 @pytest.fixture
-def ispyb(databases: Callable[[str], Ispyb]) -> Ispyb:
-    database = databases("py")
-    database.reset()
-    return database
+def ispyb(py: Ispyb) -> Ispyb:
+    return py
 
 
 @pytest.fixture(autouse=True)
-def command(
-    ispyb: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> CommandLine:
-    in_folder(tmp_path, ispyb, monkeypatch)
+def command(ispyb: Ispyb, command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.setenv("TERM", "dumb")
-    return CommandLine(monkeypatch, capsys)
+    return command
 
 
 class AtTerminal:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from databases import Ispyb
 from rich.console import Console
-from small import CommandLine, in_folder, write
+from small import CommandLine, write
 
 import sync
 from sync.documents import schema
@@ -105,14 +105,6 @@ def spoilt(number: int, place: Place, value: object) -> dict[str, Any]:
     inner[place[-1]] = value
     inner[f"unknown{value}"] = value
     return document
-
-
-@pytest.fixture
-def command(
-    py: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> CommandLine:
-    in_folder(tmp_path, py, monkeypatch)
-    return CommandLine(monkeypatch, capsys)
 
 
 def test_the_fields_are_found() -> None:

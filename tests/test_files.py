@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from databases import Ispyb
-from small import ROWS, CommandLine, document, export, in_folder, run, write
+from small import ROWS, CommandLine, document, export, run, write
 from test_report import planned, refusal, update
 
 from sync.entities import ENTITIES
@@ -135,14 +135,6 @@ def ispyb(databases: Callable[[str], Ispyb]) -> Ispyb:
     database = databases("esrf")
     database.reset()
     return database
-
-
-@pytest.fixture
-def command(
-    ispyb: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> CommandLine:
-    in_folder(tmp_path, ispyb, monkeypatch)
-    return CommandLine(monkeypatch, capsys)
 
 
 def inserted(folder: str) -> dict[str, int]:

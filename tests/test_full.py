@@ -1,11 +1,10 @@
 """--full: what ISPyB knows by an externalId and the export of the whole facility no longer has."""
 
 import json
-from pathlib import Path
 
 import pytest
 from databases import Ispyb
-from small import CommandLine, Json, document, export, in_folder, run
+from small import CommandLine, Json, document, export, run
 
 import sync
 from sync import history
@@ -87,11 +86,7 @@ def test_with_a_selection_of_proposals_it_is_refused(ispyb: Ispyb) -> None:
         call(ispyb, export(1), proposals=["MX-1"])
 
 
-def test_the_commands_list_it(
-    ispyb: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command = CommandLine(monkeypatch, capsys)
-    in_folder(tmp_path, ispyb, monkeypatch)
+def test_the_commands_list_it(ispyb: Ispyb, command: CommandLine) -> None:
     call(ispyb, export(13))
     done = command("plan", "good.ndjson", "--full")
     assert done.code == 0

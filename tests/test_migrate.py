@@ -1,17 +1,17 @@
 """Migrations: up, down and up again on every variant, from wherever a run died."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
-from migrating import Fresh, beam_line_setup, down, fresh, is_current, up, whole
-from sqlalchemy import URL, Engine, event
-from variants import VARIANTS
+from migrating import Fresh, any_variant, beam_line_setup, down, is_current, legacy, py, up, whole
+from sqlalchemy import Engine, event
 
 from sync import migrate
 from sync.ddl import Change
+
+__all__ = ["any_variant", "legacy", "py"]  # fixtures
 
 INDEXES = [
     ("Person", "externalId", True),
@@ -30,24 +30,6 @@ INDEXES = [
     ("Proposal", "proposalCode,proposalNumber", False),
 ]
 WITH_EXTERNAL_ID = ("Person", "Laboratory", "Proposal", "BLSession", "Protein", "LabContact")
-
-
-@pytest.fixture(params=VARIANTS)
-def any_variant(request: pytest.FixtureRequest, server_url: URL) -> Iterator[Fresh]:
-    with fresh(server_url, request.param) as database:
-        yield database
-
-
-@pytest.fixture
-def legacy(server_url: URL) -> Iterator[Fresh]:
-    with fresh(server_url, "legacy") as database:
-        yield database
-
-
-@pytest.fixture
-def py(server_url: URL) -> Iterator[Fresh]:
-    with fresh(server_url, "py") as database:
-        yield database
 
 
 def test_upgrade_adds_external_id_and_every_index_that_a_variant_has_the_columns_for(

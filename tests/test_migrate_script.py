@@ -4,36 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from migrating import DUPLICATES, NO_ZERO_DATE, Fresh, down, fresh, is_current, script, up, whole
-from sqlalchemy import URL
-from variants import VARIANTS
+from migrating import DUPLICATES, NO_ZERO_DATE, Fresh, any_variant, down, is_current, legacy, py, script, up, whole
 
 from sync import migrate
 from sync.errors import DatabaseError
 
+__all__ = ["any_variant", "legacy", "py"]  # fixtures
+
 needs_client = pytest.mark.skipif(shutil.which("mariadb") is None, reason="the mariadb client is not installed")
-
-
-@pytest.fixture(params=VARIANTS)
-def any_variant(request: pytest.FixtureRequest, server_url: URL) -> Iterator[Fresh]:
-    with fresh(server_url, request.param) as database:
-        yield database
-
-
-@pytest.fixture
-def legacy(server_url: URL) -> Iterator[Fresh]:
-    with fresh(server_url, "legacy") as database:
-        yield database
-
-
-@pytest.fixture
-def py(server_url: URL) -> Iterator[Fresh]:
-    with fresh(server_url, "py") as database:
-        yield database
 
 
 @needs_client

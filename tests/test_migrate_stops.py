@@ -1,9 +1,7 @@
 """Migrations: what stops them before anything is touched, and what they never take away."""
 
-from collections.abc import Iterator
-
 import pytest
-from migrating import DUPLICATES, NO_ZERO_DATE, Fresh, beam_line_setup, down, fresh, is_current, up, whole
+from migrating import DUPLICATES, NO_ZERO_DATE, Fresh, beam_line_setup, down, is_current, legacy, py, up, whole
 from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import NullPool
 
@@ -12,17 +10,7 @@ from sync.ddl import change, run
 from sync.errors import DatabaseError, UsageError
 from sync.lock import run_lock
 
-
-@pytest.fixture
-def legacy(server_url: URL) -> Iterator[Fresh]:
-    with fresh(server_url, "legacy") as database:
-        yield database
-
-
-@pytest.fixture
-def py(server_url: URL) -> Iterator[Fresh]:
-    with fresh(server_url, "py") as database:
-        yield database
+__all__ = ["legacy", "py"]  # fixtures
 
 
 def insert_session(database: Fresh, setup: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from databases import Ispyb
-from small import CommandLine, document, in_folder, run, write
+from small import CommandLine, document, run, write
 
 from sync.refusals import Refusal, masked_value
 from sync.report import Change
@@ -19,14 +19,6 @@ CODES = {
     *("belongs_elsewhere", "value_too_long", "value_not_encodable", "value_not_allowed", "value_out_of_range"),
     *("no_proposer", "parent_refused"),
 }
-
-
-@pytest.fixture
-def command(
-    py: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> CommandLine:
-    in_folder(tmp_path, py, monkeypatch)
-    return CommandLine(monkeypatch, capsys)
 
 
 @pytest.fixture

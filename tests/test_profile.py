@@ -3,12 +3,10 @@
 import json
 import logging
 import re
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from databases import Ispyb
-from small import CommandLine, in_folder
+from small import CommandLine
 
 from sync import sqlfiles
 from sync.database import log
@@ -20,17 +18,9 @@ SHARE = re.compile(LINE.pattern + r" +(?P<share>\d+)%")
 
 
 @pytest.fixture
-def command(
-    databases: Callable[[str], Ispyb],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> CommandLine:
-    ispyb = databases("py")
-    ispyb.reset()
-    in_folder(tmp_path, ispyb, monkeypatch)
+def command(py: Ispyb, command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.setenv("COLUMNS", "60")  # lines stay whole on a narrow terminal
-    return CommandLine(monkeypatch, capsys)
+    return command
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from databases import Ispyb
-from small import CommandLine, Json, in_folder, role, run, write
+from small import CommandLine, Json, role, run, write
 
 import sync
 from sync import history
@@ -89,11 +89,7 @@ def test_a_plan_goes_past_the_limit_and_says_so(ispyb: Ispyb) -> None:
     assert [c.action for c in report.changes] == ["delete"] * 24
 
 
-def test_the_command_exits_4(
-    ispyb: Ispyb, tmp_path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command = CommandLine(monkeypatch, capsys)
-    in_folder(tmp_path, ispyb, monkeypatch)
+def test_the_command_exits_4(ispyb: Ispyb, command: CommandLine) -> None:
     write("many.ndjson", export(1, 12))
     write("few.ndjson", export(1, 0))
     assert command("apply", "many.ndjson").code == 0

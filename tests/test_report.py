@@ -1,12 +1,11 @@
 """The report for people: what a plan lists, in which order, and how much of it."""
 
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from databases import Ispyb
 from rich.console import Console
-from small import CommandLine, document, export, in_folder, run, write
+from small import CommandLine, document, export, run, write
 
 import sync
 from sync.changes import read_changes
@@ -142,11 +141,7 @@ def test_only_what_was_looked_at_is_said_to_be_in_step() -> None:
     assert text(report)[1] == "nothing to do: ISPyB holds what the export says"
 
 
-def test_the_command_prints_one_line_and_tells_warnings_elsewhere(
-    py: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    in_folder(tmp_path, py, monkeypatch)
-    command = CommandLine(monkeypatch, capsys)
+def test_the_command_prints_one_line_and_tells_warnings_elsewhere(py: Ispyb, command: CommandLine) -> None:
     assert command("apply", "good.ndjson").code == 0
     write("unknown.ndjson", [document(1) | {"unheardOf": 1}])
     done = command("plan", "unknown.ndjson", "-v")

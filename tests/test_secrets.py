@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from databases import Ispyb
-from small import CommandLine, in_folder, password
+from small import CommandLine, password
 from sqlalchemy import URL, make_url
 
 from sync.pipeline import Job
@@ -30,12 +30,9 @@ STATES = ["right", "wrong password", "unreachable", "no such host", "no such sch
 
 
 @pytest.fixture
-def command(
-    dls: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> CommandLine:
-    in_folder(tmp_path, dls, monkeypatch)
+def command(command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.setenv("HOME", str(tmp_path))
-    return CommandLine(monkeypatch, capsys)
+    return command
 
 
 def spoilt(url: URL, state: str) -> URL:

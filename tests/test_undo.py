@@ -8,13 +8,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import sqlalchemy
 from databases import Ispyb
 from pymysql.err import OperationalError
-from small import ROWS, CommandLine, Json, counts, document, export, holds, in_folder, role, run
+from small import ROWS, CommandLine, Json, counts, document, export, holds, role, run
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
@@ -257,11 +256,7 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_rows(
     assert sent[0] == sent[1]
 
 
-def test_the_command(
-    ispyb: Ispyb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command = CommandLine(monkeypatch, capsys)
-    in_folder(tmp_path, ispyb, monkeypatch)
+def test_the_command(ispyb: Ispyb, command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ISPYB_SYNC_DATABASE", ispyb.url)
     first = apply(ispyb, export(2))
     second = apply(ispyb, [document(1, title="Other")])
