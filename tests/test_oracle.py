@@ -1,13 +1,14 @@
 """The SQL does what a plain reading of design.md says (tests/oracle), on random rows and exports.
 
-Several examples go through one run, apart by their keys: a run costs much more than a row. They are the same at each
-run of the suite; `-m soak` goes through many more, in parts that may be run alone. What a run writes is rolled back.
-What differs is shown in its smallest form.
+Most examples share a run with others, apart by their keys: a run costs much more than a row. Some have one alone, since
+what no row of a run gives is not looked for. They are the same at each run of the suite; `-m soak` goes through many
+more, in parts that may be run alone. What a run writes is rolled back. What differs is shown in its smallest form.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -36,7 +37,8 @@ SOAK = 50_000
 PART = 2_500
 SHOWN = 4
 """After so many differing examples, enough is known."""
-AT_ONCE = 32
+AT_ONCE = (32, 1, 1, 1, 1)
+"""So many examples go through one run, through the next one, and so on."""
 PROFILE = settings(
     deadline=None,
     derandomize=True,
@@ -128,6 +130,8 @@ def _compare(bench: Bench, examples: int, first: int, until: Sequence[Any] = ())
     until   what must be reached; as long as it is not, so many examples follow, three times at most
     """
     waiting: dict[str, list[World]] = {"keep": [], "clear": []}
+    sizes = {nulls: cycle(AT_ONCE) for nulls in waiting}
+    size = {nulls: next(sizes[nulls]) for nulls in waiting}
     found: list[World] = []
     done = 0
 
@@ -139,8 +143,9 @@ def _compare(bench: Bench, examples: int, first: int, until: Sequence[Any] = ())
         done += 1
         waiting[world.nulls].append(world)
         last = done % examples == 0
-        for several in waiting.values():
-            if len(several) == AT_ONCE or (last and several):
+        for nulls, several in waiting.items():
+            if len(several) == size[nulls] or (last and several):
+                size[nulls] = next(sizes[nulls])
                 if _differs(bench, apart(several)):
                     # Together, they may differ where none of them does.
                     found.extend([one for one in several if _differs(bench, one)] or [apart(several)])
