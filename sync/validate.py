@@ -95,7 +95,7 @@ class Validator:
         """The document, less what is refused; None if nothing is left."""
         raw = item.raw
         try:
-            document = self._validated(AroundPeople, self._mentions.put_in(raw))
+            document = self._validated(AroundPeople, self._mentions.put_in(raw, from_json=item.line is not None))
         except (Unknown, ValidationError):
             return self._as_sent(item, label)
         if self._mentions.null_words:

@@ -1,5 +1,6 @@
 """People who are known are what validation of the whole document would have given: values, refusals, notices."""
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -73,8 +74,8 @@ def plain(thing: Any) -> Any:
     return {name: plain(value) for name, value in thing.__dict__.items()}, thing.model_fields_set
 
 
-def found(documents: list[dict[str, Any]]) -> Any:
-    valid, refusals, notices, _ = validated(documents)
+def found(export: list[dict[str, Any]] | bytes) -> Any:
+    valid, refusals, notices, _ = validated(export)
     told = Counter((notice.code, notice.message, notice.count) for notice in notices)
     return [plain(one.document) for one in valid], refusals, told
 
@@ -82,16 +83,20 @@ def found(documents: list[dict[str, Any]]) -> Any:
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(st.lists(DOCUMENTS, min_size=1, max_size=3))
 def test_known_people_are_those_of_the_whole_document(documents: list[dict[str, Any]]) -> None:
-    quick = found(documents)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Validator, "_document", Validator._as_sent)
-        assert repr(found(documents)) == repr(quick)
+    text = "\n".join(json.dumps(document).replace("NaN", "1.5") for document in documents)
+    for export in (documents, text.encode()):
+        quick = found(export)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Validator, "_document", Validator._as_sent)
+            assert repr(found(export)) == repr(quick)
 
 
-def test_a_mention_is_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_mention_is_validated_once(monkeypatch: pytest.MonkeyPatch, as_text: bool) -> None:
     met: list[Any] = []
     meet = Mentions._meet
     monkeypatch.setattr(Mentions, "_meet", lambda self, *rest: met.append(rest) or meet(self, *rest))
     person = {"login": "a", "laboratory": {"name": "A"}}
-    found([{"proposal": {"proposalNumber": str(number), "persons": [person, dict(person)]}} for number in range(3)])
+    export = [{"proposal": {"proposalNumber": str(number), "persons": [person, dict(person)]}} for number in range(3)]
+    found(json.dumps(export).encode() if as_text else export)
     assert len(met) == 1
