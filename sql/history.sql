@@ -19,6 +19,10 @@ VALUES (
 -- Whether a run whose commit was not answered is there.
 SELECT r.run FROM ispyb_sync.run AS r WHERE r.run = %(run)s AND r.started = %(started)s;
 
+-- name: served_schema
+-- The ISPyB of the last run; one of an older release does not say.
+SELECT JSON_VALUE(r.settings, '$.schema') FROM ispyb_sync.run AS r ORDER BY r.run DESC LIMIT 1;
+
 -- pass: plan
 
 -- name: shadow_change

@@ -14,7 +14,7 @@ from rich.text import Text
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from sync import revision, rights
+from sync import home, revision, rights
 from sync.database import connect, failure
 from sync.entities import ENTITIES, Entity
 from sync.errors import DatabaseError
@@ -203,6 +203,9 @@ def _migrations(connection: Connection, columns: Columns, staging_schema: str) -
         yield Finding("error", "migrations", message, remedy)
     else:
         yield Finding("ok", "migrations", f"at revision {reached}")
+    if reached == revision.head() and (other := home.other_served(connection, staging_schema)) is not None:
+        what = home.complaint(connection, staging_schema, other)
+        yield Finding("error", "tool schema", what, home.remedy(connection, staging_schema))
 
 
 def _duplicates(connection: Connection, columns: Columns, held: Rights) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
 from sync.changes import read_changes
-from sync.database import Database, code_of, connect, failure
+from sync.database import SCHEMA, Database, code_of, connect, failure
 from sync.entities import ENTITIES
 from sync.errors import UsageError
 from sync.reconcile import ALL_CHANGES
@@ -119,9 +119,9 @@ def record(
 ) -> int:
     """Writes a run into the tool's own schema, in the transaction of what it wrote; returns its number.
 
-    more   kept with the settings, which are kept without the database URL
+    more   kept with the settings, which are kept with the schema of ISPyB and without the database URL
     """
-    kept = settings.model_dump(mode="json", exclude={"database"}) | more
+    kept = settings.model_dump(mode="json", exclude={"database"}) | {"schema": connection.info[SCHEMA]} | more
     result = connection.exec_driver_sql(
         named("history", "record_run").render((), settings.staging_schema) or "",
         {

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from sync import patience, revision
+from sync import home, patience, revision
 from sync.database import LOST, SCHEMA, code_of, connect, failure
 from sync.digests import Digests
 from sync.entities import PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
@@ -157,6 +157,7 @@ def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
         return target
     demand(connection, settings.staging_schema, write=write, delete=prunes)
     revision.demand_current(connection, settings.staging_schema)
+    home.demand_own(connection, settings.staging_schema)
     target = introspect(connection)
     connection.info[_SEEN] = asked, time.monotonic(), target
     return target

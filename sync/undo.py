@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync import history, revision, rights
+from sync import history, home, revision, rights
 from sync.changes import label, read_changes
 from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, code_of, connect, failure
 from sync.entities import ENTITIES, SESSION_HAS_PERSON, Entity
@@ -77,6 +77,7 @@ class _Undo:
         schema = self._settings.staging_schema
         rights.demand(self._connection, schema, write=write, delete=ENTITIES if write else ())
         revision.demand_current(self._connection, schema)
+        home.demand_own(self._connection, schema)
         start = time.perf_counter()
         try:
             if not write:
