@@ -4,6 +4,7 @@ The file is looked for in the working directory. No setting has a silent fallbac
 cannot be used is an error that names it.
 """
 
+import os
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -108,6 +109,9 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
+_PREFIX = "ispyb_sync_"
+_OF_TESTS = "test_server"
+"""The server for the demo and the tests, `sync.server`."""
 _EXPECTED = {
     "prune_limit": "a share such as 5%, or a number, is expected",
     "staging_schema": "letters, digits and _ are expected, at most 64",
@@ -118,8 +122,20 @@ _EXPECTED = {
 def _complaint(error: ErrorDetails) -> str:
     """A wrong setting and what is wrong with it, without its value."""
     name = ".".join(map(str, error["loc"]))
-    words = _EXPECTED.get(name, error["msg"]) if error["type"] == "string_pattern_mismatch" else error["msg"]
+    match error["type"]:
+        case "string_pattern_mismatch":
+            words = _EXPECTED.get(name, error["msg"])
+        case "extra_forbidden":
+            words = "no such setting"
+        case _:
+            words = error["msg"]
     return f"{name}: {words.removeprefix('Value error, ')}"
+
+
+def _is_unknown(variable: str) -> bool:
+    """Whether a variable of the environment looks like a setting and is none: one that is misspelt does nothing."""
+    name = variable.lower()
+    return name.startswith(_PREFIX) and name.removeprefix(_PREFIX) not in {*Settings.model_fields, _OF_TESTS}
 
 
 def load_settings(**flags: object) -> Settings:
@@ -128,14 +144,17 @@ def load_settings(**flags: object) -> Settings:
     Raises UsageError that names every wrong setting at once, without its value: it may be a secret.
     """
     given = {name: value for name, value in flags.items() if value is not None}
+    wrong = [f"{name}: no such setting" for name in sorted(os.environ) if _is_unknown(name)]
     try:
-        return Settings(**given)  # type: ignore[arg-type]
+        settings = Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        wrong = [_complaint(e) for e in error.errors(include_input=False)]
-        raise UsageError(
-            "settings: " + "; ".join(wrong),
-            hint=f"Correct the flag, the ISPYB_SYNC_* variable or {SETTINGS_FILE}.",
-        ) from None
+        wrong += [_complaint(e) for e in error.errors(include_input=False)]
     except (OSError, ValueError) as error:  # a TOML file that is broken, or not ours to read
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{SETTINGS_FILE}: {reason}", hint="Correct the file.") from None
+    if wrong:
+        raise UsageError(
+            "settings: " + "; ".join(wrong),
+            hint=f"Correct the flag, the ISPYB_SYNC_* variable or {SETTINGS_FILE}.",
+        )
+    return settings

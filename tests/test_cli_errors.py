@@ -73,6 +73,15 @@ def test_an_account_that_may_not_alter_is_told_who_may(command: CommandLine) -> 
     assert_explained(command("migrate"), 3, "denied", "an account that may ALTER", "migrate --sql")
 
 
+def test_a_variable_that_is_misspelt_is_told(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ISPYB_SYNC_TEST_SERVER", "mysql://127.0.0.1/")  # of the demo and the tests
+    assert command("validate", "good.ndjson").code == 0
+    monkeypatch.setenv("ISPYB_SYNC_STRCT", "s3cret")
+    done = command("plan", "good.ndjson", "--timezone", "Mars")
+    assert_explained(done, 2, "ISPYB_SYNC_STRCT: no such setting", "timezone")
+    assert "s3cret" not in done.err
+
+
 def test_no_database_is_set(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ISPYB_SYNC_DATABASE")
     assert_explained(command("apply", "good.ndjson"), 2, "--database URL", "ISPYB_SYNC_DATABASE", "ispyb-sync.toml")
