@@ -240,8 +240,11 @@ def _known_person(person: Person) -> Known:
     return known
 
 
-def _known_participant(person: Any) -> Participant:
-    return Participant(_known_person(person), person.session_options and Known(person.session_options))
+def _known_participant(participant: Any) -> Participant:
+    person, options = _known_person(participant), participant.session_options
+    person.data = {name: value for name, value in person.data.items() if name != "session_options"}
+    person.model_fields_set = _shared(person.model_fields_set - {"session_options"})
+    return Participant(person, options and Known(options))
 
 
 def _each(people: list[Any], make: Callable[[Any], Any]) -> list[Any]:
