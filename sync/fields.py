@@ -11,7 +11,7 @@ from typing import Any
 
 from sync.entities import ENTITIES, Entity
 from sync.fit import AllFit, Misfit, all_fit, misfit
-from sync.mentions import Known
+from sync.known import Known
 from sync.target import Target
 
 Row = tuple[Any, ...]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from sync.entities import PERSON
-from sync.mentions import Known
+from sync.known import Known
 
 
 def says_nothing_new(mention: dict[str, Any], known: dict[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from sync.documents import Document, LabContact, Protein, Session
 from sync.entities import ENTITIES, Entity
 from sync.fields import Columns, Fields, Row, clears_of
 from sync.fitting import Fitting, columns_of
-from sync.mentions import Known
+from sync.known import Known
 from sync.refusals import REFUSED, Refusal, ValidDocument
 from sync.spellings import says_as_much, says_nothing_new, spelled_otherwise
 from sync.target import Target

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from sync.documents import Document
 from sync.fingerprints import Fingerprints
-from sync.mentions import AroundPeople, Mentions, Unknown, make_known
+from sync.known import make_known
+from sync.mentions import AroundPeople, Mentions, Unknown
 from sync.read import Item, LeftOut, RawDocument, Unreadable
 from sync.refusals import Notice, Refusal, ValidDocument, refused_value
 from sync.repair import Repair

@@ -9,7 +9,8 @@ from exports import validated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.mentions import Known, Mentions, Participant
+from sync.known import Known, Participant
+from sync.mentions import Mentions
 from sync.refusals import REFUSED
 from sync.validate import Validator
 
