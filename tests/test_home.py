@@ -48,15 +48,6 @@ def test_a_tool_schema_of_another_ispyb_is_refused(py: Ispyb, other: Fresh, call
     assert py.snapshot() == before
 
 
-def test_migrate_refuses_it_where_both_are_there(py: Ispyb, other: Fresh) -> None:
-    sync.apply(export(1), database=py.url, staging_schema=py.staging_schema)
-    with pytest.raises(UsageError, match=f"serves {py.engine.url.database}"):
-        migrate.upgrade(other.url, staging_schema=py.staging_schema)
-    migrate.upgrade(py.url, staging_schema=py.staging_schema)
-    other.run(f"UPDATE `{py.staging_schema}`.run SET settings = JSON_SET(settings, '$.schema', 'gone')")
-    migrate.upgrade(other.url, staging_schema=py.staging_schema)
-
-
 def test_check_tells_it(py: Ispyb, other: Fresh) -> None:
     sync.apply(export(1), database=py.url, staging_schema=py.staging_schema)
     found = {f.subject: f for f in check(other.url, Settings(staging_schema=py.staging_schema)) if f.level == "error"}

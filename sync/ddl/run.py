@@ -16,12 +16,11 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
-from sync.database import SCHEMA, failure, open_engine
+from sync.database import failure, open_engine
 from sync.ddl.change import Change, Guard, execute, failed
 from sync.ddl.column import ExternalId
 from sync.ddl.guards import VERSION_TABLE, as_block, before_downgrade, before_upgrade, not_newer, refuse
 from sync.errors import DatabaseError, SyncError, UsageError
-from sync.home import demand_own, other_served
 from sync.lock import run_lock
 from sync.release import tool_version
 from sync.settings import load_settings
@@ -41,8 +40,6 @@ CREATE_SCHEMA = "CREATE DATABASE IF NOT EXISTS `{schema}` CHARACTER SET utf8mb4 
 WITH_EXTERNAL_ID = """\
 SELECT TABLE_NAME FROM information_schema.COLUMNS
 WHERE TABLE_SCHEMA = DATABASE() AND COLUMN_NAME = 'externalId'"""
-
-THERE = "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"
 
 FORGET = "DELETE FROM `{schema}`.{table}"
 
@@ -103,8 +100,7 @@ def _connection(url: str) -> Iterator[Connection]:
     except (DBAPIError, MySQLError, OSError, RuntimeError) as error:
         raise failure(error) from None
     with connection.execution_options(isolation_level="AUTOCOMMIT"):
-        connection.info[SCHEMA] = connection.exec_driver_sql("SELECT DATABASE()").scalar()
-        if connection.info[SCHEMA] is None:
+        if connection.exec_driver_sql("SELECT DATABASE()").scalar() is None:
             hint = "End the URL with the ISPyB schema: …:3306/ispyb"
             raise UsageError("--database names no schema", hint=hint)
         yield connection
@@ -122,8 +118,6 @@ def _run(connection: Connection, migration: MigrationContext, schema: str) -> No
     if not migration.opts.get("dont_mutate"):  # `alembic current` and the like only read
         heals = bool(migration.config.attributes.get("heal"))
         heads = _known_heads(migration)
-        if heals and heads == (str(context.script.get_current_head()),):
-            _refuse_another(connection, schema)
         lost = heals and _are_lost(connection, heads)
         refuse(connection, _guards(migration, () if lost else heads), schema)
         connection.exec_driver_sql(CREATE_SCHEMA.format(schema=schema))
@@ -133,13 +127,6 @@ def _run(connection: Connection, migration: MigrationContext, schema: str) -> No
             _repeat_the_last(migration, heads)
     with context.begin_transaction():
         context.run_migrations()
-
-
-def _refuse_another(connection: Connection, schema: str) -> None:
-    """Refuse a tool schema that serves another ISPyB; one that is no longer there has another name now, or is lost."""
-    other = other_served(connection, schema)
-    if other is not None and connection.exec_driver_sql(THERE, (other,)).scalar():
-        demand_own(connection, schema)
 
 
 def _are_lost(connection: Connection, heads: tuple[str, ...]) -> bool:
