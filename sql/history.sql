@@ -20,8 +20,12 @@ VALUES (
 SELECT r.run FROM ispyb_sync.run AS r WHERE r.run = %(run)s AND r.started = %(started)s;
 
 -- name: served_schema
--- The ISPyB of the last run; one of an older release does not say.
-SELECT JSON_VALUE(r.settings, '$.schema') FROM ispyb_sync.run AS r ORDER BY r.run DESC LIMIT 1;
+-- The ISPyB of one run, or of the last one; one of an older release does not say.
+SELECT JSON_VALUE(r.settings, '$.schema')
+FROM ispyb_sync.run AS r
+WHERE %(run)s IS NULL OR r.run = %(run)s
+ORDER BY r.run DESC
+LIMIT 1;
 
 -- pass: plan
 

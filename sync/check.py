@@ -205,7 +205,7 @@ def _migrations(connection: Connection, columns: Columns, staging_schema: str) -
         yield Finding("ok", "migrations", f"at revision {reached}")
     if reached == revision.head() and (other := home.other_served(connection, staging_schema)) is not None:
         what = home.complaint(connection, staging_schema, other)
-        yield Finding("error", "tool schema", what, home.remedy(connection, staging_schema))
+        yield Finding("warning", "tool schema", what, home.remedy(connection, staging_schema))
 
 
 def _duplicates(connection: Connection, columns: Columns, held: Rights) -> Iterator[Finding]:

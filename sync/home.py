@@ -1,7 +1,7 @@
 """Which ISPyB a tool schema serves: that of its last run.
 
-Two that shared one would undo each other's runs, prune by each other's links, and leave out documents that only the
-other one has.
+Two that share one share their history. Runs that do not ask history may do that; but one would undo the other's runs,
+prune by its links, and leave out documents that only the other one has.
 """
 
 from sqlalchemy import Connection
@@ -11,15 +11,16 @@ from sync.errors import UsageError
 from sync.sqlfiles import named
 
 
-def demand_own(connection: Connection, staging_schema: str) -> None:
-    """Raises UsageError where the tool schema serves another ISPyB than the connection's."""
-    if (other := other_served(connection, staging_schema)) is not None:
+def demand_own(connection: Connection, staging_schema: str, run: int | None = None) -> None:
+    """Raises UsageError where the run, or the last one, was on another ISPyB than the connection's."""
+    if (other := other_served(connection, staging_schema, run)) is not None:
         raise UsageError(complaint(connection, staging_schema, other), hint=remedy(connection, staging_schema))
 
 
-def other_served(connection: Connection, staging_schema: str) -> str | None:
+def other_served(connection: Connection, staging_schema: str, run: int | None = None) -> str | None:
     """The other ISPyB that the tool schema serves; None where it is the connection's, or no run says."""
-    served = connection.exec_driver_sql(named("history", "served_schema").render((), staging_schema) or "").scalar()
+    sql = named("history", "served_schema").render((), staging_schema) or ""
+    served = connection.exec_driver_sql(sql, {"run": run}).scalar()
     return None if served is None or served.lower() == connection.info[SCHEMA].lower() else str(served)
 
 
@@ -33,6 +34,6 @@ def remedy(connection: Connection, staging_schema: str) -> str:
     value = f"JSON_SET(settings, '$.schema', '{connection.info[SCHEMA]}')"
     renamed = f"UPDATE {staging_schema}.run SET settings = {value}"  # noqa: S608 (for a DBA to read)
     return (
-        "Each ISPyB needs a tool schema of its own: give --staging-schema, and migrate. If it was renamed or restored "
+        "Give each ISPyB a tool schema of its own: --staging-schema, and migrate. If it was renamed or restored "
         f"under this name: {renamed}"
     )

@@ -150,14 +150,16 @@ def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
     On one open connection this is believed for a while, since looking takes longer than a small export does.
     """
     prunes = (PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON) if settings.prune != "none" else ()
-    asked = (connection.info[SCHEMA], settings.staging_schema, write, prunes)
+    by_history = settings.skips or settings.prune == "owned"
+    asked = (connection.info[SCHEMA], settings.staging_schema, write, prunes, by_history)
     seen = connection.info.get(_SEEN)
     if seen is not None and seen[0] == asked and time.monotonic() - seen[1] < BELIEVED_SECONDS:
         target: Target = seen[2]
         return target
     demand(connection, settings.staging_schema, write=write, delete=prunes)
     revision.demand_current(connection, settings.staging_schema)
-    home.demand_own(connection, settings.staging_schema)
+    if by_history:
+        home.demand_own(connection, settings.staging_schema)
     target = introspect(connection)
     connection.info[_SEEN] = asked, time.monotonic(), target
     return target

@@ -77,7 +77,7 @@ class _Undo:
         schema = self._settings.staging_schema
         rights.demand(self._connection, schema, write=write, delete=ENTITIES if write else ())
         revision.demand_current(self._connection, schema)
-        home.demand_own(self._connection, schema)
+        home.demand_own(self._connection, schema, self._run)
         start = time.perf_counter()
         try:
             if not write:
