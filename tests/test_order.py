@@ -19,6 +19,7 @@ __all__ = ["bench"]
 
 EXAMPLES = 100
 ENOUGH = 20
+MOST = 1_000
 
 Run = tuple[list[Json], Counter[str]]
 
@@ -28,14 +29,14 @@ class _Enough(BaseException):
 
 
 def _each(worlds: st.SearchStrategy[World], check: Callable[[World, Any], bool]) -> None:
-    """Looks at so many random examples; enough of them must be of use, which `check` tells."""
+    """Looks at so many random examples, and at more until enough of them were of use, which `check` tells."""
     used = []
 
     @PROFILE
     @given(worlds, st.randoms(use_true_random=False))
     def look(world: World, chance: Any) -> None:
         used.append(len(world.documents) > 1 and check(world, chance))
-        if len(used) == EXAMPLES:
+        if (len(used) >= EXAMPLES and sum(used) >= ENOUGH) or len(used) == MOST:
             raise _Enough
 
     with pytest.raises(_Enough):
