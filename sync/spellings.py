@@ -10,6 +10,14 @@ from sync.entities import PERSON
 from sync.known import Known
 
 
+def says_the_same(mention: dict[str, Any], known: dict[str, Any]) -> bool:
+    """Whether two mentions are equal, their laboratories too."""
+    here, there = mention["laboratory"], known["laboratory"]
+    if here is not there and (here is None or there is None or here.data != there.data):
+        return False
+    return all(value == known[name] for name, value in mention.items() if name != "laboratory")
+
+
 def says_nothing_new(mention: dict[str, Any], known: dict[str, Any]) -> bool:
     """Whether a mention gives nothing but keys of another one: {externalId, login} of somebody described elsewhere."""
     return all(v is None or (name in PERSON.keys and v == known[name]) for name, v in mention.items())

@@ -19,7 +19,7 @@ from sync.fields import Columns, Fields, Row, clears_of
 from sync.fitting import Fitting, columns_of
 from sync.known import Known
 from sync.refusals import REFUSED, Refusal, ValidDocument
-from sync.spellings import says_as_much, says_nothing_new, spelled_otherwise
+from sync.spellings import says_as_much, says_nothing_new, says_the_same, spelled_otherwise
 from sync.target import Target
 
 Load = Callable[[Entity, Columns], None]
@@ -27,8 +27,8 @@ Load = Callable[[Entity, Columns], None]
 BATCH_ROWS = 12_000
 """Rows kept in memory before they are loaded: some 6 MB."""
 
-MOST_SHARED = 36_000
-"""People kept, as their positions change with each mention: some 40 MB. Of more, those go that were not mentioned for
+MOST_SHARED = 50_000
+"""People kept, as their positions change with each mention: some 60 MB. Of more, those go that were not mentioned for
 the longest time, since a few are on many proposals."""
 
 _POSITION = 1
@@ -107,10 +107,13 @@ class Stager:
         self._first_of = {name: first for name, first in self._first_of.items() if first is None or first.row}
 
     def _staged(self, entity: Entity, shared: list[Known], kept: set[int]) -> list[Known]:
-        """Adds the rows of those that are not kept to the rows that wait; returns the others."""
+        """Adds the rows of those that are not kept to the rows that wait, or loads them; returns the others."""
         for known in shared:
             if known.row[0] not in kept:
-                self._rows[entity.name].append(known.row)
+                if len(self._rows[entity.name]) >= BATCH_ROWS:
+                    self._flush_rows()
+                self._rows[entity.name].append(tuple(known.row))
+                known.row.clear()  # of equal mentions too
                 known.row = None
         return [known for known in shared if known.row is not None]
 
@@ -169,7 +172,7 @@ class Stager:
             return self._row(entities.PERSON, REFUSED, path, None)
         known: Known = person
         row = known.row
-        if row is None:
+        if not row:
             return self._meet_person(known, path)
         self._position += 1
         row[_POSITION] = self._position
@@ -181,6 +184,9 @@ class Stager:
         if name is not None and not self._clear_nulls:
             first = self._first_of.setdefault(name, known)
             if first is not None and first is not known:
+                if says_the_same(known.data, first.data):  # known before, and forgotten by those who validate
+                    known.row = first.row
+                    return self._person(known, path)
                 if first.row[_REFUSED] is None and says_nothing_new(known.data, first.data):
                     # Saying less, it has a position of its own: it makes nothing of the first one the last.
                     known.row = first.row

@@ -1,9 +1,16 @@
 """People are kept in memory as far as there is room; how much room there is makes no difference to what is written."""
 
+from collections import Counter
+
 import pytest
+from databases import Ispyb
+from exports import validated
+from small import document
 from test_oracle import Bench, _compare, bench
 
 from sync import mentions, stage
+from sync.database import connect
+from sync.target import introspect
 
 __all__ = ["bench"]
 
@@ -22,3 +29,18 @@ def little(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> i
 @pytest.mark.usefixtures("little")
 def test_people_who_had_to_go_are_the_same_people_when_they_come_back(bench: Bench) -> None:
     _compare(bench, EXAMPLES, first=0)
+
+
+def test_people_whom_validation_has_forgotten_are_staged_once(dls: Ispyb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mentions, "MOST_KNOWN", 1)
+    with connect(dls.role_url) as connection:
+        target = introspect(connection)
+    rows: Counter[str] = Counter()
+    stager = stage.Stager(
+        target, lambda entity, columns: rows.update({entity.name: len(columns[0])}), pytest.fail, clear_nulls=False
+    )
+    again = document(1) | {"proteins": []}  # whose person is named by login alone
+    for valid in validated([again, again, again])[0]:
+        stager.add(valid)
+    stager.flush()
+    assert (rows["person"], rows["laboratory"], rows["proposal"]) == (3, 1, 3)
