@@ -23,11 +23,6 @@ def says_nothing_new(mention: dict[str, Any], known: dict[str, Any]) -> bool:
     return all(v is None or (name in PERSON.keys and v == known[name]) for name, v in mention.items())
 
 
-def says_as_much(mention: dict[str, Any], known: dict[str, Any]) -> bool:
-    """Whether a mention gives all that another one does."""
-    return all(mention.get(name) == value for name, value in known.items())
-
-
 def spelled_otherwise(people: Iterable[Known], brief: Collection[Known]) -> Iterator[Known]:
     """Of brief mentions, those of whose login somebody who is named by a login alone has another spelling.
 

@@ -19,7 +19,7 @@ from sync.fields import Columns, Fields, Row, clears_of
 from sync.fitting import Fitting, columns_of
 from sync.known import Known
 from sync.refusals import REFUSED, Refusal, ValidDocument
-from sync.spellings import says_as_much, says_nothing_new, says_the_same, spelled_otherwise
+from sync.spellings import says_nothing_new, says_the_same, spelled_otherwise
 from sync.target import Target
 
 Load = Callable[[Entity, Columns], None]
@@ -38,7 +38,7 @@ _REFUSED = 4
 class Stager:
     """Stages documents one by one; `flush` loads what is left.
 
-    load      takes an entity and the columns of its rows, in the order of `Entity.staged_columns` less missing ones
+    load      takes an entity and the columns of its rows, in the order of `Table.staged_columns`
     refuse    takes each refusal
     """
 
@@ -50,7 +50,6 @@ class Stager:
         self._rows: dict[str, list[Row]] = {entity.name: [] for entity in ENTITIES}
         self._shared: dict[str, list[Known]] = {"laboratory": [], "person": []}
         self._first_of: dict[bytes, Known | None] = {}
-        self._aliases: list[Known] = []
         self._brief: list[Known] = []
         self._waiting = 0
         self._position = 0
@@ -86,7 +85,7 @@ class Stager:
         """
         self._stage_spellings()
         people, laboratories = self._shared["person"], self._shared["laboratory"]
-        in_use = {alias.row[0] for alias in self._aliases if alias.row[_POSITION] >= since}
+        in_use = {brief.row[0] for brief in self._brief if brief.row[_POSITION] >= since}
         kept, kept_laboratories = [], set()
         for known in people:
             stays = known.row[_POSITION] >= since or known.row[0] in in_use
@@ -97,11 +96,10 @@ class Stager:
             if stays:
                 kept.append(known)
         kept_people = {known.row[0] for known in kept}
-        for alias in self._aliases:
-            if alias.row[0] not in kept_people:
-                alias.row = None
-        self._aliases = [alias for alias in self._aliases if alias.row is not None]
-        self._brief = [alias for alias in self._brief if alias.row is not None]
+        for brief in self._brief:
+            if brief.row[0] not in kept_people:
+                brief.row = None
+        self._brief = [brief for brief in self._brief if brief.row is not None]
         self._shared["person"] = self._staged(entities.PERSON, people, kept_people)
         self._shared["laboratory"] = self._staged(entities.LABORATORY, laboratories, kept_laboratories)
         self._first_of = {name: first for name, first in self._first_of.items() if first is None or first.row}
@@ -189,11 +187,8 @@ class Stager:
                     return self._person(known, path)
                 if first.row[_REFUSED] is None and says_nothing_new(known.data, first.data):
                     # Saying less, it has a position of its own: it makes nothing of the first one the last.
-                    known.row = first.row
-                    if not says_as_much(known.data, first.data):
-                        known.row = list(first.row)
-                        self._brief.append(known)
-                    self._aliases.append(known)
+                    known.row = list(first.row)
+                    self._brief.append(known)
                     return self._person(known, path)
                 self._first_of[name] = None  # the last of several wins: each is staged
         laboratory_row = None
