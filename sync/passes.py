@@ -87,8 +87,9 @@ class Player:
                 while waiting.popleft() is not move:
                     pass  # that one's condition does not hold
                 outcomes[move.statement] = outcome
-                if outcome.rows and _finding(move.statement):
-                    self._note(move.entity, move.statement)
+                finding = _finding(move.statement)
+                if outcome.rows and finding is not None:
+                    self.find(move.entity, finding)
                     joined = joined or bool(move.round)
                 if move.ends_round:
                     waiting.extendleft(reversed(move.round) if joined else ())
@@ -105,11 +106,6 @@ class Player:
                 if until_round_ends and move.ends_round:
                     break
         return block
-
-    def _note(self, entity: Entity, statement: Statement) -> None:
-        finding = _finding(statement)
-        if finding is not None:
-            self.find(entity, finding)
 
 
 def _finding(statement: Statement) -> str | None:
