@@ -28,7 +28,7 @@ class Given:
             facts.add("several")
         for name, values in zip(self._names[entity.name], columns, strict=True):
             if name in entity.keys:
-                without = sum(value is None for value in values)
+                without = values.count(None)
                 if without:
                     facts.add(f"lacks({name})")
                 if without < len(values):
