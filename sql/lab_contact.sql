@@ -76,6 +76,8 @@ FROM ispyb_sync.stage_lab_contact AS s
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row;
 
+-- rounds: begin
+
 -- name: join_card_name -- if: several
 -- Within a proposal, a card name is one card. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_lab_contact AS m
@@ -105,6 +107,8 @@ STRAIGHT_JOIN (
 ) AS g ON g.proposal = m.proposal AND g.person = m.person
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
+
+-- rounds: end
 
 -- name: refuse_duplicate_key -- if: joined
 -- Two cards for one person, or two people on one card.

@@ -78,6 +78,8 @@ INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused)
 SELECT s.row_id, s.row_id, s.refused
 FROM ispyb_sync.stage_laboratory AS s;
 
+-- rounds: begin
+
 -- name: join_external_id -- if: several, given(externalId)
 -- Mentions that share an external key are one laboratory. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_laboratory AS m
@@ -107,6 +109,8 @@ STRAIGHT_JOIN (
 ) AS g ON g.laboratoryExtPk = s.laboratoryExtPk
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
+
+-- rounds: end
 
 -- name: refuse_duplicate_key -- if: joined
 -- Laboratories that are joined and contradict each other: two laboratoryExtPk under one externalId, or the other way round.

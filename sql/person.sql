@@ -76,6 +76,8 @@ SELECT
 FROM ispyb_sync.stage_person AS s
 LEFT JOIN Person AS t ON t.externalId = s.externalId;
 
+-- rounds: begin
+
 -- name: join_external_id -- if: several, given(externalId)
 -- Mentions that share a key are one person. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_person AS m
@@ -120,6 +122,8 @@ STRAIGHT_JOIN (
 ) AS g ON g.siteId = s.siteId
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
+
+-- rounds: end
 
 -- name: refuse_duplicate_key -- if: joined
 -- Mentions that are joined and contradict each other: two logins under one externalId, or the other way round.

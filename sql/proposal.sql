@@ -73,6 +73,8 @@ SELECT
 FROM ispyb_sync.stage_proposal AS s
 LEFT JOIN Proposal AS t ON t.externalId = s.externalId;
 
+-- rounds: begin
+
 -- name: join_external_id -- if: given(externalId)
 -- Documents that share a key are one proposal. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_proposal AS m
@@ -102,6 +104,8 @@ STRAIGHT_JOIN (
 ) AS g ON g.proposalCode <=> s.proposalCode AND g.proposalNumber = s.proposalNumber
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
+
+-- rounds: end
 
 -- name: refuse_duplicate_key -- if: joined
 -- Documents that are joined and contradict each other: two numbers under one externalId, or the other way round.

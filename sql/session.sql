@@ -103,6 +103,8 @@ LEFT JOIN BLSession AS t ON t.externalId = s.externalId
 LEFT JOIN BLSession AS e ON s.externalId IS NULL AND e.expSessionPk = s.expSessionPk -- if: expSessionPk
 GROUP BY s.row_id;
 
+-- rounds: begin
+
 -- name: join_external_id -- if: several, given(externalId)
 -- Mentions that share a key are one session. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_session AS m
@@ -147,6 +149,8 @@ STRAIGHT_JOIN (
 ) AS g ON g.proposal = m.proposal AND g.visit_number = s.visit_number
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
+
+-- rounds: end
 
 -- name: refuse_duplicate_key -- if: joined
 -- Mentions that are joined and contradict each other, or that two proposals claim.

@@ -31,7 +31,7 @@ _FINDINGS = {
 
 @dataclass(frozen=True, eq=False)
 class Move:
-    """One statement of a pass. `round` holds it and the others of its round of joins; empty where it is in none."""
+    """One statement of a pass. `round` holds it and the others of its round that may run; empty where it is in none."""
 
     entity: Entity
     statement: Statement
@@ -65,24 +65,25 @@ class Player:
         return self._facts[entity.name]
 
     def moves(self, entity: Entity, pass_: str, names: Collection[str] | None = None) -> list[Move]:
-        """The statements of a pass, or those of these names; in the match pass, those that join are a round."""
+        """The statements of a pass, or those of these names."""
         moves = []
+        possible = self.facts(entity) | set(_FINDINGS.values())  # what a round may come to find
         wanted = [s for s in of_pass(entity.name, pass_) if names is None or s.name in names]
-        for joins, statements in groupby(wanted, lambda s: s.name.startswith("join_")):
+        for rounds, statements in groupby(wanted, lambda s: s.rounds):
             in_round: list[Move] = []
             for statement in statements:
                 move = Move(entity, statement, in_round)
                 moves.append(move)
-                if joins and pass_ == "match" and statement.render(self.facts(entity)) is not None:
+                if rounds is not None and statement.render(possible) is not None:
                     in_round.append(move)
         return moves
 
     def play(self, moves: Iterable[Move]) -> dict[Statement, Outcome]:
-        """Runs statements in their order, a round until it joins nothing more; gives the last outcome of each."""
+        """Runs statements in their order, a round until it finds nothing more; gives the last outcome of each."""
         waiting = deque(moves)
         outcomes: dict[Statement, Outcome] = {}
-        joined = False
-        while block := self._block(waiting, until_round_ends=joined):
+        again = False
+        while block := self._block(waiting, until_round_ends=again):
             for move, outcome in zip(block, self._runner.run_block(list(block.values())), strict=False):
                 while waiting.popleft() is not move:
                     pass  # that one's condition does not hold
@@ -90,10 +91,10 @@ class Player:
                 finding = _finding(move.statement)
                 if outcome.rows and finding is not None:
                     self.find(move.entity, finding)
-                    joined = joined or bool(move.round)
+                    again = again or bool(move.round)
                 if move.ends_round:
-                    waiting.extendleft(reversed(move.round) if joined else ())
-                    joined = False
+                    waiting.extendleft(reversed(move.round) if again else ())
+                    again = False
         return outcomes
 
     def _block(self, waiting: Iterable[Move], *, until_round_ends: bool) -> dict[Move, Step]:

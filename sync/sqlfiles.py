@@ -3,6 +3,7 @@
 A file is a header, then named statements:
 
     -- pass: match                                  the statements below run in this pass, in file order
+    -- rounds: begin                                those up to `-- rounds: end` run until they find nothing more
     -- name: match_login                            one statement, ended by a semicolon
     -- name: join_site_id -- if: siteId             left out whole where the table has no such column
         AND t.siteId = s.siteId -- if: siteId       a line that is left out there
@@ -24,6 +25,7 @@ _IF = re.compile(r"\s*-- if: (?P<condition>.+)$")
 _NAME = re.compile(r"-- name: (?P<name>\w+)$")
 _MAKES = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
 _PASS = re.compile(r"-- pass: (?P<pass>\w+)$")
+_ROUNDS = re.compile(r"-- rounds: (?P<edge>begin|end)$")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Statement:
-    """One named statement; `line` is where its name stands in the file."""
+    """One named statement; `line` is where its name stands in the file, `rounds` where its rounds begin there."""
 
     file: str
     name: str
@@ -44,6 +46,7 @@ class Statement:
     pass_: str
     condition: str | None
     lines: tuple[Line, ...]
+    rounds: int | None = None
 
     @property
     def origin(self) -> str:
@@ -114,22 +117,26 @@ def tables_made(statements: Iterable[Statement], staging_schema: str) -> list[st
 
 
 def _parse(file: str, text: str) -> Iterator[Statement]:
-    pass_ = ""
+    pass_, rounds = "", None
     start, name, condition = 0, "", None
     body: list[Line] = []
     for number, raw in enumerate(text.splitlines(), start=1):
         line, mark = _split_mark(raw)
         if found := _PASS.match(line):
             pass_ = found["pass"]
+        elif found := _ROUNDS.match(line):
+            rounds = number if found["edge"] == "begin" else None
         elif found := _NAME.match(line):
             start, name, condition, body = number, found["name"], mark, []
         elif name and line.strip() and not line.lstrip().startswith("--"):
             body.append(Line(line, mark))
             if line.endswith(";"):
-                yield Statement(file, name, start, pass_, condition, tuple(body))
+                yield Statement(file, name, start, pass_, condition, tuple(body), rounds)
                 name = ""
     if name:
         raise ValueError(f"{file}:{start} {name}: the statement has no semicolon at the end of a line")
+    if rounds is not None:
+        raise ValueError(f"{file}:{rounds}: the rounds have no end")
 
 
 def _split_mark(line: str) -> tuple[str, str | None]:
