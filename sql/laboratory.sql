@@ -357,9 +357,12 @@ WHERE
 ON DUPLICATE KEY UPDATE laboratoryId = VALUES(laboratoryId);
 
 -- name: match_name
+-- Only of things that have no row yet: after the insert, what is settled stays.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id, matched_by)
 SELECT c.row_id, c.row_id, MIN(c.laboratoryId), 'name'
 FROM ispyb_sync.candidate_laboratory AS c
+STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.row_id = c.row_id
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
 GROUP BY c.row_id
 ON DUPLICATE KEY UPDATE target_id = VALUES(target_id), matched_by = VALUES(matched_by);
 
