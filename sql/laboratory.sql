@@ -501,6 +501,61 @@ STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.thing = several.thing
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
 GROUP BY m.thing;
 
+-- rounds: begin
+
+-- name: refuse_disputed_row -- if: several
+-- What is refused since its key finds several rows, or a row that another one finds as well, the next run must find as
+-- this one did: of a row that it may mean nobody changes a key. In rounds: who is refused by this may mean rows too.
+INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused, field, held)
+SELECT m.row_id, m.thing, 'duplicate_key', m.matched_by, CONCAT('laboratoryId ', m.target_id)
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = m.target_id
+STRAIGHT_JOIN (
+    SELECT h.laboratoryId
+    FROM ispyb_sync.map_laboratory AS d
+    STRAIGHT_JOIN ispyb_sync.stage_laboratory AS k ON k.row_id = d.row_id
+    STRAIGHT_JOIN Laboratory AS h
+        ON h.laboratoryExtPk = k.laboratoryExtPk -- if: laboratoryExtPk
+        ON h.laboratoryPk = k.laboratoryExtPk -- if: laboratoryPk
+    WHERE d.thing = d.row_id AND d.matched_by IS NOT NULL AND d.refused IN ('ambiguous_match', 'duplicate_key')
+    UNION
+    SELECT h.laboratoryId
+    FROM ispyb_sync.map_laboratory AS d
+    STRAIGHT_JOIN ispyb_sync.stage_laboratory AS k ON k.row_id = d.row_id
+    STRAIGHT_JOIN Laboratory AS h ON h.name = k.name AND h.city <=> k.city AND h.country <=> k.country
+    WHERE d.thing = d.row_id AND d.matched_by IS NOT NULL AND d.refused IN ('ambiguous_match', 'duplicate_key')
+) AS g ON g.laboratoryId = m.target_id
+WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT (
+    NVL(s.externalId, t.externalId) <=> t.externalId
+    AND NVL(s.laboratoryExtPk, t.laboratoryExtPk) <=> t.laboratoryExtPk -- if: laboratoryExtPk
+    AND NVL(s.laboratoryExtPk, t.laboratoryPk) <=> t.laboratoryPk -- if: laboratoryPk
+    AND NVL(s.name, t.name) <=> t.name
+    AND NVL(s.city, t.city) <=> t.city
+    AND NVL(s.country, t.country) <=> t.country
+)
+ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
+
+-- name: refuse_disputed_name -- if: several
+-- Nor does another row get its name.
+INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused, field, held)
+SELECT m.row_id, m.thing, 'duplicate_key', 'name', CONCAT('laboratoryId ', m.target_id)
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = m.target_id
+STRAIGHT_JOIN (
+    SELECT DISTINCT k.name, k.city, k.country
+    FROM ispyb_sync.map_laboratory AS d
+    STRAIGHT_JOIN ispyb_sync.stage_laboratory AS k ON k.row_id = d.row_id
+    WHERE d.thing = d.row_id AND d.matched_by IS NOT NULL AND d.refused IN ('ambiguous_match', 'duplicate_key') AND k.name IS NOT NULL
+) AS g ON g.name = NVL(s.name, t.name) AND g.city <=> NVL(s.city, t.city) AND g.country <=> NVL(s.country, t.country)
+WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT (
+    g.name <=> t.name AND g.city <=> t.city AND g.country <=> t.country
+)
+ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
+
+-- rounds: end
+
 -- name: claim_laboratory_ext_pk -- if: given(laboratoryExtPk)
 -- Keys to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
 INSERT INTO ispyb_sync.claim_laboratory (row_id, field, holder_id, holder_row, value)

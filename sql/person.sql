@@ -264,6 +264,32 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
+-- name: recount_login -- if: several, given(login)
+-- Of several rows of one login, those that get another one in this run do not count; claim_login lets this one fall
+-- with them. Only who is found by externalId can give a login up.
+INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by)
+SELECT
+    m.row_id,
+    m.thing,
+    MIN(IF(giver.row_id IS NULL AND NOT NVL(t.externalId <> s.externalId, FALSE), t.personId, NULL)),
+    'login'
+FROM ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Person AS t ON t.login = s.login
+LEFT JOIN (
+    ispyb_sync.map_person AS giver
+    INNER JOIN ispyb_sync.stage_person AS given ON given.row_id = giver.row_id
+) ON giver.target_id = t.personId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.login <> t.login
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused = 'ambiguous_match' AND m.matched_by = 'login'
+GROUP BY m.row_id
+HAVING SUM(giver.row_id IS NULL) < 2
+ON DUPLICATE KEY UPDATE
+    target_id = VALUES(target_id),
+    refused = VALUES(refused),
+    field = VALUES(field),
+    value = VALUES(value),
+    held = VALUES(held);
+
 -- name: match_site_id -- if: given(siteId)
 INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
@@ -284,6 +310,31 @@ HAVING COUNT(*) > 1 OR NVL(SUM(t.externalId <> s.externalId OR t.login <> s.logi
 ON DUPLICATE KEY UPDATE
     target_id = VALUES(target_id),
     matched_by = VALUES(matched_by),
+    refused = VALUES(refused),
+    field = VALUES(field),
+    value = VALUES(value),
+    held = VALUES(held);
+
+-- name: recount_site_id -- if: several, given(siteId)
+-- The same of the deprecated key.
+INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by)
+SELECT
+    m.row_id,
+    m.thing,
+    MIN(IF(giver.row_id IS NULL AND NOT NVL(t.externalId <> s.externalId OR t.login <> s.login, FALSE), t.personId, NULL)),
+    'siteId'
+FROM ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Person AS t ON t.siteId = s.siteId
+LEFT JOIN (
+    ispyb_sync.map_person AS giver
+    INNER JOIN ispyb_sync.stage_person AS given ON given.row_id = giver.row_id
+) ON giver.target_id = t.personId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.siteId <> t.siteId
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused = 'ambiguous_match' AND m.matched_by = 'siteId'
+GROUP BY m.row_id
+HAVING SUM(giver.row_id IS NULL) < 2
+ON DUPLICATE KEY UPDATE
+    target_id = VALUES(target_id),
     refused = VALUES(refused),
     field = VALUES(field),
     value = VALUES(value),
@@ -396,7 +447,8 @@ LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.labor
 GROUP BY m.thing;
 
 -- name: claim_login -- if: given(login)
--- Logins to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
+-- Logins to be written, or found in several rows, that another row of ISPyB holds now; and the thing of this run, if
+-- any, that gives it up.
 INSERT INTO ispyb_sync.claim_person (row_id, field, holder_id, holder_row, value)
 SELECT m.row_id, 'login', h.personId, MIN(giver.row_id), s.login
 FROM ispyb_sync.map_person AS m
@@ -407,7 +459,15 @@ LEFT JOIN (
     ispyb_sync.map_person AS giver
     INNER JOIN ispyb_sync.stage_person AS given ON given.row_id = giver.row_id
 ) ON giver.target_id = h.personId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.login <> h.login
-WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.personId <=> m.target_id AND (t.personId IS NULL OR NOT t.login <=> s.login)
+WHERE
+    m.thing = m.row_id
+    AND m.refused IS NULL
+    AND NOT h.personId <=> m.target_id
+    AND (
+        t.personId IS NULL
+        OR NOT t.login <=> s.login
+        OR EXISTS (SELECT 1 FROM ispyb_sync.map_person AS part WHERE part.thing = m.row_id AND part.matched_by = 'login')
+    )
 GROUP BY m.row_id, h.personId;
 
 -- name: claim_site_id -- if: given(siteId)
@@ -421,7 +481,15 @@ LEFT JOIN (
     ispyb_sync.map_person AS giver
     INNER JOIN ispyb_sync.stage_person AS given ON given.row_id = giver.row_id
 ) ON giver.target_id = h.personId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.siteId <> h.siteId
-WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.personId <=> m.target_id AND (t.personId IS NULL OR NOT t.siteId <=> s.siteId)
+WHERE
+    m.thing = m.row_id
+    AND m.refused IS NULL
+    AND NOT h.personId <=> m.target_id
+    AND (
+        t.personId IS NULL
+        OR NOT t.siteId <=> s.siteId
+        OR EXISTS (SELECT 1 FROM ispyb_sync.map_person AS part WHERE part.thing = m.row_id AND part.matched_by = 'siteId')
+    )
 GROUP BY m.row_id, h.personId;
 
 -- name: refuse_taken -- if: claims
@@ -441,10 +509,14 @@ STRAIGHT_JOIN (
 ) AS f ON f.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.claim_person AS c ON c.row_id = m.row_id AND c.field = f.field
 SET
-    m.refused = IF(m.target_id IS NULL, 'keys_disagree', 'key_taken'),
+    m.refused = CASE
+        WHEN m.target_id IS NULL THEN 'keys_disagree'
+        WHEN m.matched_by = c.field THEN 'ambiguous_match'
+        ELSE 'key_taken'
+    END,
     m.field = c.field,
     m.value = c.value,
-    m.held = CONCAT('personId ', c.holder_id);
+    m.held = CONCAT('personId ', CONCAT_WS(' and ', IF(m.matched_by = c.field, m.target_id, NULL), c.holder_id));
 
 -- name: share -- if: joined
 -- The other rows of a thing share what was found for it: children may name any of them.

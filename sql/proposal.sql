@@ -236,6 +236,32 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
+-- name: recount_code_number
+-- Of several rows of one number, those that get another one in this run do not count; claim_code_number lets this one
+-- fall with them.
+INSERT INTO ispyb_sync.map_proposal (row_id, thing, target_id, matched_by)
+SELECT
+    m.row_id,
+    m.thing,
+    MIN(IF(giver.row_id IS NULL AND NOT NVL(t.externalId <> s.externalId, FALSE), t.proposalId, NULL)),
+    'proposalNumber'
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Proposal AS t ON t.proposalCode <=> s.proposalCode AND t.proposalNumber = s.proposalNumber
+LEFT JOIN (
+    ispyb_sync.map_proposal AS giver
+    INNER JOIN ispyb_sync.stage_proposal AS given ON given.row_id = giver.row_id
+) ON giver.target_id = t.proposalId AND giver.thing = giver.row_id AND giver.refused IS NULL AND NOT (NVL(given.proposalCode, t.proposalCode) <=> t.proposalCode AND NVL(given.proposalNumber, t.proposalNumber) <=> t.proposalNumber)
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused = 'ambiguous_match' AND m.matched_by = 'proposalNumber'
+GROUP BY m.row_id
+HAVING SUM(giver.row_id IS NULL) < 2
+ON DUPLICATE KEY UPDATE
+    target_id = VALUES(target_id),
+    refused = VALUES(refused),
+    field = VALUES(field),
+    value = VALUES(value),
+    held = VALUES(held);
+
 -- pass: settle
 
 -- name: probe_same_target
@@ -373,7 +399,8 @@ WHERE n.things > 1
 ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), value = VALUES(value), held = VALUES(held);
 
 -- name: claim_code_number
--- Numbers to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
+-- Numbers to be written, or found in several rows, that another row of ISPyB holds now; and the thing of this run, if
+-- any, that gives it up.
 INSERT INTO ispyb_sync.claim_proposal (row_id, field, holder_id, holder_row, value)
 SELECT m.row_id, 'proposalNumber', h.proposalId, MIN(giver.row_id), CONCAT_WS('-', NVL(s.proposalCode, t.proposalCode), NVL(s.proposalNumber, t.proposalNumber))
 FROM ispyb_sync.map_proposal AS m
@@ -386,7 +413,18 @@ LEFT JOIN (
     ispyb_sync.map_proposal AS giver
     INNER JOIN ispyb_sync.stage_proposal AS given ON given.row_id = giver.row_id
 ) ON giver.target_id = h.proposalId AND giver.thing = giver.row_id AND giver.refused IS NULL AND NOT (NVL(given.proposalCode, h.proposalCode) <=> h.proposalCode AND NVL(given.proposalNumber, h.proposalNumber) <=> h.proposalNumber)
-WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.proposalId <=> m.target_id AND (t.proposalId IS NULL OR s.proposalCode <> t.proposalCode OR s.proposalNumber <> t.proposalNumber OR t.proposalCode IS NULL AND s.proposalCode IS NOT NULL OR t.proposalNumber IS NULL)
+WHERE
+    m.thing = m.row_id
+    AND m.refused IS NULL
+    AND NOT h.proposalId <=> m.target_id
+    AND (
+        t.proposalId IS NULL
+        OR s.proposalCode <> t.proposalCode
+        OR s.proposalNumber <> t.proposalNumber
+        OR t.proposalCode IS NULL AND s.proposalCode IS NOT NULL
+        OR t.proposalNumber IS NULL
+        OR EXISTS (SELECT 1 FROM ispyb_sync.map_proposal AS part WHERE part.thing = m.row_id AND part.matched_by = 'proposalNumber')
+    )
 GROUP BY m.row_id, h.proposalId;
 
 -- name: refuse_taken -- if: claims
@@ -406,10 +444,14 @@ STRAIGHT_JOIN (
 ) AS f ON f.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.claim_proposal AS c ON c.row_id = m.row_id AND c.field = f.field
 SET
-    m.refused = IF(m.target_id IS NULL, 'keys_disagree', 'key_taken'),
+    m.refused = CASE
+        WHEN m.target_id IS NULL THEN 'keys_disagree'
+        WHEN m.matched_by = c.field THEN 'ambiguous_match'
+        ELSE 'key_taken'
+    END,
     m.field = c.field,
     m.value = c.value,
-    m.held = CONCAT('proposalId ', c.holder_id);
+    m.held = CONCAT('proposalId ', CONCAT_WS(' and ', IF(m.matched_by = c.field, m.target_id, NULL), c.holder_id));
 
 -- name: choose_proposer
 -- A new proposal needs a proposer: when the first of its list was refused, the first who was not.

@@ -184,6 +184,32 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
+-- name: recount_acronym -- if: several
+-- Of several proteins of one acronym, those that get another one in this run do not count.
+INSERT INTO ispyb_sync.map_protein (row_id, thing, target_id, matched_by)
+SELECT
+    m.row_id,
+    m.thing,
+    MIN(IF(giver.row_id IS NULL, t.proteinId, NULL)),
+    'acronym'
+FROM ispyb_sync.map_protein AS m
+STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
+STRAIGHT_JOIN Protein AS t ON t.proposalId = proposal.target_id AND t.acronym = s.acronym
+LEFT JOIN (
+    ispyb_sync.map_protein AS giver
+    INNER JOIN ispyb_sync.stage_protein AS given ON given.row_id = giver.row_id
+) ON giver.target_id = t.proteinId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.acronym <> t.acronym
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused = 'ambiguous_match' AND m.matched_by = 'acronym' AND (t.externalId IS NULL OR s.externalId IS NULL)
+GROUP BY m.row_id
+HAVING SUM(giver.row_id IS NULL) < 2
+ON DUPLICATE KEY UPDATE
+    target_id = VALUES(target_id),
+    refused = VALUES(refused),
+    field = VALUES(field),
+    value = VALUES(value),
+    held = VALUES(held);
+
 -- pass: settle
 
 -- name: probe_same_target -- if: several

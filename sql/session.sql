@@ -296,6 +296,33 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
+-- name: recount_exp_session_pk -- if: several, given(expSessionPk)
+-- Of several rows of one expSessionPk, those that get another one in this run do not count; claim_exp_session_pk lets
+-- this one fall with them. Only who is found by externalId, under its own proposal, can give one up.
+INSERT INTO ispyb_sync.map_session (row_id, thing, target_id, matched_by)
+SELECT
+    m.row_id,
+    m.thing,
+    MIN(IF(giver.row_id IS NULL AND NOT NVL(t.externalId <> s.externalId, FALSE), t.sessionId, NULL)),
+    'expSessionPk'
+FROM ispyb_sync.map_session AS m
+STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN BLSession AS t ON t.expSessionPk = s.expSessionPk
+LEFT JOIN (
+    ispyb_sync.map_session AS giver
+    INNER JOIN ispyb_sync.stage_session AS given ON given.row_id = giver.row_id
+    INNER JOIN ispyb_sync.map_proposal AS home ON home.row_id = giver.proposal
+) ON giver.target_id = t.sessionId AND home.target_id = t.proposalId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.expSessionPk <> t.expSessionPk
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused = 'ambiguous_match' AND m.matched_by = 'expSessionPk'
+GROUP BY m.row_id
+HAVING SUM(giver.row_id IS NULL) < 2
+ON DUPLICATE KEY UPDATE
+    target_id = VALUES(target_id),
+    refused = VALUES(refused),
+    field = VALUES(field),
+    value = VALUES(value),
+    held = VALUES(held);
+
 -- name: refuse_belongs_elsewhere
 -- A session does not move: its data were taken under the proposal that ISPyB has. A visit number, looked for after this,
 -- finds none elsewhere.
@@ -509,7 +536,8 @@ STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 GROUP BY m.thing;
 
 -- name: claim_exp_session_pk -- if: given(expSessionPk)
--- Keys to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
+-- Keys to be written, or found in several rows, that another row of ISPyB holds now; and the thing of this run, if any,
+-- that gives it up.
 INSERT INTO ispyb_sync.claim_session (row_id, field, holder_id, holder_row, value)
 SELECT m.row_id, 'expSessionPk', h.sessionId, MIN(giver.row_id), s.expSessionPk
 FROM ispyb_sync.map_session AS m
@@ -520,7 +548,15 @@ LEFT JOIN (
     ispyb_sync.map_session AS giver
     INNER JOIN ispyb_sync.stage_session AS given ON given.row_id = giver.row_id
 ) ON giver.target_id = h.sessionId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.expSessionPk <> h.expSessionPk
-WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.sessionId <=> m.target_id AND (t.sessionId IS NULL OR NOT t.expSessionPk <=> s.expSessionPk)
+WHERE
+    m.thing = m.row_id
+    AND m.refused IS NULL
+    AND NOT h.sessionId <=> m.target_id
+    AND (
+        t.sessionId IS NULL
+        OR NOT t.expSessionPk <=> s.expSessionPk
+        OR EXISTS (SELECT 1 FROM ispyb_sync.map_session AS part WHERE part.thing = m.row_id AND part.matched_by = 'expSessionPk')
+    )
 GROUP BY m.row_id, h.sessionId;
 
 -- name: claim_visit_number -- if: unique(visit_number)
@@ -555,10 +591,14 @@ STRAIGHT_JOIN (
 ) AS f ON f.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.claim_session AS c ON c.row_id = m.row_id AND c.field = f.field
 SET
-    m.refused = IF(m.target_id IS NULL, 'keys_disagree', 'key_taken'),
+    m.refused = CASE
+        WHEN m.target_id IS NULL THEN 'keys_disagree'
+        WHEN m.matched_by = c.field THEN 'ambiguous_match'
+        ELSE 'key_taken'
+    END,
     m.field = c.field,
     m.value = c.value,
-    m.held = CONCAT('sessionId ', c.holder_id);
+    m.held = CONCAT('sessionId ', CONCAT_WS(' and ', IF(m.matched_by = c.field, m.target_id, NULL), c.holder_id));
 
 -- name: share -- if: joined
 -- The other rows of a thing share what was found for it: children may name any of them.

@@ -116,7 +116,7 @@ def _message(code: str, entity: Entity, name: str, value: str | None, held: str 
             return f"different things of this export claim one key ({given}; {where}). Correct them in the User Portal."
         case "duplicate_key":
             return (
-                f"several things of this export are {held} of ISPyB, and their keys contradict each other."
+                f"several things of this export are, or may be, {held} of ISPyB, and their keys contradict each other."
                 " Correct them in the User Portal."
             )
         case "belongs_elsewhere":

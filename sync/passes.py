@@ -25,8 +25,13 @@ _FINDINGS = {
     "refuse_belongs_elsewhere": "elsewhere",
     "probe": "same_target",
     "claim": "claims",
+    "refuse_disputed_row": "disputed",
+    "refuse_disputed_name": "disputed",
     "list": "lists",
 }
+
+_PLAY_AGAIN = {"joined", "disputed"}
+"""In a round, a statement that finds this makes it begin anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +96,7 @@ class Player:
                 finding = _finding(move.statement)
                 if outcome.rows and finding is not None:
                     self.find(move.entity, finding)
-                    again = again or bool(move.round)
+                    again = again or (finding in _PLAY_AGAIN and bool(move.round))
                 if move.ends_round:
                     waiting.extendleft(reversed(move.round) if again else ())
                     again = False

@@ -23,7 +23,10 @@ ROOT = Path(__file__).parent.parent
 TOP = {"pyproject.toml", "README.md", "sync", "sql", "migrations", "tests", "scripts", ".ci", ".gitignore"}
 FILES = sorted(path.stem for path in folder().glob("*.sql"))
 PASSES = ["create", "match", "settle", "compare", "prune", "apply", "history", "digest", "report"]
-FINDINGS = {"joined", "duplicates", "elsewhere", "same_target", "claims", "lists", "inserted", "candidates", "several"}
+FINDINGS = {
+    *("joined", "duplicates", "elsewhere", "same_target", "claims", "lists", "inserted", "candidates", "several"),
+    "disputed",
+}
 """What a run finds out, and statements depend on."""
 
 HEADER = ["target", "stage", "after", "matches", "refuses", "never"]

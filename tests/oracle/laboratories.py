@@ -1,7 +1,7 @@
 """What is special about laboratories: their names are not unique, and people have them already."""
 
 from oracle.kinds import Key
-from oracle.match import going, row_key, wanted
+from oracle.match import going, holders, row_key, wanted
 from oracle.mentions import Json
 from oracle.things import Thing, external_keys, unite
 
@@ -41,6 +41,32 @@ def prefer_own(lab: Thing, people: list[Thing]) -> None:
     ]
     lab.row = min((row for row in own if row), key=lambda row: row["laboratoryId"]) if own and all(own) else rows[0]
     lab.also = [row for row in rows if row is not lab.row]
+
+
+def leave_disputed(labs: list[Thing], rows: list[Json]) -> None:
+    """The rows that a laboratory refused for what ISPyB holds may mean keep their keys, and no other gets its name.
+
+    Else the next run would find something else. Who is refused by this may mean rows as well. An externalId that is
+    there stays anyway.
+    """
+    while True:
+        disputes = [lab for lab in labs if lab.codes in ({"ambiguous_match"}, {"duplicate_key"})]
+        meant = [row for lab in disputes for key in lab.kind.keys[1:] for row in holders(lab, key, rows)]
+        names = {lab.key(lab.kind.keys[-1]) for lab in disputes} - {None}
+        touched = [lab for lab in going(labs) if lab.row is not None and _changes(lab, meant, names)]
+        if not touched:
+            return
+        for lab in touched:
+            lab.refuse("duplicate_key")
+
+
+def _changes(lab: Thing, meant: list[Json], names: set[object]) -> bool:
+    """Whether it changes a key of one of these rows, or gets one of these names."""
+    columns, name = lab.columns, lab.kind.keys[-1]
+    given = {n: v for n in lab.kind.key_fields if (v := lab.values.get(n)) is not None}
+    changed = any(columns[n].key(v) != columns[n].key(lab.row[n]) for n, v in given.items())
+    is_named = wanted(lab, name) in names and row_key(lab, name, lab.row) not in names
+    return is_named or (changed and lab.row in meant)
 
 
 def is_renamed(row: Json, labs: list[Thing]) -> bool:

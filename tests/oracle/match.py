@@ -1,9 +1,10 @@
 """Rules 1 to 4 and 6: which row of ISPyB a thing is, and whether it may have the keys that it wants.
 
-Rows are those before the run. A refusal once made stays; nobody is matched a second time.
+Rows are those before the run. A refusal once made stays, but that of a thing which does not know its row: when another
+one gives the key up, what is left may say which.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from oracle.kinds import Key
 from oracle.mentions import Json
@@ -16,7 +17,7 @@ def find(thing: Thing, rows: list[Json]) -> None:
     A key that finds a row with another earlier key is not decided here: its holder may give it up (`claim`).
     """
     for number, key in enumerate(thing.kind.keys):
-        found = holders(thing, key, rows)
+        found = [row for row in holders(thing, key, rows) if row not in thing.left.get(key, [])]
         allowed = [row for row in found if not is_somebody_else(thing, row, thing.kind.keys[:number])]
         if thing.kind.forgiving:
             found = allowed
@@ -26,10 +27,33 @@ def find(thing: Thing, rows: list[Json]) -> None:
             allowed = found = found[:1]
         if len(found) > 1:
             thing.refuse("ambiguous_match", at=key.needed)
+            thing.several = found
             return
         if found and allowed:
             thing.row = found[0]
             return
+
+
+def find_all(things: list[Thing], again: Callable[[list[Thing]], None]) -> None:
+    """Finds; then, of several rows that hold a key, those that get another value of it in this run do not count.
+
+    again   finds what it is given, and refuses what then is to be refused at once
+    """
+    again(things)
+    while freed := {thing: left for thing in things if (left := _given_up(thing, things))}:
+        for thing, (key, left) in freed.items():
+            thing.left[key] = left
+            thing.codes, thing.at, thing.several = frozenset(), None, []
+        again(list(freed))
+
+
+def _given_up(thing: Thing, things: list[Thing]) -> tuple[Key, list[Json]] | None:
+    """Of the rows that a key finds, those that others leave in this run, if not more than one of them stays."""
+    if not thing.several:
+        return None
+    (key,) = (key for key in thing.kind.keys if key.needed == thing.at)
+    left = [row for row in thing.several if gives_up(row, key, things)]
+    return (key, left) if len(thing.several) - len(left) < 2 else None
 
 
 def holders(thing: Thing, key: Key, rows: Iterable[Json]) -> list[Json]:
@@ -101,7 +125,8 @@ def claim(things: list[Thing], rows: list[Json]) -> None:
                 thing.refuse(*CONTRADICTION)
     while fallen := [(t, key) for t in going(things) for key in keys if _is_taken(t, key, things, rows)]:
         for thing, key in fallen:
-            thing.refuse("key_taken", *(("keys_disagree",) if thing.row is None else ()), at=key.needed)
+            also = {"keys_disagree"} if thing.row is None else set()
+            thing.refuse("key_taken", *also, *({"ambiguous_match"} if key in thing.left else ()), at=key.needed)
 
 
 def _claimed(thing: Thing, key: Key) -> object:
@@ -111,7 +136,7 @@ def _claimed(thing: Thing, key: Key) -> object:
 
 
 def _is_taken(thing: Thing, key: Key, things: list[Thing], rows: list[Json]) -> bool:
-    value = _claimed(thing, key)
+    value = wanted(thing, key) if key in thing.left else _claimed(thing, key)
     if value is None or (thing.row is None and thing.kind.forgiving):
         return False
     held_by = [row for row in rows if row is not thing.row and row_key(thing, key, row) == value]
@@ -127,12 +152,3 @@ def gives_up(row: Json, key: Key, things: list[Thing]) -> bool:
     """Whether the row gets another value of the key in this run."""
     owners = [thing for thing in things if thing.row is row and not thing.refused]
     return any(wanted(thing, key) != row_key(thing, key, row) for thing in owners)
-
-
-def match(things: list[Thing], rows: list[Json]) -> None:
-    """Finds, settles and claims."""
-    for thing in things:
-        if not thing.refused:
-            find(thing, rows)
-    settle(things)
-    claim(things, rows)

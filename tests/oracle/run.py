@@ -8,8 +8,15 @@ from typing import Any
 
 from oracle.facts import ANY, Facts
 from oracle.kinds import Kind, kinds
-from oracle.laboratories import give_to_completed, has_external_key, is_renamed, laboratory_of, prefer_own
-from oracle.match import claim, find, gives_up, going, holders, settle
+from oracle.laboratories import (
+    give_to_completed,
+    has_external_key,
+    is_renamed,
+    laboratory_of,
+    leave_disputed,
+    prefer_own,
+)
+from oracle.match import claim, find, find_all, gives_up, going, holders, settle
 from oracle.mentions import Json, Mention, Reader, Refusal
 from oracle.things import Thing, join
 
@@ -56,13 +63,15 @@ class _Run:
         """A laboratory found by its name is the one that its people have, so people are matched first."""
         labs = self._joined("laboratory")
         people = self._joined("person")
-        for thing in [*going(labs), *going(people)]:
-            find(thing, self._rows(thing.kind.name))
+        self._find("laboratory")(going(labs))
+        find_all(going(people), self._find("person"))
         give_to_completed(labs)
         for lab in going(labs):
             prefer_own(lab, people)
         for entity, things in (("laboratory", labs), ("person", people)):
             settle(things)
+            if things is labs:
+                leave_disputed(labs, self._rows(entity))
             claim(things, self._rows(entity))
         for lab in labs:
             lab.also = [row for row in lab.also if not is_renamed(row, labs)]
@@ -100,9 +109,16 @@ class _Run:
         things = self._joined("session", parent="proposal")
         rows = self._rows("session")
         named = going(things)
-        for thing in named:
-            find(thing, rows)
-        self._leave_elsewhere(going(named), rows)
+
+        def again(some: list[Thing]) -> None:
+            for thing in some:
+                find(thing, rows)
+            for thing in named:
+                thing.codes -= {"belongs_elsewhere"}
+            self._leave_elsewhere(going(named), rows)
+
+        find_all([thing for thing in named if len(thing.proposals) < 2], again)
+        again([thing for thing in named if len(thing.proposals) > 1])
         for thing in named:
             if len(thing.proposals) > 1:
                 # Where two proposals claim it, it is both; the design does not say which.
@@ -165,10 +181,16 @@ class _Run:
 
     def _match(self, entity: str, things: list[Thing]) -> None:
         rows = self._rows(entity)
-        for thing in going(things):
-            find(thing, rows)
+        find_all(going(things), self._find(entity))
         settle(things)
         claim(things, rows)
+
+    def _find(self, entity: str) -> Callable[[list[Thing]], None]:
+        def find_each(things: list[Thing]) -> None:
+            for thing in things:
+                find(thing, self._rows(entity))
+
+        return find_each
 
     def _things_by_ends(self, entity: str, parent: str) -> list[Thing]:
         kind = self.kinds[entity]

@@ -36,6 +36,10 @@ class Thing:
     new_id: object = None
     also: list[Json] = field(default_factory=list)
     """Further rows that its name finds: laboratories only."""
+    several: list[Json] = field(default_factory=list)
+    """The rows that one key finds, where it is refused since they are several."""
+    left: dict[Key, list[Json]] = field(default_factory=dict)
+    """Rows that are not meant since they give the key up in this run."""
     _claims: dict[tuple[int, Key], set[Any]] = field(default_factory=dict, repr=False)
 
     @property
@@ -164,6 +168,7 @@ def differ(a: Thing, b: Thing, keys: Iterable[Key]) -> bool:
 
 def unite(things: list[Thing], first: Thing, second: Thing) -> None:
     """Makes one thing of two; its mentions stay in the order of the export."""
+    first.left |= second.left
     first.mentions = sorted(first.mentions + second.mentions, key=lambda mention: mention.number)
     things.remove(second)
     for mention in second.mentions:
