@@ -30,9 +30,6 @@ _FINDINGS = {
     "list": "lists",
 }
 
-_PLAY_AGAIN = {"joined", "disputed"}
-"""In a round, a statement that finds this makes it begin anew."""
-
 
 @dataclass(frozen=True, eq=False)
 class Move:
@@ -72,14 +69,13 @@ class Player:
     def moves(self, entity: Entity, pass_: str, names: Collection[str] | None = None) -> list[Move]:
         """The statements of a pass, or those of these names."""
         moves = []
-        possible = self.facts(entity) | set(_FINDINGS.values())  # what a round may come to find
         wanted = [s for s in of_pass(entity.name, pass_) if names is None or s.name in names]
         for rounds, statements in groupby(wanted, lambda s: s.rounds):
             in_round: list[Move] = []
             for statement in statements:
                 move = Move(entity, statement, in_round)
                 moves.append(move)
-                if rounds is not None and statement.render(possible) is not None:
+                if rounds is not None and statement.render(self.facts(entity)) is not None:
                     in_round.append(move)
         return moves
 
@@ -96,7 +92,7 @@ class Player:
                 finding = _finding(move.statement)
                 if outcome.rows and finding is not None:
                     self.find(move.entity, finding)
-                    again = again or (finding in _PLAY_AGAIN and bool(move.round))
+                    again = again or bool(move.round)
                 if move.ends_round:
                     waiting.extendleft(reversed(move.round) if again else ())
                     again = False

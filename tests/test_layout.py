@@ -23,10 +23,7 @@ ROOT = Path(__file__).parent.parent
 TOP = {"pyproject.toml", "README.md", "sync", "sql", "migrations", "tests", "scripts", ".ci", ".gitignore"}
 FILES = sorted(path.stem for path in folder().glob("*.sql"))
 PASSES = ["create", "match", "settle", "compare", "prune", "apply", "history", "digest", "report"]
-FINDINGS = {
-    *("joined", "duplicates", "elsewhere", "same_target", "claims", "lists", "inserted", "candidates", "several"),
-    "disputed",
-}
+FINDINGS = {"joined", "duplicates", "elsewhere", "same_target", "claims", "lists", "inserted", "candidates", "several"}
 """What a run finds out, and statements depend on."""
 
 HEADER = ["target", "stage", "after", "matches", "refuses", "never"]
