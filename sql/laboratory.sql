@@ -508,24 +508,29 @@ GROUP BY m.thing;
 -- this one did: of a row that it may mean nobody changes a key. In rounds: who is refused by this may mean rows too.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused, field, held)
 SELECT m.row_id, m.thing, 'duplicate_key', m.matched_by, CONCAT('laboratoryId ', m.target_id)
-FROM ispyb_sync.map_laboratory AS m
+FROM (
+    WITH disputed AS (
+        SELECT
+            k.laboratoryExtPk, -- if: laboratoryExtPk | laboratoryPk
+            k.name,
+            k.city,
+            k.country
+        FROM ispyb_sync.map_laboratory AS d
+        STRAIGHT_JOIN ispyb_sync.stage_laboratory AS k ON k.row_id = d.row_id
+        WHERE d.thing = d.row_id AND d.matched_by IS NOT NULL AND d.refused IN ('ambiguous_match', 'duplicate_key')
+    )
+    SELECT h.laboratoryId
+    FROM disputed AS k
+    STRAIGHT_JOIN Laboratory AS h ON h.name = k.name AND h.city <=> k.city AND h.country <=> k.country
+    UNION -- if: laboratoryExtPk | laboratoryPk
+    SELECT h.laboratoryId -- if: laboratoryExtPk | laboratoryPk
+    FROM disputed AS k -- if: laboratoryExtPk | laboratoryPk
+    STRAIGHT_JOIN Laboratory AS h ON h.laboratoryExtPk = k.laboratoryExtPk -- if: laboratoryExtPk
+    STRAIGHT_JOIN Laboratory AS h ON h.laboratoryPk = k.laboratoryExtPk -- if: laboratoryPk
+) AS g
+STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.target_id = g.laboratoryId
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = m.target_id
-STRAIGHT_JOIN (
-    SELECT h.laboratoryId
-    FROM ispyb_sync.map_laboratory AS d
-    STRAIGHT_JOIN ispyb_sync.stage_laboratory AS k ON k.row_id = d.row_id
-    STRAIGHT_JOIN Laboratory AS h
-        ON h.laboratoryExtPk = k.laboratoryExtPk -- if: laboratoryExtPk
-        ON h.laboratoryPk = k.laboratoryExtPk -- if: laboratoryPk
-    WHERE d.thing = d.row_id AND d.matched_by IS NOT NULL AND d.refused IN ('ambiguous_match', 'duplicate_key')
-    UNION
-    SELECT h.laboratoryId
-    FROM ispyb_sync.map_laboratory AS d
-    STRAIGHT_JOIN ispyb_sync.stage_laboratory AS k ON k.row_id = d.row_id
-    STRAIGHT_JOIN Laboratory AS h ON h.name = k.name AND h.city <=> k.city AND h.country <=> k.country
-    WHERE d.thing = d.row_id AND d.matched_by IS NOT NULL AND d.refused IN ('ambiguous_match', 'duplicate_key')
-) AS g ON g.laboratoryId = m.target_id
 WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT (
     NVL(s.externalId, t.externalId) <=> t.externalId
     AND NVL(s.laboratoryExtPk, t.laboratoryExtPk) <=> t.laboratoryExtPk -- if: laboratoryExtPk
@@ -540,18 +545,18 @@ ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held =
 -- Nor does another row get its name.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused, field, held)
 SELECT m.row_id, m.thing, 'duplicate_key', 'name', CONCAT('laboratoryId ', m.target_id)
-FROM ispyb_sync.map_laboratory AS m
-STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = m.target_id
-STRAIGHT_JOIN (
+FROM (
     SELECT DISTINCT k.name, k.city, k.country
     FROM ispyb_sync.map_laboratory AS d
     STRAIGHT_JOIN ispyb_sync.stage_laboratory AS k ON k.row_id = d.row_id
     WHERE d.thing = d.row_id AND d.matched_by IS NOT NULL AND d.refused IN ('ambiguous_match', 'duplicate_key') AND k.name IS NOT NULL
-) AS g ON g.name = NVL(s.name, t.name) AND g.city <=> NVL(s.city, t.city) AND g.country <=> NVL(s.country, t.country)
-WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT (
-    g.name <=> t.name AND g.city <=> t.city AND g.country <=> t.country
-)
+) AS g
+STRAIGHT_JOIN ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = m.target_id
+WHERE m.thing = m.row_id AND m.refused IS NULL
+    AND g.name = NVL(s.name, t.name) AND g.city <=> NVL(s.city, t.city) AND g.country <=> NVL(s.country, t.country)
+    AND NOT (g.name <=> t.name AND g.city <=> t.city AND g.country <=> t.country)
 ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
 
 -- rounds: end
