@@ -63,16 +63,16 @@ class _Run:
         """A laboratory found by its name is the one that its people have, so people are matched first."""
         labs = self._joined("laboratory")
         people = self._joined("person")
-        self._find("laboratory")(going(labs))
-        find_all(going(people), self._find("person"))
+        self._find(going(labs))
+        find_all(going(people), self._find)
         give_to_completed(labs)
         for lab in going(labs):
             prefer_own(lab, people)
-        for entity, things in (("laboratory", labs), ("person", people)):
-            settle(things)
-            if things is labs:
-                leave_disputed(labs, self._rows(entity))
-            claim(things, self._rows(entity))
+        settle(labs)
+        leave_disputed(labs, self._rows("laboratory"))
+        claim(labs, self._rows("laboratory"))
+        settle(people)
+        claim(people, self._rows("person"))
         for lab in labs:
             lab.also = [row for row in lab.also if not is_renamed(row, labs)]
         self._write("laboratory", labs)
@@ -111,8 +111,7 @@ class _Run:
         named = going(things)
 
         def again(some: list[Thing]) -> None:
-            for thing in some:
-                find(thing, rows)
+            self._find(some)
             for thing in named:
                 thing.codes -= {"belongs_elsewhere"}
             self._leave_elsewhere(going(named), rows)
@@ -180,17 +179,13 @@ class _Run:
         return join(kind, self.mentions[entity], self.facts.tables[kind.table])
 
     def _match(self, entity: str, things: list[Thing]) -> None:
-        rows = self._rows(entity)
-        find_all(going(things), self._find(entity))
+        find_all(going(things), self._find)
         settle(things)
-        claim(things, rows)
+        claim(things, self._rows(entity))
 
-    def _find(self, entity: str) -> Callable[[list[Thing]], None]:
-        def find_each(things: list[Thing]) -> None:
-            for thing in things:
-                find(thing, self._rows(entity))
-
-        return find_each
+    def _find(self, things: list[Thing]) -> None:
+        for thing in things:
+            find(thing, self._rows(thing.kind.name))
 
     def _things_by_ends(self, entity: str, parent: str) -> list[Thing]:
         kind = self.kinds[entity]
