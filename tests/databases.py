@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -82,13 +82,9 @@ class Ispyb:
         """Empty every table that has rows, or had some, and those of the tool's own schema."""
         with self.engine.connect() as connection:
             connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
-            for table, counter in _counters(connection).items():
-                if (counter or 0) > 1 or (counter is None and _any_row(connection, table)):
-                    connection.exec_driver_sql(f"TRUNCATE TABLE `{table}`")
+            _empty(connection)
             connection.exec_driver_sql(f"USE `{self.staging_schema}`")
-            for table, counter in _counters(connection).items():
-                if table not in _OF_MIGRATIONS and ((counter or 0) > 1 or _any_row(connection, table)):
-                    connection.exec_driver_sql(f"TRUNCATE TABLE `{table}`")
+            _empty(connection, spared=_OF_MIGRATIONS)
             connection.exec_driver_sql(f"USE `{self.engine.url.database}`")
 
 
@@ -147,8 +143,13 @@ def _counters(connection: Connection) -> dict[str, int | None]:
     return {row.TABLE_NAME: row.AUTO_INCREMENT for row in rows}
 
 
-def _any_row(connection: Connection, table: str) -> bool:
-    return connection.exec_driver_sql(f"SELECT 1 FROM `{table}` LIMIT 1").first() is not None
+def _empty(connection: Connection, spared: Collection[str] = ()) -> None:
+    """Empty the tables of the current schema; of a few rows, this takes half the time of TRUNCATE."""
+    counters = {table: n for table, n in _counters(connection).items() if n != 1 and table not in spared}
+    for table in counters:
+        connection.exec_driver_sql(f"DELETE FROM `{table}`")
+    for table in (table for table, counter in counters.items() if counter is not None):
+        connection.exec_driver_sql(f"SET STATEMENT sql_mode = '' FOR ALTER TABLE `{table}` AUTO_INCREMENT = 1")
 
 
 def _rows(connection: Connection, table: str) -> list[Row]:

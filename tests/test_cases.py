@@ -16,6 +16,7 @@ import small
 from cases import Case, Expectation, Step, load_all
 from compare import changes, compare, insert_given, lacking, match
 from databases import Ispyb
+from sqlalchemy import Engine, create_engine
 
 import sync
 from sync.errors import UsageError
@@ -26,8 +27,23 @@ RUNS = [(name, variant) for name, case in CASES.items() for variant in case.vari
 Report = dict[str, Any]
 
 
+@pytest.fixture(scope="module")
+def engines() -> Iterator[Callable[[Ispyb], Engine]]:
+    """Of each database the engine of its login: the many runs find an open connection."""
+    made: dict[str, Engine] = {}
+
+    def get(ispyb: Ispyb) -> Engine:
+        if ispyb.role_url not in made:
+            made[ispyb.role_url] = create_engine(ispyb.role_url)
+        return made[ispyb.role_url]
+
+    yield get
+    for engine in made.values():
+        engine.dispose()
+
+
 @pytest.mark.parametrize(("name", "ispyb"), RUNS, indirect=["ispyb"], ids=[f"{n}-{v}" for n, v in RUNS])
-def test_case(name: str, ispyb: Ispyb) -> None:
+def test_case(name: str, ispyb: Ispyb, engines: Callable[[Ispyb], Engine]) -> None:
     case = CASES[name]
     case.check_columns()
     if missing := lacking(ispyb, case.columns(), case.needs):
@@ -36,7 +52,7 @@ def test_case(name: str, ispyb: Ispyb) -> None:
     runs: list[int] = []
     for number, step in enumerate(case.steps, start=1):
         small.run(ispyb, *step.meanwhile)
-        problems = list(_Run(ispyb, case, step, runs).problems())
+        problems = list(_Run(ispyb, engines(ispyb), case, step, runs).problems())
         if problems:
             place = f"{name} on {ispyb.variant}" + (f", export {number}" if case.then else "")
             pytest.fail("\n\n".join([f"{place}\n{case.why.strip()}", *problems]), pytrace=False)
@@ -44,9 +60,10 @@ def test_case(name: str, ispyb: Ispyb) -> None:
 
 @dataclass(frozen=True)
 class _Run:
-    """One step of a case on one database; `runs` are those of the steps before, and of this one."""
+    """One step of a case on one database, by its login; `runs` are those of the steps before, and of this one."""
 
     ispyb: Ispyb
+    engine: Engine
     case: Case
     step: Step
     runs: list[int]
@@ -103,7 +120,7 @@ class _Run:
         documents = copy.deepcopy(self.step.export)
         report = verb(
             documents,
-            database=self.ispyb.role_url,
+            database=self.engine,
             staging_schema=self.ispyb.staging_schema,
             **self.case.settings,
         )

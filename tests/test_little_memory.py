@@ -17,7 +17,7 @@ __all__ = ["bench"]
 EXAMPLES = 160
 
 
-@pytest.fixture(params=[1, 2, 5, 12])
+@pytest.fixture(params=[1, 5, *(pytest.param(room, marks=pytest.mark.soak) for room in (2, 12))])
 def little(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Room for so many people."""
     monkeypatch.setattr(stage, "MOST_SHARED", request.param)

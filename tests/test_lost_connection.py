@@ -217,12 +217,13 @@ class Cut(Wire):
                     ended = self.how != "late"
                 if not (broken.is_set() and not outward and self.how == "unnoticed"):
                     target.sendall(data)
-        if ended and self.how == "half":
-            target.shutdown(socket.SHUT_WR)
-            return None
-        if ended:  # the server keeps its end
-            self._kept.append(target)
-            source.shutdown(socket.SHUT_RDWR)
+        if ended:  # the other way may have closed both ends by now
+            with suppress(OSError):
+                if self.how == "half":
+                    target.shutdown(socket.SHUT_WR)
+                else:  # the server keeps its end
+                    self._kept.append(target)
+                    source.shutdown(socket.SHUT_RDWR)
             return None
         if not (broken.is_set() and self.how == "unnoticed"):
             for end in (source, target):

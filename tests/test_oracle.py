@@ -35,6 +35,8 @@ EXAMPLES = 1_000
 SOAK = 50_000
 """So many of each variant, in parts."""
 PART = 2_500
+CHECKED_EVERY = 100
+"""How many follow at a time where what must be reached was not."""
 SHOWN = 4
 """After so many differing examples, enough is known."""
 AT_ONCE = (32, 1, 1, 1, 1)
@@ -142,7 +144,7 @@ def _compare(bench: Bench, examples: int, first: int, until: Sequence[Any] = ())
         nonlocal done
         done += 1
         waiting[world.nulls].append(world)
-        last = done % examples == 0
+        last = done >= examples and (done - examples) % CHECKED_EVERY == 0
         for nulls, several in waiting.items():
             if len(several) == size[nulls] or (last and several):
                 size[nulls] = next(sizes[nulls])

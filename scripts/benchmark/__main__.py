@@ -29,7 +29,12 @@ from benchmark.floor import Floor
 from sync.server import RUNNING, server
 
 NAMES = ("initial", "unchanged", "changed", "verified", "skip", "double", "api", "process", "memory", "statements")
-_LIKE_A_REAL_SERVER = ("--innodb-buffer-pool-size=2G", "--innodb-log-file-size=1G")
+_LIKE_A_REAL_SERVER = (
+    "--innodb-buffer-pool-size=2G",
+    "--innodb-log-file-size=1G",
+    "--loose-innodb-flush-method=O_DIRECT",
+    "--loose-skip-debug-no-sync",
+)
 _VARIABLES = (
     "version",
     "innodb_buffer_pool_size",
