@@ -102,8 +102,10 @@ class Fingerprints:
             for label, new in wanted.items()
             if self._differs(held.get(label, (_NOTHING, *_NOWHERE)), new)
         ]
+        # The driver sends many rows as one only where the statement itself comes first.
+        _, _, remember = _sql("remember", self._schema).partition("*/ ")
         for rows_of in _batches(changed):
-            self._connection.exec_driver_sql(_sql("remember", self._schema), rows_of)
+            self._connection.exec_driver_sql(remember, rows_of)
 
     def _differs(self, held: _Remembered, new: _Remembered) -> bool:
         """Whether to write: without digests a run knows only that the document is the same, and leaves the rest."""

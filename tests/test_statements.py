@@ -7,6 +7,9 @@ from collections.abc import Callable
 from benchmark.statements import sent
 from databases import Ispyb
 from generate_export import Facility, Json
+from sqlalchemy import Connection, create_engine
+
+import sync
 
 FEW, MANY = 3, 300
 
@@ -40,6 +43,25 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_documents(
     assert few == many
     initial, unchanged, one_changed = few
     assert initial.total() > one_changed.total() > unchanged.total() > 100
+
+
+def test_rows_are_sent_in_batches(py: Ispyb) -> None:
+    """As the server counts what it is asked: of 300 documents, no more than two batches of each of nine tables more."""
+    documents = list(map(Facility(MANY).document, range(MANY)))
+    asked = []
+    for count in (FEW, MANY):
+        py.reset()
+        with create_engine(py.role_url).connect() as connection:
+            before = questions(connection)
+            sync.apply(documents[:count], database=connection, staging_schema=py.staging_schema)
+            asked.append(questions(connection) - before)
+            connection.commit()
+    assert asked[0] > 20
+    assert asked[1] - asked[0] <= 18
+
+
+def questions(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Questions'").one()[1])
 
 
 def name_of(document: Json) -> object:
