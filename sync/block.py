@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sync.sqlfiles import Statement
+from sync.sqlfiles import Statement, origin_and_text
 
 FAILED = "SELECT @told"
 """Asks, after an error in a block, what `told` reads: of its statements that had ended before."""
@@ -41,9 +41,9 @@ def compound(steps: Sequence[Step]) -> str:
 def _compound(title: str, steps: tuple[tuple[str, bool], ...]) -> str:
     lines = [_HEAD.format(title=title)]
     for sql, decides in steps:
-        origin, _, text = sql.partition("*/ ")
+        origin, text = origin_and_text(sql)
         # Behind the statement: what stands before it, the server's list of processes does not show.
-        lines += [f"{text} {origin}*/;", f"SET found = {'FOUND_ROWS()' if is_select(sql) else 'ROW_COUNT()'}, {_TOLD};"]
+        lines += [f"{text} {origin};", f"SET found = {'FOUND_ROWS()' if is_select(sql) else 'ROW_COUNT()'}, {_TOLD};"]
         if decides:
             lines.append("IF found > 0 THEN LEAVE steps; END IF;")
     return "\n".join([*lines, _TAIL])
@@ -72,4 +72,4 @@ def told(text: str) -> Iterator[tuple[int, float]]:
 
 def is_select(sql: str) -> bool:
     """Whether a statement as it is sent, behind its origin, gives rows."""
-    return sql.partition("*/")[2].lstrip().startswith("SELECT")
+    return origin_and_text(sql)[1].startswith("SELECT")

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sync.digests import Digests
 from sync.release import tool_version
 from sync.settings import Settings
-from sync.sqlfiles import named
+from sync.sqlfiles import named, origin_and_text
 from sync.target import Target
 
 SIZE = 16
@@ -103,7 +103,7 @@ class Fingerprints:
             if self._differs(held.get(label, (_NOTHING, *_NOWHERE)), new)
         ]
         # The driver sends many rows as one only where the statement itself comes first.
-        _, _, remember = _sql("remember", self._schema).partition("*/ ")
+        _, remember = origin_and_text(_sql("remember", self._schema))
         for rows_of in _batches(changed):
             self._connection.exec_driver_sql(remember, rows_of)
 

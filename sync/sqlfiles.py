@@ -58,6 +58,12 @@ class Statement:
         return _rendered(self, frozenset(facts), staging_schema)
 
 
+def origin_and_text(sql: str) -> tuple[str, str]:
+    """The two parts of a statement as `render` gives it: the comment that says where it comes from, and the rest."""
+    comment, _, text = sql.partition(" */ ")
+    return f"{comment} */", text
+
+
 @cache
 def _rendered(statement: Statement, facts: frozenset[str], staging_schema: str) -> str | None:
     if not _holds(statement.condition, facts):
