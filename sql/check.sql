@@ -76,19 +76,28 @@ GROUP BY laboratoryPk
 HAVING COUNT(*) > 1
 ORDER BY row_count DESC, MIN(laboratoryId);
 
--- name: duplicate_laboratory_name
+-- name: duplicate_laboratory_name -- if: name
 -- A missing city or country equals a missing one.
 SELECT
-    CONCAT_WS(', ', MIN(name), MIN(city), MIN(country)) AS value,
+    CONCAT_WS(
+        ', ',
+        CONVERT(MIN(name) USING utf8mb4),
+        CONVERT(MIN(city) USING utf8mb4), -- if: city
+        CONVERT(MIN(country) USING utf8mb4), -- if: country
+        NULL
+    ) AS value,
     COUNT(*) AS row_count,
     GROUP_CONCAT(laboratoryId ORDER BY laboratoryId SEPARATOR ', ' LIMIT 10) AS ids
 FROM Laboratory
 WHERE name IS NOT NULL
-GROUP BY name, city, country
+GROUP BY
+    city, -- if: city
+    country, -- if: country
+    name
 HAVING COUNT(*) > 1
 ORDER BY row_count DESC, MIN(laboratoryId);
 
--- name: duplicate_person_login
+-- name: duplicate_person_login -- if: login
 SELECT
     MIN(login) AS value,
     COUNT(*) AS row_count,
@@ -110,15 +119,21 @@ GROUP BY siteId
 HAVING COUNT(*) > 1
 ORDER BY row_count DESC, MIN(personId);
 
--- name: duplicate_proposal_number
+-- name: duplicate_proposal_number -- if: proposalNumber
 -- A missing code equals a missing code.
 SELECT
-    CONCAT_WS('-', MIN(proposalCode), MIN(proposalNumber)) AS value,
+    CONCAT_WS(
+        '-',
+        CONVERT(MIN(proposalCode) USING utf8mb4), -- if: proposalCode
+        CONVERT(MIN(proposalNumber) USING utf8mb4)
+    ) AS value,
     COUNT(*) AS row_count,
     GROUP_CONCAT(proposalId ORDER BY proposalId SEPARATOR ', ' LIMIT 10) AS ids
 FROM Proposal
 WHERE proposalNumber IS NOT NULL
-GROUP BY proposalCode, proposalNumber
+GROUP BY
+    proposalCode, -- if: proposalCode
+    proposalNumber
 HAVING COUNT(*) > 1
 ORDER BY row_count DESC, MIN(proposalId);
 
@@ -145,9 +160,9 @@ GROUP BY proposalId, externalId
 HAVING COUNT(*) > 1
 ORDER BY row_count DESC, MIN(proteinId);
 
--- name: duplicate_protein_acronym
+-- name: duplicate_protein_acronym -- if: acronym
 SELECT
-    CONCAT(MIN(acronym), ' in proposal ', proposalId) AS value,
+    CONCAT(CONVERT(MIN(acronym) USING utf8mb4), ' in proposal ', proposalId) AS value,
     COUNT(*) AS row_count,
     GROUP_CONCAT(proteinId ORDER BY proteinId SEPARATOR ', ' LIMIT 10) AS ids
 FROM Protein

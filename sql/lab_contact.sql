@@ -16,17 +16,15 @@ CREATE TEMPORARY TABLE ispyb_sync.stage_lab_contact (
     document INT UNSIGNED NOT NULL DEFAULT 0,
     path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
     refused VARCHAR(24) CHARACTER SET ascii NULL,
+    contradicts VARCHAR(32) CHARACTER SET ascii NULL,
     clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
     conflicting BOOLEAN NOT NULL DEFAULT FALSE,
     person_row INT UNSIGNED NULL
 ) ENGINE = InnoDB
 SELECT
-    t.cardName,
-    t.defaultCourrierCompany,
-    t.courierAccount,
-    t.billingReference,
-    t.dewarAvgCustomsValue,
-    t.dewarAvgTransportValue
+    t.a_column AS a_field, -- for: live
+    CAST(NULL AS CHAR(255)) AS a_field, -- for: absent
+    0 AS row_id
 FROM (SELECT 1) AS nothing
 LEFT JOIN LabContact AS t ON FALSE
 WHERE FALSE;
@@ -56,6 +54,7 @@ CREATE TEMPORARY TABLE ispyb_sync.claim_lab_contact (
     holder_id INT UNSIGNED NOT NULL,
     holder_row INT UNSIGNED NULL,
     value TEXT NULL,
+    parked_on INT UNSIGNED NULL,
     PRIMARY KEY (row_id, field, holder_id),
     KEY (holder_row)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
@@ -78,7 +77,7 @@ LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row;
 
 -- rounds: begin
 
--- name: join_card_name -- if: several
+-- name: join_card_name -- if: several, given(cardName)
 -- Within a proposal, a card name is one card. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
@@ -86,7 +85,7 @@ STRAIGHT_JOIN (
     SELECT m.proposal, s.cardName, MIN(m.thing) AS first
     FROM ispyb_sync.map_lab_contact AS m
     INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
-    WHERE TRUE AND m.refused IS NULL
+    WHERE m.refused IS NULL
     GROUP BY m.proposal, s.cardName
     HAVING MIN(m.thing) < MAX(m.thing)
 ) AS g ON g.proposal = m.proposal AND g.cardName = s.cardName
@@ -101,7 +100,7 @@ STRAIGHT_JOIN (
     SELECT m.proposal, m.person, MIN(m.thing) AS first
     FROM ispyb_sync.map_lab_contact AS m
     INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
-    WHERE TRUE AND m.refused IS NULL
+    WHERE m.refused IS NULL
     GROUP BY m.proposal, m.person
     HAVING MIN(m.thing) < MAX(m.thing)
 ) AS g ON g.proposal = m.proposal AND g.person = m.person
@@ -134,8 +133,8 @@ SET
     m.refused = 'duplicate_key',
     m.field = g.field,
     m.value = CASE g.field
-        WHEN 'cardName' THEN s.cardName
-        WHEN 'person' THEN s.cardName
+        WHEN 'cardName' THEN CONVERT(s.cardName USING utf8mb4)
+        WHEN 'person' THEN CONVERT(s.cardName USING utf8mb4)
     END,
     m.held = g.held
 WHERE m.refused IS NULL;
@@ -153,7 +152,7 @@ STRAIGHT_JOIN (
 ) AS g ON g.row_id = m.row_id
 SET m.thing = g.first;
 
--- name: match_card_name
+-- name: match_card_name -- if: given(cardName)
 INSERT INTO ispyb_sync.map_lab_contact (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -237,35 +236,23 @@ SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('labCon
 -- The copies of a thing become one row: per column the last in file order that gives a value. The position in
 -- front of the value makes MAX() choose it.
 REPLACE INTO ispyb_sync.stage_lab_contact (
-    row_id, position, document, path, clears, conflicting,
-    person_row,
-    cardName,
-    defaultCourrierCompany,
-    courierAccount,
-    billingReference,
-    dewarAvgCustomsValue,
-    dewarAvgTransportValue
+    a_field, -- for: live | absent
+    row_id, position, document, path, contradicts, clears, conflicting, person_row
 )
 SELECT
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field + 0e0)), 11), -- for: float
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field)), 11), -- for: live | absent
     m.thing,
     MAX(s.position),
     MIN(s.document),
     SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
+    MAX(s.contradicts),
     NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
-    COUNT(DISTINCT person.thing) > 1
-    OR COUNT(DISTINCT BINARY s.cardName) > 1
-    OR COUNT(DISTINCT BINARY s.defaultCourrierCompany) > 1
-    OR COUNT(DISTINCT BINARY s.courierAccount) > 1
-    OR COUNT(DISTINCT BINARY s.billingReference) > 1
-    OR COUNT(DISTINCT s.dewarAvgCustomsValue) > 1
-    OR COUNT(DISTINCT s.dewarAvgTransportValue) > 1,
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), person.thing)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.cardName)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.defaultCourrierCompany)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.courierAccount)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.billingReference)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.dewarAvgCustomsValue)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.dewarAvgTransportValue)), 11)
+    MAX(s.conflicting)
+    OR COUNT(DISTINCT BINARY s.a_field) > 1 -- for: text | bytes
+    OR COUNT(DISTINCT s.a_field) > 1 -- for: live | absent
+    OR COUNT(DISTINCT person.thing) > 1,
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), person.thing)), 11)
 FROM (
     SELECT DISTINCT m.thing FROM ispyb_sync.map_lab_contact AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
 ) AS several
@@ -274,11 +261,42 @@ STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 GROUP BY m.thing;
 
+-- name: refuse_missing -- if: any(required)
+-- A new row without a value that the table demands; the words are the server's.
+INSERT INTO ispyb_sync.map_lab_contact (row_id, thing, refused, field, held)
+SELECT
+    m.row_id,
+    m.thing,
+    'refused_by_database',
+    CASE
+        WHEN s.a_field IS NULL THEN 'a_field' -- for: required
+    END AS missing,
+    CASE
+        WHEN s.a_field IS NULL THEN 'Column ''a_column'' cannot be null' -- for: required
+    END
+FROM ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+HAVING missing IS NOT NULL
+ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
+
+-- name: refuse_contradicted -- if: given(contradicts)
+-- A value that does not fit is left out; but a new row would get the column's default, which says something else.
+INSERT INTO ispyb_sync.map_lab_contact (row_id, thing, refused)
+SELECT m.row_id, m.thing, 'value_not_allowed'
+FROM ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (
+    s.contradicts = 'a_field' AND s.a_field IS NULL OR -- for: default
+    FALSE
+)
+ON DUPLICATE KEY UPDATE refused = VALUES(refused);
+
 -- name: claim_person
 -- People to be written who are on another card of the proposal now, and the card of this run, if any, that gives
 -- them up.
 INSERT INTO ispyb_sync.claim_lab_contact (row_id, field, holder_id, holder_row, value)
-SELECT m.row_id, 'person', h.labContactId, MIN(giver.row_id), COALESCE(who.login, who.siteId, HEX(who.externalId))
+SELECT m.row_id, 'person', h.labContactId, MIN(giver.row_id), COALESCE(CONVERT(who.login USING utf8mb4), CONVERT(who.siteId USING utf8mb4), HEX(who.externalId))
 FROM ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
 LEFT JOIN LabContact AS t ON t.labContactId = m.target_id
@@ -337,7 +355,7 @@ SELECT
     'update',
     CONCAT('{', NULLIF(CONCAT_WS(
         ', ',
-        IF(t.cardName IS NOT NULL, NULL, CONCAT('"cardName": ', JSON_ARRAY(NULL, s.cardName))),
+        IF(t.cardName IS NOT NULL, NULL, CONCAT('"cardName": ', JSON_ARRAY(NULL, CONVERT(s.cardName USING utf8mb4)))), -- if: cardName
         IF(
             person.row_id IS NULL OR person.refused IS NOT NULL OR t.personId <=> NVL(person.target_id, 0),
             NULL,
@@ -358,14 +376,51 @@ ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
 
+-- name: choose_free_person -- if: claims
+-- A swap needs a moment in which the old holder has somebody else, as the column cannot be NULL: for each holder another
+-- person who has no card in the proposal, and gets none in this run. The thousand newest are enough to find them.
+INSERT INTO ispyb_sync.claim_lab_contact (row_id, field, holder_id, parked_on)
+SELECT c.row_id, c.field, c.holder_id, free.personId
+FROM (
+    SELECT
+        c.row_id,
+        c.field,
+        c.holder_id,
+        h.proposalId,
+        ROW_NUMBER() OVER (PARTITION BY h.proposalId ORDER BY c.holder_id) AS place
+    FROM ispyb_sync.claim_lab_contact AS c
+    STRAIGHT_JOIN ispyb_sync.map_lab_contact AS m ON m.row_id = c.row_id
+    STRAIGHT_JOIN LabContact AS h ON h.labContactId = c.holder_id
+    WHERE m.refused IS NULL
+) AS c
+STRAIGHT_JOIN (
+    SELECT
+        parked.proposalId,
+        p.personId,
+        ROW_NUMBER() OVER (PARTITION BY parked.proposalId ORDER BY p.personId) AS place
+    FROM (
+        SELECT DISTINCT h.proposalId
+        FROM ispyb_sync.claim_lab_contact AS c
+        STRAIGHT_JOIN LabContact AS h ON h.labContactId = c.holder_id
+    ) AS parked
+    CROSS JOIN (SELECT t.personId FROM Person AS t ORDER BY t.personId DESC LIMIT 1000) AS p
+    LEFT JOIN LabContact AS has ON has.proposalId = parked.proposalId AND has.personId = p.personId
+    LEFT JOIN (
+        SELECT proposal.target_id AS proposalId, person.target_id AS personId
+        FROM ispyb_sync.map_lab_contact AS m
+        STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
+        STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
+        WHERE m.refused IS NULL
+    ) AS gets ON gets.proposalId = parked.proposalId AND gets.personId = p.personId
+    WHERE has.labContactId IS NULL AND gets.personId IS NULL
+) AS free ON free.proposalId = c.proposalId AND free.place = c.place
+ON DUPLICATE KEY UPDATE parked_on = VALUES(parked_on);
+
 -- name: release_person -- if: claims
--- A swap needs a moment in which the old holder has nobody; the column cannot be NULL, so it gets a number that
--- no person has. Foreign keys are not checked in this statement (see sync/apply.py), and are in the next.
 UPDATE ispyb_sync.claim_lab_contact AS c
-STRAIGHT_JOIN ispyb_sync.map_lab_contact AS m ON m.row_id = c.row_id
 STRAIGHT_JOIN LabContact AS t ON t.labContactId = c.holder_id
-SET t.personId = 2147483647 - t.labContactId
-WHERE m.refused IS NULL;
+SET t.personId = c.parked_on
+WHERE c.parked_on IS NOT NULL;
 
 -- name: update
 -- A card keeps its name; one that has none, as some sites allow, receives it.
@@ -374,35 +429,29 @@ STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 STRAIGHT_JOIN LabContact AS t ON t.labContactId = m.target_id
 SET
-    t.personId = person.target_id,
-    t.cardName = NVL(t.cardName, s.cardName)
-WHERE m.action = 'update';
+    t.cardName = NVL(t.cardName, s.cardName), -- if: cardName
+    t.personId = person.target_id
+WHERE
+    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.action = 'update';
 
 -- name: insert
 INSERT INTO LabContact (
-    proposalId,
-    personId,
-    cardName,
-    defaultCourrierCompany,
-    courierAccount,
-    billingReference,
-    dewarAvgCustomsValue,
-    dewarAvgTransportValue
+    a_column, -- for: live
+    proposalId, personId
 )
 SELECT
+    IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default
+    s.a_field, -- for: live
     proposal.target_id,
-    person.target_id,
-    s.cardName,
-    s.defaultCourrierCompany,
-    s.courierAccount,
-    s.billingReference,
-    NVL(s.dewarAvgCustomsValue, DEFAULT(s.dewarAvgCustomsValue)),
-    NVL(s.dewarAvgTransportValue, DEFAULT(s.dewarAvgTransportValue))
+    person.target_id
 FROM ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
-WHERE m.action = 'insert'
+WHERE
+    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.action = 'insert'
 ORDER BY m.row_id;
 
 -- pass: history
@@ -420,17 +469,17 @@ SELECT
     m.action,
     IF(m.action = 'update', m.matched_by, NULL),
     s.cardName,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(
+            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
+            'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
+            'a_field', s.a_field + 0e0, -- for: float
+            'a_field', s.a_field, -- for: live, not bytes
             'proposalId', NVL(proposal.target_id, 'new'),
-            'personId', NVL(person.target_id, 'new'),
-            'cardName', s.cardName,
-            'defaultCourrierCompany', s.defaultCourrierCompany,
-            'courierAccount', s.courierAccount,
-            'billingReference', s.billingReference,
-            'dewarAvgCustomsValue', NVL(s.dewarAvgCustomsValue, DEFAULT(s.dewarAvgCustomsValue)),
-            'dewarAvgTransportValue', NVL(s.dewarAvgTransportValue, DEFAULT(s.dewarAvgTransportValue))
+            'personId', NVL(person.target_id, 'new')
         )
         WHEN person.action = 'insert' AND person.target_id IS NOT NULL THEN REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id))
         ELSE m.changes
@@ -455,8 +504,8 @@ SELECT
         'lab_contact',
         t.labContactId,
         NVL(person.digest, 0),
-        QUOTE(t.personId),
-        QUOTE(t.cardName)
+        QUOTE(CONVERT(t.cardName USING utf8mb4)), -- if: cardName
+        QUOTE(t.personId)
     )), 16), 16, 10))
 FROM ispyb_sync.digest_proposal AS d
 STRAIGHT_JOIN LabContact AS t ON t.proposalId = d.proposalId
@@ -471,6 +520,13 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 -- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
 SELECT COUNT(*) FROM ispyb_sync.map_lab_contact AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
 
+-- name: contradicted -- if: given(contradicts)
+-- What refuse_contradicted has refused: the document, and the path of the value.
+SELECT s.document, CONCAT(s.path, '.', s.contradicts) AS path
+FROM ispyb_sync.map_lab_contact AS m
+STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+WHERE m.refused = 'value_not_allowed' AND s.refused IS NULL AND s.contradicts IS NOT NULL;
+
 -- name: counts
 SELECT
     COUNT(*) AS staged,
@@ -483,7 +539,7 @@ WHERE m.thing = m.row_id;
 -- name: conflicting_copies -- if: joined
 SELECT COUNT(*) FROM ispyb_sync.stage_lab_contact AS s WHERE s.conflicting;
 
--- name: kept_card_name
+-- name: kept_card_name -- if: cardName
 SELECT COUNT(*)
 FROM ispyb_sync.map_lab_contact AS m
 WHERE m.thing = m.row_id AND m.refused IS NULL AND m.matched_by = 'person' AND (m.action IS NULL OR m.action = 'update' AND m.changes NOT LIKE '%"cardName"%');
@@ -496,7 +552,7 @@ SELECT
     m.value,
     m.held,
     s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
     s.path
 FROM ispyb_sync.map_lab_contact AS m
 INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id

@@ -16,19 +16,14 @@ CREATE TEMPORARY TABLE ispyb_sync.stage_laboratory (
     document INT UNSIGNED NOT NULL DEFAULT 0,
     path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
     refused VARCHAR(24) CHARACTER SET ascii NULL,
+    contradicts VARCHAR(32) CHARACTER SET ascii NULL,
     clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
     conflicting BOOLEAN NOT NULL DEFAULT FALSE
 ) ENGINE = InnoDB
 SELECT
-    t.externalId,
-    t.laboratoryExtPk, -- if: laboratoryExtPk
-    t.laboratoryPk AS laboratoryExtPk, -- if: laboratoryPk
-    t.name,
-    t.city,
-    t.country,
-    t.address,
-    t.organization, -- if: organization
-    t.url
+    t.a_column AS a_field, -- for: live
+    CAST(NULL AS CHAR(255)) AS a_field, -- for: absent
+    0 AS row_id
 FROM (SELECT 1) AS nothing
 LEFT JOIN Laboratory AS t ON FALSE
 WHERE FALSE;
@@ -120,7 +115,7 @@ STRAIGHT_JOIN (
         m.thing,
         CASE
             WHEN MIN(s.externalId) < MAX(s.externalId) THEN 'laboratoryExtPk'
-            WHEN MIN(s.laboratoryExtPk) < MAX(s.laboratoryExtPk) THEN 'externalId' -- if: laboratoryExtPk | laboratoryPk
+            WHEN MIN(s.laboratoryExtPk) < MAX(s.laboratoryExtPk) THEN 'externalId'
         END AS field,
         CONCAT('documents ', GROUP_CONCAT(DISTINCT s.document ORDER BY s.document SEPARATOR ', ')) AS held
     FROM (
@@ -137,7 +132,7 @@ SET
     m.field = g.field,
     m.value = CASE g.field
         WHEN 'externalId' THEN HEX(s.externalId)
-        WHEN 'laboratoryExtPk' THEN s.laboratoryExtPk -- if: laboratoryExtPk | laboratoryPk
+        WHEN 'laboratoryExtPk' THEN CONVERT(s.laboratoryExtPk USING utf8mb4)
     END,
     m.held = g.held
 WHERE m.refused IS NULL;
@@ -148,9 +143,7 @@ UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN (
     SELECT
         m.row_id,
-        MIN(m.row_id) OVER (PARTITION BY s.externalId
-            , s.laboratoryExtPk -- if: laboratoryExtPk | laboratoryPk
-        ) AS first
+        MIN(m.row_id) OVER (PARTITION BY s.externalId, s.laboratoryExtPk) AS first
     FROM ispyb_sync.map_laboratory AS m
     INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
     WHERE m.refused = 'duplicate_key'
@@ -163,7 +156,7 @@ UPDATE ispyb_sync.stage_laboratory AS s
 STRAIGHT_JOIN (
     SELECT
         m.thing,
-        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.laboratoryExtPk)), 11) AS laboratoryExtPk, -- if: laboratoryExtPk | laboratoryPk
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.laboratoryExtPk)), 11) AS laboratoryExtPk,
         SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11) AS externalId
     FROM (
         SELECT DISTINCT m.thing FROM ispyb_sync.map_laboratory AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
@@ -173,10 +166,10 @@ STRAIGHT_JOIN (
     GROUP BY m.thing
 ) AS u ON u.thing = s.row_id
 SET
-    s.laboratoryExtPk = NVL(s.laboratoryExtPk, u.laboratoryExtPk), -- if: laboratoryExtPk | laboratoryPk
+    s.laboratoryExtPk = NVL(s.laboratoryExtPk, u.laboratoryExtPk),
     s.externalId = NVL(s.externalId, u.externalId);
 
--- name: owner_of_name -- if: several, lacks(externalId), lacks(laboratoryExtPk)
+-- name: owner_of_name -- if: several, lacks(externalId), lacks(laboratoryExtPk), name
 -- A mention by name alone means the laboratory of that name with the lowest external key; where the export has
 -- none with a key, the mentions of one name are one laboratory. A missing city equals a missing city.
 UPDATE ispyb_sync.map_laboratory AS m
@@ -191,8 +184,8 @@ STRAIGHT_JOIN (
             ORDER BY
                 k.externalId IS NULL,
                 k.externalId,
-                k.laboratoryExtPk IS NULL, -- if: laboratoryExtPk | laboratoryPk
-                k.laboratoryExtPk, -- if: laboratoryExtPk | laboratoryPk
+                k.laboratoryExtPk IS NULL,
+                k.laboratoryExtPk,
                 m.thing
         ) AS owner
     FROM ispyb_sync.map_laboratory AS m
@@ -205,7 +198,7 @@ WHERE
     m.thing = m.row_id
     AND m.thing <> g.owner
     AND m.refused IS NULL
-    AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
+    AND s.laboratoryExtPk IS NULL
     AND s.externalId IS NULL;
 
 -- name: unite_name -- if: joined
@@ -278,7 +271,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: owner_of_completed_name -- if: several, lacks(externalId), lacks(laboratoryExtPk)
+-- name: owner_of_completed_name -- if: several, lacks(externalId), lacks(laboratoryExtPk), name
 -- The same where the mentions of one laboratory give its name only together, or in part, and their row the rest: it
 -- may get this name only now, and the next run would find it by that. Two that found one row by different keys are one,
 -- if they agree.
@@ -297,18 +290,20 @@ STRAIGHT_JOIN (
             ORDER BY
                 n.externalId IS NULL,
                 n.externalId,
-                n.laboratoryExtPk IS NULL, -- if: laboratoryExtPk | laboratoryPk
-                n.laboratoryExtPk, -- if: laboratoryExtPk | laboratoryPk
+                n.laboratoryExtPk IS NULL,
+                n.laboratoryExtPk,
                 n.row_id
         ) AS owner
     FROM (
         SELECT
             m.row_id,
             s.externalId,
-            s.laboratoryExtPk, -- if: laboratoryExtPk | laboratoryPk
+            s.laboratoryExtPk,
             NVL(MAX(s.name) OVER one_row, t.name) AS name,
-            NVL(MAX(s.city) OVER one_row, t.city) AS city,
-            NVL(MAX(s.country) OVER one_row, t.country) AS country,
+            NVL(MAX(s.city) OVER one_row, t.city) AS city, -- if: city
+            s.city, -- if: not city
+            NVL(MAX(s.country) OVER one_row, t.country) AS country, -- if: country
+            s.country, -- if: not country
             NVL(
                 MIN(s.name) OVER one_row < MAX(s.name) OVER one_row
                 OR MIN(s.city) OVER one_row < MAX(s.city) OVER one_row
@@ -323,7 +318,7 @@ STRAIGHT_JOIN (
             AND m.refused IS NULL
             AND NOT (
                 s.externalId IS NULL
-                AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
+                AND s.laboratoryExtPk IS NULL
             )
         WINDOW one_row AS (PARTITION BY m.target_id, IF(m.target_id IS NULL, m.row_id, 0))
     ) AS n
@@ -331,13 +326,13 @@ STRAIGHT_JOIN (
 ) AS g ON g.name = s.name AND g.city <=> s.city AND g.country <=> s.country
 WHERE
     m.refused IS NULL
-    AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
-    AND whole.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
+    AND s.laboratoryExtPk IS NULL
+    AND whole.laboratoryExtPk IS NULL
     AND s.externalId IS NULL
     AND whole.externalId IS NULL
 ON DUPLICATE KEY UPDATE thing = VALUES(thing);
 
--- name: find_candidates
+-- name: find_candidates -- if: name
 -- Only rows whose external keys are empty or the same may be meant: of two laboratories of one name, the one with
 -- another key is another laboratory. After the insert a new one is looked for among the new rows alone: a row that was
 -- there may have got its name meanwhile.
@@ -345,7 +340,10 @@ INSERT INTO ispyb_sync.candidate_laboratory (row_id, laboratoryId)
 SELECT m.row_id, t.laboratoryId
 FROM ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Laboratory AS t ON t.name = s.name AND t.city <=> s.city AND t.country <=> s.country
+STRAIGHT_JOIN Laboratory AS t
+    ON t.name = s.name
+    AND t.city <=> s.city -- if: city
+    AND t.country <=> s.country -- if: country
 WHERE
     m.thing = m.row_id
     AND m.target_id IS NULL
@@ -356,7 +354,7 @@ WHERE
     AND (t.laboratoryPk IS NULL OR s.laboratoryExtPk IS NULL) -- if: laboratoryPk
 ON DUPLICATE KEY UPDATE laboratoryId = VALUES(laboratoryId);
 
--- name: match_name
+-- name: match_name -- if: name
 -- Only of things that have no row yet: after the insert, what is settled stays.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id, matched_by)
 SELECT c.row_id, c.row_id, MIN(c.laboratoryId), 'name'
@@ -368,7 +366,7 @@ ON DUPLICATE KEY UPDATE target_id = VALUES(target_id), matched_by = VALUES(match
 
 -- pass: settle
 
--- name: prefer_own
+-- name: prefer_own -- if: name
 -- Of several rows of one name, each person keeps the one it has, and anybody else gets the lowest id. The mention
 -- means a row of its own only if everybody who makes it, and is not moved elsewhere by a later one, has one.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id)
@@ -424,14 +422,14 @@ STRAIGHT_JOIN (
         COUNT(*) > 1
         AND (MIN(s.externalId) < MAX(s.externalId)
         OR MIN(s.name) < MAX(s.name) OR MIN(s.city) < MAX(s.city) OR MIN(s.country) < MAX(s.country)
-        OR MIN(s.laboratoryExtPk) < MAX(s.laboratoryExtPk) -- if: laboratoryExtPk | laboratoryPk
+        OR MIN(s.laboratoryExtPk) < MAX(s.laboratoryExtPk)
         OR MAX(s.city) IS NOT NULL AND SUM(
             s.city IS NULL AND m.matched_by = 'name' AND s.externalId IS NULL
-            AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
+            AND s.laboratoryExtPk IS NULL
         ) > 0
         OR MAX(s.country) IS NOT NULL AND SUM(
             s.country IS NULL AND m.matched_by = 'name' AND s.externalId IS NULL
-            AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
+            AND s.laboratoryExtPk IS NULL
         ) > 0
         )
 ) AS g ON g.target_id = m.target_id
@@ -461,39 +459,22 @@ WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
 -- The copies of a thing become one row: per column the last in file order that gives a value. The position in
 -- front of the value makes MAX() choose it.
 REPLACE INTO ispyb_sync.stage_laboratory (
-    row_id, position, document, path, clears, conflicting,
-    externalId,
-    laboratoryExtPk, -- if: laboratoryExtPk | laboratoryPk
-    name,
-    city,
-    country,
-    address,
-    organization, -- if: organization
-    url
+    a_field, -- for: live | absent
+    row_id, position, document, path, contradicts, clears, conflicting
 )
 SELECT
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field + 0e0)), 11), -- for: float
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field)), 11), -- for: live | absent
     m.thing,
     MAX(s.position),
     MIN(s.document),
     SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
+    MAX(s.contradicts),
     NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
     MAX(s.conflicting)
-    OR COUNT(DISTINCT BINARY s.externalId) > 1
-    OR COUNT(DISTINCT s.laboratoryExtPk) > 1 -- if: laboratoryExtPk | laboratoryPk
-    OR COUNT(DISTINCT BINARY s.name) > 1
-    OR COUNT(DISTINCT BINARY s.city) > 1
-    OR COUNT(DISTINCT BINARY s.country) > 1
-    OR COUNT(DISTINCT BINARY s.address) > 1
-    OR COUNT(DISTINCT BINARY s.organization) > 1 -- if: organization
-    OR COUNT(DISTINCT BINARY s.url) > 1,
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.laboratoryExtPk)), 11), -- if: laboratoryExtPk | laboratoryPk
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.name)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.city)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.country)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.address)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.organization)), 11), -- if: organization
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.url)), 11)
+    OR COUNT(DISTINCT BINARY s.a_field) > 1 -- for: text | bytes
+    OR COUNT(DISTINCT s.a_field) > 1 -- for: live | absent
+    OR FALSE
 FROM (
     SELECT DISTINCT m.thing FROM ispyb_sync.map_laboratory AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
 ) AS several
@@ -511,7 +492,7 @@ SELECT m.row_id, m.thing, 'duplicate_key', m.matched_by, CONCAT('laboratoryId ',
 FROM (
     WITH disputed AS (
         SELECT
-            k.laboratoryExtPk, -- if: laboratoryExtPk | laboratoryPk
+            k.laboratoryExtPk,
             k.name,
             k.city,
             k.country
@@ -519,14 +500,18 @@ FROM (
         STRAIGHT_JOIN ispyb_sync.stage_laboratory AS k ON k.row_id = d.row_id
         WHERE d.thing = d.row_id AND d.matched_by IS NOT NULL AND d.refused IN ('ambiguous_match', 'duplicate_key')
     )
-    SELECT h.laboratoryId
-    FROM disputed AS k
-    STRAIGHT_JOIN Laboratory AS h ON h.name = k.name AND h.city <=> k.city AND h.country <=> k.country
-    UNION -- if: laboratoryExtPk | laboratoryPk
+    SELECT h.laboratoryId -- if: name
+    FROM disputed AS k -- if: name
+    STRAIGHT_JOIN Laboratory AS h ON h.name = k.name -- if: name
+        AND h.city <=> k.city -- if: name, city
+        AND h.country <=> k.country -- if: name, country
+    UNION -- if: name
     SELECT h.laboratoryId -- if: laboratoryExtPk | laboratoryPk
     FROM disputed AS k -- if: laboratoryExtPk | laboratoryPk
     STRAIGHT_JOIN Laboratory AS h ON h.laboratoryExtPk = k.laboratoryExtPk -- if: laboratoryExtPk
     STRAIGHT_JOIN Laboratory AS h ON h.laboratoryPk = k.laboratoryExtPk -- if: laboratoryPk
+    UNION -- if: laboratoryExtPk | laboratoryPk
+    SELECT NULL
 ) AS g
 STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.target_id = g.laboratoryId
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
@@ -535,13 +520,13 @@ WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT (
     NVL(s.externalId, t.externalId) <=> t.externalId
     AND NVL(s.laboratoryExtPk, t.laboratoryExtPk) <=> t.laboratoryExtPk -- if: laboratoryExtPk
     AND NVL(s.laboratoryExtPk, t.laboratoryPk) <=> t.laboratoryPk -- if: laboratoryPk
-    AND NVL(s.name, t.name) <=> t.name
-    AND NVL(s.city, t.city) <=> t.city
-    AND NVL(s.country, t.country) <=> t.country
+    AND NVL(s.name, t.name) <=> t.name -- if: name
+    AND NVL(s.city, t.city) <=> t.city -- if: city
+    AND NVL(s.country, t.country) <=> t.country -- if: country
 )
 ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
 
--- name: refuse_disputed_name -- if: several
+-- name: refuse_disputed_name -- if: several, name
 -- Nor does another row get its name.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused, field, held)
 SELECT m.row_id, m.thing, 'duplicate_key', 'name', CONCAT('laboratoryId ', m.target_id)
@@ -555,11 +540,48 @@ STRAIGHT_JOIN ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = m.target_id
 WHERE m.thing = m.row_id AND m.refused IS NULL
-    AND g.name = NVL(s.name, t.name) AND g.city <=> NVL(s.city, t.city) AND g.country <=> NVL(s.country, t.country)
-    AND NOT (g.name <=> t.name AND g.city <=> t.city AND g.country <=> t.country)
+    AND g.name = NVL(s.name, t.name)
+    AND g.city <=> NVL(s.city, t.city) -- if: city
+    AND g.country <=> NVL(s.country, t.country) -- if: country
+    AND NOT (
+        g.city <=> t.city AND -- if: city
+        g.country <=> t.country AND -- if: country
+        g.name <=> t.name
+    )
 ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
 
 -- rounds: end
+
+-- name: refuse_missing -- if: any(required)
+-- A new row without a value that the table demands; the words are the server's.
+INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused, field, held)
+SELECT
+    m.row_id,
+    m.thing,
+    'refused_by_database',
+    CASE
+        WHEN s.a_field IS NULL THEN 'a_field' -- for: required
+    END AS missing,
+    CASE
+        WHEN s.a_field IS NULL THEN 'Column ''a_column'' cannot be null' -- for: required
+    END
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+HAVING missing IS NOT NULL
+ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
+
+-- name: refuse_contradicted -- if: given(contradicts)
+-- A value that does not fit is left out; but a new row would get the column's default, which says something else.
+INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused)
+SELECT m.row_id, m.thing, 'value_not_allowed'
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (
+    s.contradicts = 'a_field' AND s.a_field IS NULL OR -- for: default
+    FALSE
+)
+ON DUPLICATE KEY UPDATE refused = VALUES(refused);
 
 -- name: claim_laboratory_ext_pk -- if: given(laboratoryExtPk)
 -- Keys to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
@@ -623,7 +645,7 @@ WHERE
         c.laboratoryId <> m.target_id
         AND NOT (
             s.externalId IS NULL
-            AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
+            AND s.laboratoryExtPk IS NULL
         )
     );
 
@@ -643,13 +665,13 @@ SET
     s.name = NULL,
     s.city = NULL,
     s.country = NULL,
-    s.organization = NULL, -- if: organization
+    s.organization = NULL,
     s.clears = TRIM(BOTH ',' FROM REPLACE(CONCAT(',', s.clears, ','), ',organization,', ','))
 WHERE
     m.matched_by = 'name'
     AND m.target_id IS NOT NULL
     AND m.refused IS NULL
-    AND s.laboratoryExtPk IS NULL -- if: laboratoryExtPk | laboratoryPk
+    AND s.laboratoryExtPk IS NULL
     AND s.externalId IS NULL;
 
 -- pass: compare
@@ -668,15 +690,15 @@ SELECT
     'update',
     CONCAT('{', NULLIF(CONCAT_WS(
         ', ',
-        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, CONCAT('"externalId": ', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
-        IF(t.laboratoryExtPk <=> NVL(s.laboratoryExtPk, t.laboratoryExtPk), NULL, CONCAT('"laboratoryExtPk": ', JSON_ARRAY(t.laboratoryExtPk, s.laboratoryExtPk))), -- if: laboratoryExtPk
-        IF(t.laboratoryPk <=> NVL(s.laboratoryExtPk, t.laboratoryPk), NULL, CONCAT('"laboratoryExtPk": ', JSON_ARRAY(t.laboratoryPk, s.laboratoryExtPk))), -- if: laboratoryPk
-        IF(BINARY t.name <=> BINARY NVL(s.name, t.name), NULL, CONCAT('"name": ', JSON_ARRAY(t.name, s.name))),
-        IF(BINARY t.city <=> BINARY NVL(s.city, t.city), NULL, CONCAT('"city": ', JSON_ARRAY(t.city, s.city))),
-        IF(BINARY t.country <=> BINARY NVL(s.country, t.country), NULL, CONCAT('"country": ', JSON_ARRAY(t.country, s.country))),
-        IF(BINARY t.address <=> BINARY NVL(s.address, IF(FIND_IN_SET('address', s.clears), NULL, t.address)), NULL, CONCAT('"address": ', JSON_ARRAY(t.address, s.address))),
-        IF(BINARY t.organization <=> BINARY NVL(s.organization, IF(FIND_IN_SET('organization', s.clears), NULL, t.organization)), NULL, CONCAT('"organization": ', JSON_ARRAY(t.organization, s.organization))), -- if: organization
-        IF(BINARY t.url <=> BINARY NVL(s.url, IF(FIND_IN_SET('url', s.clears), NULL, t.url)), NULL, CONCAT('"url": ', JSON_ARRAY(t.url, s.url)))
+        IF(t.a_column <=> NVL(s.a_field, t.a_column), NULL, -- for: portal, bytes
+            CONCAT('"a_field": ', JSON_ARRAY(HEX(t.a_column), HEX(s.a_field)))), -- for: portal, bytes
+        IF(BINARY t.a_column <=> BINARY NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, text
+            CONCAT('"a_field": ', JSON_ARRAY(CONVERT(t.a_column USING utf8mb4), CONVERT(s.a_field USING utf8mb4)))), -- for: portal, text
+        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, float
+            CONCAT('"a_field": ', JSON_ARRAY(t.a_column + 0e0, s.a_field + 0e0))), -- for: portal, float
+        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal
+            CONCAT('"a_field": ', JSON_ARRAY(t.a_column, s.a_field))), -- for: portal
+        NULL
     ), ''), '}') AS changes
 FROM ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
@@ -692,42 +714,26 @@ UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = m.target_id
 SET
-    t.externalId = NVL(s.externalId, t.externalId),
-    t.laboratoryExtPk = NVL(s.laboratoryExtPk, t.laboratoryExtPk), -- if: laboratoryExtPk
-    t.laboratoryPk = NVL(s.laboratoryExtPk, t.laboratoryPk), -- if: laboratoryPk
-    t.name = NVL(s.name, t.name),
-    t.city = NVL(s.city, t.city),
-    t.country = NVL(s.country, t.country),
-    t.address = NVL(s.address, IF(FIND_IN_SET('address', s.clears), NULL, t.address)),
-    t.organization = NVL(s.organization, IF(FIND_IN_SET('organization', s.clears), NULL, t.organization)), -- if: organization
-    t.url = NVL(s.url, IF(FIND_IN_SET('url', s.clears), NULL, t.url))
-WHERE m.action = 'update';
+    t.a_column = NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), -- for: portal, not bytes
+    t.externalId = NVL(s.externalId, t.externalId)
+WHERE
+    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.action = 'update';
 
 -- name: insert
 INSERT INTO Laboratory (
-    externalId,
-    laboratoryExtPk, -- if: laboratoryExtPk
-    laboratoryPk, -- if: laboratoryPk
-    name,
-    city,
-    country,
-    address,
-    organization, -- if: organization
-    url
+    a_column, -- for: live, not bytes
+    externalId
 )
 SELECT
-    s.externalId,
-    s.laboratoryExtPk, -- if: laboratoryExtPk
-    s.laboratoryExtPk, -- if: laboratoryPk
-    s.name,
-    s.city,
-    s.country,
-    s.address,
-    s.organization, -- if: organization
-    s.url
+    IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
+    s.a_field, -- for: live, not bytes
+    s.externalId
 FROM ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-WHERE m.action = 'insert'
+WHERE
+    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.action = 'insert'
 ORDER BY m.row_id;
 
 -- pass: history
@@ -744,19 +750,17 @@ SELECT
     m.action,
     IF(m.action = 'update', m.matched_by, NULL),
     s.name,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     IF(
         m.action = 'insert',
         JSON_OBJECT(
-            'externalId', HEX(s.externalId),
-            'laboratoryExtPk', s.laboratoryExtPk, -- if: laboratoryExtPk
-            'laboratoryExtPk', s.laboratoryExtPk, -- if: laboratoryPk
-            'name', s.name,
-            'city', s.city,
-            'country', s.country,
-            'address', s.address,
-            'organization', s.organization, -- if: organization
-            'url', s.url
+            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
+            'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
+            'a_field', s.a_field + 0e0, -- for: float
+            'a_field', s.a_field, -- for: live, not bytes
+            'externalId', HEX(s.externalId)
         ),
         m.changes
     )
@@ -778,16 +782,13 @@ SELECT
         (SELECT COUNT(*) FROM Laboratory AS n WHERE n.externalId = t.externalId),
         (SELECT COUNT(*) FROM Laboratory AS n WHERE n.laboratoryExtPk = t.laboratoryExtPk), -- if: laboratoryExtPk
         (SELECT COUNT(*) FROM Laboratory AS n WHERE n.laboratoryPk = t.laboratoryPk), -- if: laboratoryPk
-        (SELECT COUNT(*) FROM Laboratory AS n WHERE n.name = t.name AND n.city <=> t.city AND n.country <=> t.country),
-        QUOTE(t.externalId),
-        QUOTE(t.laboratoryExtPk), -- if: laboratoryExtPk
-        QUOTE(t.laboratoryPk), -- if: laboratoryPk
-        QUOTE(t.name),
-        QUOTE(t.city),
-        QUOTE(t.country),
-        QUOTE(t.address),
-        QUOTE(t.organization), -- if: organization
-        QUOTE(t.url)
+        (SELECT COUNT(*) FROM Laboratory AS n WHERE n.name = t.name -- if: name
+            AND n.city <=> t.city -- if: name, city
+            AND n.country <=> t.country -- if: name, country
+        ), -- if: name
+        QUOTE(CONVERT(t.a_column USING utf8mb4)), -- for: portal, text
+        QUOTE(t.a_column), -- for: portal
+        ''
     )), 16), 16, 10)
 FROM Laboratory AS t;
 
@@ -796,6 +797,13 @@ FROM Laboratory AS t;
 -- name: unplaced
 -- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
 SELECT COUNT(*) FROM ispyb_sync.map_laboratory AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
+
+-- name: contradicted -- if: given(contradicts)
+-- What refuse_contradicted has refused: the document, and the path of the value.
+SELECT s.document, CONCAT(s.path, '.', s.contradicts) AS path
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+WHERE m.refused = 'value_not_allowed' AND s.refused IS NULL AND s.contradicts IS NOT NULL;
 
 -- name: counts
 SELECT
@@ -826,7 +834,7 @@ SELECT
     m.value,
     m.held,
     s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
     s.path
 FROM ispyb_sync.map_laboratory AS m
 INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id

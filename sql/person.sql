@@ -16,20 +16,15 @@ CREATE TEMPORARY TABLE ispyb_sync.stage_person (
     document INT UNSIGNED NOT NULL DEFAULT 0,
     path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
     refused VARCHAR(24) CHARACTER SET ascii NULL,
+    contradicts VARCHAR(32) CHARACTER SET ascii NULL,
     clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
     conflicting BOOLEAN NOT NULL DEFAULT FALSE,
     laboratory_row INT UNSIGNED NULL
 ) ENGINE = InnoDB
 SELECT
-    t.externalId,
-    t.login,
-    t.siteId, -- if: siteId
-    t.familyName,
-    t.givenName,
-    t.title,
-    t.emailAddress,
-    t.phoneNumber,
-    t.faxNumber
+    t.a_column AS a_field, -- for: live
+    CAST(NULL AS CHAR(255)) AS a_field, -- for: absent
+    0 AS row_id
 FROM (SELECT 1) AS nothing
 LEFT JOIN Person AS t ON FALSE
 WHERE FALSE;
@@ -133,13 +128,13 @@ STRAIGHT_JOIN (
         m.thing,
         CASE
             WHEN MIN(s.externalId) < MAX(s.externalId) AND COUNT(DISTINCT s.login) = 1 THEN 'login'
-            WHEN MIN(s.externalId) < MAX(s.externalId) AND COUNT(DISTINCT s.siteId) = 1 THEN 'siteId' -- if: siteId
+            WHEN MIN(s.externalId) < MAX(s.externalId) AND COUNT(DISTINCT s.siteId) = 1 THEN 'siteId'
             WHEN MIN(s.externalId) < MAX(s.externalId) THEN 'externalId'
             WHEN MIN(s.login) < MAX(s.login) AND COUNT(DISTINCT s.externalId) = 1 THEN 'externalId'
-            WHEN MIN(s.login) < MAX(s.login) AND COUNT(DISTINCT s.siteId) = 1 THEN 'siteId' -- if: siteId
+            WHEN MIN(s.login) < MAX(s.login) AND COUNT(DISTINCT s.siteId) = 1 THEN 'siteId'
             WHEN MIN(s.login) < MAX(s.login) THEN 'login'
-            WHEN MIN(s.siteId) < MAX(s.siteId) AND COUNT(DISTINCT s.externalId) = 1 THEN 'externalId' -- if: siteId
-            WHEN MIN(s.siteId) < MAX(s.siteId) THEN 'login' -- if: siteId
+            WHEN MIN(s.siteId) < MAX(s.siteId) AND COUNT(DISTINCT s.externalId) = 1 THEN 'externalId'
+            WHEN MIN(s.siteId) < MAX(s.siteId) THEN 'login'
         END AS field,
         CONCAT('documents ', GROUP_CONCAT(DISTINCT s.document ORDER BY s.document SEPARATOR ', ')) AS held
     FROM (
@@ -156,8 +151,8 @@ SET
     m.field = g.field,
     m.value = CASE g.field
         WHEN 'externalId' THEN HEX(s.externalId)
-        WHEN 'login' THEN s.login
-        WHEN 'siteId' THEN s.siteId -- if: siteId
+        WHEN 'login' THEN CONVERT(s.login USING utf8mb4)
+        WHEN 'siteId' THEN CONVERT(s.siteId USING utf8mb4)
     END,
     m.held = g.held
 WHERE m.refused IS NULL;
@@ -168,9 +163,7 @@ UPDATE ispyb_sync.map_person AS m
 STRAIGHT_JOIN (
     SELECT
         m.row_id,
-        MIN(m.row_id) OVER (PARTITION BY s.externalId, s.login
-            , s.siteId -- if: siteId
-        ) AS first
+        MIN(m.row_id) OVER (PARTITION BY s.externalId, s.login, s.siteId) AS first
     FROM ispyb_sync.map_person AS m
     INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
     WHERE m.refused = 'duplicate_key'
@@ -199,8 +192,9 @@ STRAIGHT_JOIN (
     SELECT
         m.thing,
         SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11) AS externalId,
-        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.siteId)), 11) AS siteId, -- if: siteId
-        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.login)), 11) AS login
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.siteId)), 11) AS siteId,
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.login)), 11) AS login,
+        NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), '') AS clears
     FROM (
         SELECT DISTINCT m.thing FROM ispyb_sync.map_person AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
     ) AS several
@@ -210,8 +204,9 @@ STRAIGHT_JOIN (
 ) AS u ON u.thing = s.row_id
 SET
     s.externalId = NVL(s.externalId, u.externalId),
-    s.siteId = NVL(s.siteId, u.siteId), -- if: siteId
-    s.login = NVL(s.login, u.login);
+    s.siteId = NVL(s.siteId, u.siteId),
+    s.login = NVL(s.login, u.login),
+    s.clears = u.clears;
 
 -- name: match_external_id -- if: given(externalId), joined | inserted
 INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by, refused, field, value, held)
@@ -236,6 +231,14 @@ ON DUPLICATE KEY UPDATE
     field = VALUES(field),
     value = VALUES(value),
     held = VALUES(held);
+
+-- name: keep_login -- if: given(clears)
+-- A null gives a login up, but only of somebody who is found by externalId, an earlier key.
+UPDATE ispyb_sync.stage_person AS s
+STRAIGHT_JOIN ispyb_sync.map_person AS m ON m.row_id = s.row_id
+STRAIGHT_JOIN ispyb_sync.map_person AS whole ON whole.row_id = m.thing
+SET s.clears = TRIM(BOTH ',' FROM REPLACE(CONCAT(',', s.clears, ','), ',login,', ','))
+WHERE whole.target_id IS NULL;
 
 -- name: match_login -- if: given(login)
 -- People typed in by hand have a login and no externalId yet. A login that carries a different externalId is
@@ -279,7 +282,8 @@ STRAIGHT_JOIN Person AS t ON t.login = s.login
 LEFT JOIN (
     ispyb_sync.map_person AS giver
     INNER JOIN ispyb_sync.stage_person AS given ON given.row_id = giver.row_id
-) ON giver.target_id = t.personId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.login <> t.login
+) ON giver.target_id = t.personId AND giver.thing = giver.row_id AND giver.refused IS NULL
+    AND NVL(given.login <> t.login, FIND_IN_SET('login', given.clears))
 WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused = 'ambiguous_match' AND m.matched_by = 'login'
 GROUP BY m.row_id
 HAVING SUM(giver.row_id IS NULL) < 2
@@ -289,6 +293,14 @@ ON DUPLICATE KEY UPDATE
     field = VALUES(field),
     value = VALUES(value),
     held = VALUES(held);
+
+-- name: keep_site_id -- if: given(clears)
+-- The same of a siteId, of somebody who is found by externalId or login.
+UPDATE ispyb_sync.stage_person AS s
+STRAIGHT_JOIN ispyb_sync.map_person AS m ON m.row_id = s.row_id
+STRAIGHT_JOIN ispyb_sync.map_person AS whole ON whole.row_id = m.thing
+SET s.clears = TRIM(BOTH ',' FROM REPLACE(CONCAT(',', s.clears, ','), ',siteId,', ','))
+WHERE whole.target_id IS NULL;
 
 -- name: match_site_id -- if: given(siteId)
 INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by, refused, field, value, held)
@@ -306,7 +318,10 @@ STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Person AS t ON t.siteId = s.siteId
 WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
 GROUP BY m.row_id
-HAVING COUNT(*) > 1 OR NVL(SUM(t.externalId <> s.externalId OR t.login <> s.login), 0) = 0
+HAVING COUNT(*) > 1 OR NVL(SUM(
+    NVL(t.login <> s.login, FALSE) OR -- if: login
+    t.externalId <> s.externalId
+), 0) = 0
 ON DUPLICATE KEY UPDATE
     target_id = VALUES(target_id),
     matched_by = VALUES(matched_by),
@@ -321,7 +336,13 @@ INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by)
 SELECT
     m.row_id,
     m.thing,
-    MIN(IF(giver.row_id IS NULL AND NOT NVL(t.externalId <> s.externalId OR t.login <> s.login, FALSE), t.personId, NULL)),
+    MIN(IF(
+        giver.row_id IS NULL
+        AND NOT NVL(t.login <> s.login, FALSE) -- if: login
+        AND NOT NVL(t.externalId <> s.externalId, FALSE),
+        t.personId,
+        NULL
+    )),
     'siteId'
 FROM ispyb_sync.map_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
@@ -329,7 +350,8 @@ STRAIGHT_JOIN Person AS t ON t.siteId = s.siteId
 LEFT JOIN (
     ispyb_sync.map_person AS giver
     INNER JOIN ispyb_sync.stage_person AS given ON given.row_id = giver.row_id
-) ON giver.target_id = t.personId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.siteId <> t.siteId
+) ON giver.target_id = t.personId AND giver.thing = giver.row_id AND giver.refused IS NULL
+    AND NVL(given.siteId <> t.siteId, FIND_IN_SET('siteId', given.clears))
 WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused = 'ambiguous_match' AND m.matched_by = 'siteId'
 GROUP BY m.row_id
 HAVING SUM(giver.row_id IS NULL) < 2
@@ -371,7 +393,7 @@ STRAIGHT_JOIN (
         COUNT(*) > 1
         AND (MIN(s.externalId) < MAX(s.externalId)
         OR MIN(s.login) < MAX(s.login)
-        OR MIN(s.siteId) < MAX(s.siteId) -- if: siteId
+        OR MIN(s.siteId) < MAX(s.siteId)
         )
 ) AS g ON g.target_id = m.target_id
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('personId ', m.target_id)
@@ -400,44 +422,23 @@ WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
 -- The copies of a thing become one row: per column the last in file order that gives a value. The position in
 -- front of the value makes MAX() choose it.
 REPLACE INTO ispyb_sync.stage_person (
-    row_id, position, document, path, clears, conflicting,
-    laboratory_row,
-    externalId,
-    login,
-    siteId, -- if: siteId
-    familyName,
-    givenName,
-    title,
-    emailAddress,
-    phoneNumber,
-    faxNumber
+    a_field, -- for: live | absent
+    row_id, position, document, path, contradicts, clears, conflicting, laboratory_row
 )
 SELECT
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field + 0e0)), 11), -- for: float
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field)), 11), -- for: live | absent
     m.thing,
     MAX(s.position),
     MIN(s.document),
     SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
+    MAX(s.contradicts),
     NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
-    COUNT(DISTINCT laboratory.thing) > 1
-    OR COUNT(DISTINCT BINARY s.externalId) > 1
-    OR COUNT(DISTINCT BINARY s.login) > 1
-    OR COUNT(DISTINCT s.siteId) > 1 -- if: siteId
-    OR COUNT(DISTINCT BINARY s.familyName) > 1
-    OR COUNT(DISTINCT BINARY s.givenName) > 1
-    OR COUNT(DISTINCT BINARY s.title) > 1
-    OR COUNT(DISTINCT BINARY s.emailAddress) > 1
-    OR COUNT(DISTINCT BINARY s.phoneNumber) > 1
-    OR COUNT(DISTINCT BINARY s.faxNumber) > 1,
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), laboratory.thing)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.login)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.siteId)), 11), -- if: siteId
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.familyName)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.givenName)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.title)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.emailAddress)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.phoneNumber)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.faxNumber)), 11)
+    MAX(s.conflicting)
+    OR COUNT(DISTINCT BINARY s.a_field) > 1 -- for: text | bytes
+    OR COUNT(DISTINCT s.a_field) > 1 -- for: live | absent
+    OR COUNT(DISTINCT laboratory.thing) > 1,
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), laboratory.thing)), 11)
 FROM (
     SELECT DISTINCT m.thing FROM ispyb_sync.map_person AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
 ) AS several
@@ -445,6 +446,37 @@ STRAIGHT_JOIN ispyb_sync.map_person AS m ON m.thing = several.thing
 STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
 LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
 GROUP BY m.thing;
+
+-- name: refuse_missing -- if: any(required)
+-- A new row without a value that the table demands; the words are the server's.
+INSERT INTO ispyb_sync.map_person (row_id, thing, refused, field, held)
+SELECT
+    m.row_id,
+    m.thing,
+    'refused_by_database',
+    CASE
+        WHEN s.a_field IS NULL THEN 'a_field' -- for: required
+    END AS missing,
+    CASE
+        WHEN s.a_field IS NULL THEN 'Column ''a_column'' cannot be null' -- for: required
+    END
+FROM ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+HAVING missing IS NOT NULL
+ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
+
+-- name: refuse_contradicted -- if: given(contradicts)
+-- A value that does not fit is left out; but a new row would get the column's default, which says something else.
+INSERT INTO ispyb_sync.map_person (row_id, thing, refused)
+SELECT m.row_id, m.thing, 'value_not_allowed'
+FROM ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (
+    s.contradicts = 'a_field' AND s.a_field IS NULL OR -- for: default
+    FALSE
+)
+ON DUPLICATE KEY UPDATE refused = VALUES(refused);
 
 -- name: claim_login -- if: given(login)
 -- Logins to be written, or found in several rows, that another row of ISPyB holds now; and the thing of this run, if
@@ -458,7 +490,8 @@ STRAIGHT_JOIN Person AS h ON h.login = s.login
 LEFT JOIN (
     ispyb_sync.map_person AS giver
     INNER JOIN ispyb_sync.stage_person AS given ON given.row_id = giver.row_id
-) ON giver.target_id = h.personId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.login <> h.login
+) ON giver.target_id = h.personId AND giver.thing = giver.row_id AND giver.refused IS NULL
+    AND NVL(given.login <> h.login, FIND_IN_SET('login', given.clears))
 WHERE
     m.thing = m.row_id
     AND m.refused IS NULL
@@ -480,7 +513,8 @@ STRAIGHT_JOIN Person AS h ON h.siteId = s.siteId
 LEFT JOIN (
     ispyb_sync.map_person AS giver
     INNER JOIN ispyb_sync.stage_person AS given ON given.row_id = giver.row_id
-) ON giver.target_id = h.personId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.siteId <> h.siteId
+) ON giver.target_id = h.personId AND giver.thing = giver.row_id AND giver.refused IS NULL
+    AND NVL(given.siteId <> h.siteId, FIND_IN_SET('siteId', given.clears))
 WHERE
     m.thing = m.row_id
     AND m.refused IS NULL
@@ -542,15 +576,14 @@ SELECT
     'update',
     CONCAT('{', NULLIF(CONCAT_WS(
         ', ',
-        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, CONCAT('"externalId": ', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
-        IF(BINARY t.login <=> BINARY NVL(s.login, t.login), NULL, CONCAT('"login": ', JSON_ARRAY(t.login, s.login))),
-        IF(t.siteId <=> NVL(s.siteId, t.siteId), NULL, CONCAT('"siteId": ', JSON_ARRAY(t.siteId, s.siteId))), -- if: siteId
-        IF(BINARY t.familyName <=> BINARY NVL(s.familyName, IF(FIND_IN_SET('familyName', s.clears), NULL, t.familyName)), NULL, CONCAT('"familyName": ', JSON_ARRAY(t.familyName, s.familyName))),
-        IF(BINARY t.givenName <=> BINARY NVL(s.givenName, IF(FIND_IN_SET('givenName', s.clears), NULL, t.givenName)), NULL, CONCAT('"givenName": ', JSON_ARRAY(t.givenName, s.givenName))),
-        IF(BINARY t.title <=> BINARY NVL(s.title, IF(FIND_IN_SET('title', s.clears), NULL, t.title)), NULL, CONCAT('"title": ', JSON_ARRAY(t.title, s.title))),
-        IF(BINARY t.emailAddress <=> BINARY NVL(s.emailAddress, IF(FIND_IN_SET('emailAddress', s.clears), NULL, t.emailAddress)), NULL, CONCAT('"emailAddress": ', JSON_ARRAY(t.emailAddress, s.emailAddress))),
-        IF(BINARY t.phoneNumber <=> BINARY NVL(s.phoneNumber, IF(FIND_IN_SET('phoneNumber', s.clears), NULL, t.phoneNumber)), NULL, CONCAT('"phoneNumber": ', JSON_ARRAY(t.phoneNumber, s.phoneNumber))),
-        IF(BINARY t.faxNumber <=> BINARY NVL(s.faxNumber, IF(FIND_IN_SET('faxNumber', s.clears), NULL, t.faxNumber)), NULL, CONCAT('"faxNumber": ', JSON_ARRAY(t.faxNumber, s.faxNumber))),
+        IF(t.a_column <=> NVL(s.a_field, t.a_column), NULL, -- for: portal, bytes
+            CONCAT('"a_field": ', JSON_ARRAY(HEX(t.a_column), HEX(s.a_field)))), -- for: portal, bytes
+        IF(BINARY t.a_column <=> BINARY NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, text
+            CONCAT('"a_field": ', JSON_ARRAY(CONVERT(t.a_column USING utf8mb4), CONVERT(s.a_field USING utf8mb4)))), -- for: portal, text
+        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, float
+            CONCAT('"a_field": ', JSON_ARRAY(t.a_column + 0e0, s.a_field + 0e0))), -- for: portal, float
+        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal
+            CONCAT('"a_field": ', JSON_ARRAY(t.a_column, s.a_field))), -- for: portal
         IF(
             t.laboratoryId <=> CASE
                 WHEN own.laboratoryId IS NOT NULL OR laboratory.refused IS NOT NULL THEN t.laboratoryId
@@ -578,7 +611,7 @@ ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
 
--- name: release_login -- if: claims
+-- name: release_login -- if: claims, nullable(login)
 -- Where logins are unique, a swap needs a moment in which the old holder has none.
 UPDATE ispyb_sync.claim_person AS c
 STRAIGHT_JOIN ispyb_sync.map_person AS m ON m.row_id = c.row_id
@@ -600,45 +633,27 @@ SET
         WHEN FIND_IN_SET('laboratory', s.clears) THEN NULL
         ELSE t.laboratoryId
     END,
-    t.externalId = NVL(s.externalId, t.externalId),
-    t.login = NVL(s.login, t.login),
-    t.siteId = NVL(s.siteId, t.siteId), -- if: siteId
-    t.familyName = NVL(s.familyName, IF(FIND_IN_SET('familyName', s.clears), NULL, t.familyName)),
-    t.givenName = NVL(s.givenName, IF(FIND_IN_SET('givenName', s.clears), NULL, t.givenName)),
-    t.title = NVL(s.title, IF(FIND_IN_SET('title', s.clears), NULL, t.title)),
-    t.emailAddress = NVL(s.emailAddress, IF(FIND_IN_SET('emailAddress', s.clears), NULL, t.emailAddress)),
-    t.phoneNumber = NVL(s.phoneNumber, IF(FIND_IN_SET('phoneNumber', s.clears), NULL, t.phoneNumber)),
-    t.faxNumber = NVL(s.faxNumber, IF(FIND_IN_SET('faxNumber', s.clears), NULL, t.faxNumber))
-WHERE m.action = 'update';
+    t.a_column = NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), -- for: portal, not bytes
+    t.externalId = NVL(s.externalId, t.externalId)
+WHERE
+    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.action = 'update';
 
 -- name: insert
 INSERT INTO Person (
-    laboratoryId,
-    externalId,
-    login,
-    siteId, -- if: siteId
-    familyName,
-    givenName,
-    title,
-    emailAddress,
-    phoneNumber,
-    faxNumber
+    a_column, -- for: live
+    laboratoryId
 )
 SELECT
-    IF(laboratory.refused IS NULL, laboratory.target_id, NULL),
-    s.externalId,
-    s.login,
-    s.siteId, -- if: siteId
-    s.familyName,
-    s.givenName,
-    s.title,
-    s.emailAddress,
-    s.phoneNumber,
-    s.faxNumber
+    IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default
+    s.a_field, -- for: live
+    IF(laboratory.refused IS NULL, laboratory.target_id, NULL)
 FROM ispyb_sync.map_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
 LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
-WHERE m.action = 'insert'
+WHERE
+    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.action = 'insert'
 ORDER BY m.row_id;
 
 -- pass: history
@@ -655,20 +670,18 @@ SELECT
     NULL,
     m.action,
     IF(m.action = 'update', m.matched_by, NULL),
-    COALESCE(s.login, s.siteId, HEX(s.externalId)),
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    COALESCE(CONVERT(s.login USING utf8mb4), CONVERT(s.siteId USING utf8mb4), HEX(s.externalId)),
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(
             'laboratoryId', IF(laboratory.refused IS NULL, NVL(laboratory.target_id, IF(laboratory.row_id IS NULL, NULL, 'new')), NULL),
-            'externalId', HEX(s.externalId),
-            'login', s.login,
-            'siteId', s.siteId, -- if: siteId
-            'familyName', s.familyName,
-            'givenName', s.givenName,
-            'title', s.title,
-            'emailAddress', s.emailAddress,
-            'phoneNumber', s.phoneNumber,
-            'faxNumber', s.faxNumber
+            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
+            'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
+            'a_field', s.a_field + 0e0, -- for: float
+            'a_field', s.a_field, -- for: live, not bytes
+            'externalId', HEX(s.externalId)
         )
         WHEN laboratory.action = 'insert' AND laboratory.target_id IS NOT NULL THEN REGEXP_REPLACE(m.changes, '("laboratoryId": \\[[^,]*, )"new"', CONCAT('\\1', laboratory.target_id))
         ELSE m.changes
@@ -690,18 +703,11 @@ SELECT
         ',',
         t.personId,
         NVL(laboratory.digest, 0),
-        (SELECT COUNT(*) FROM Person AS n WHERE n.login = t.login),
+        (SELECT COUNT(*) FROM Person AS n WHERE n.login = t.login), -- if: login
         (SELECT COUNT(*) FROM Person AS n WHERE n.siteId = t.siteId), -- if: siteId
-        QUOTE(t.laboratoryId),
-        QUOTE(t.externalId),
-        QUOTE(t.login),
-        QUOTE(t.siteId), -- if: siteId
-        QUOTE(t.familyName),
-        QUOTE(t.givenName),
-        QUOTE(t.title),
-        QUOTE(t.emailAddress),
-        QUOTE(t.phoneNumber),
-        QUOTE(t.faxNumber)
+        QUOTE(CONVERT(t.a_column USING utf8mb4)), -- for: portal, text
+        QUOTE(t.a_column), -- for: portal
+        QUOTE(t.laboratoryId)
     )), 16), 16, 10)
 FROM Person AS t
 LEFT JOIN ispyb_sync.digest_laboratory AS laboratory ON laboratory.laboratoryId = t.laboratoryId;
@@ -712,7 +718,7 @@ LEFT JOIN ispyb_sync.digest_laboratory AS laboratory ON laboratory.laboratoryId 
 -- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
 SELECT COUNT(*) FROM ispyb_sync.map_person AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
 
--- name: rivals
+-- name: rivals -- if: login
 -- A login is not unique everywhere. A row that another writer has not committed yet is waited for.
 SELECT COUNT(*)
 FROM ispyb_sync.map_person AS m
@@ -720,6 +726,13 @@ STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Person AS t ON t.login = s.login
 WHERE m.action = 'insert' AND m.thing = m.row_id AND t.personId <> m.target_id
 LOCK IN SHARE MODE;
+
+-- name: contradicted -- if: given(contradicts)
+-- What refuse_contradicted has refused: the document, and the path of the value.
+SELECT s.document, CONCAT(s.path, '.', s.contradicts) AS path
+FROM ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+WHERE m.refused = 'value_not_allowed' AND s.refused IS NULL AND s.contradicts IS NOT NULL;
 
 -- name: counts
 SELECT
@@ -741,7 +754,7 @@ SELECT
     m.value,
     m.held,
     s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
     s.path
 FROM ispyb_sync.map_person AS m
 INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
@@ -757,7 +770,7 @@ SELECT
     NULL AS value,
     NULL AS held,
     s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
     CONCAT(s.path, '.laboratory') AS path
 FROM ispyb_sync.map_person AS m
 INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id

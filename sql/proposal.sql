@@ -16,17 +16,15 @@ CREATE TEMPORARY TABLE ispyb_sync.stage_proposal (
     document INT UNSIGNED NOT NULL DEFAULT 0,
     path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
     refused VARCHAR(24) CHARACTER SET ascii NULL,
+    contradicts VARCHAR(32) CHARACTER SET ascii NULL,
     clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
     conflicting BOOLEAN NOT NULL DEFAULT FALSE,
     person_row INT UNSIGNED NULL
 ) ENGINE = InnoDB
 SELECT
-    t.externalId,
-    t.proposalCode,
-    t.proposalNumber,
-    t.title,
-    t.state, -- if: state
-    t.proposalType
+    t.a_column AS a_field, -- for: live
+    CAST(NULL AS CHAR(255)) AS a_field, -- for: absent
+    0 AS row_id
 FROM (SELECT 1) AS nothing
 LEFT JOIN Proposal AS t ON FALSE
 WHERE FALSE;
@@ -90,7 +88,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: join_code_number
+-- name: join_code_number -- if: given(proposalNumber)
 -- Elettra has no proposalCode: a missing code equals a missing code.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
@@ -132,7 +130,7 @@ SET
     m.field = g.field,
     m.value = CASE g.field
         WHEN 'externalId' THEN HEX(s.externalId)
-        WHEN 'proposalNumber' THEN CONCAT_WS('-', s.proposalCode, s.proposalNumber)
+        WHEN 'proposalNumber' THEN CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4))
     END,
     m.held = g.held
 WHERE m.refused IS NULL;
@@ -162,7 +160,7 @@ STRAIGHT_JOIN (
     GROUP BY s.proposalCode, s.proposalNumber
     HAVING MIN(s.externalId) < MAX(s.externalId)
 ) AS g ON g.proposalCode <=> s.proposalCode AND g.proposalNumber <=> s.proposalNumber
-SET m.refused = 'ambiguous_match', m.field = 'proposalNumber', m.value = CONCAT_WS('-', s.proposalCode, s.proposalNumber)
+SET m.refused = 'ambiguous_match', m.field = 'proposalNumber', m.value = CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4))
 WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.proposalNumber IS NOT NULL;
 
 -- name: unite_keys -- if: joined
@@ -210,7 +208,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: match_code_number
+-- name: match_code_number -- if: given(proposalNumber)
 -- A number that carries a different externalId is another proposal, unless it gives the number up in this run.
 INSERT INTO ispyb_sync.map_proposal (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
@@ -220,11 +218,13 @@ SELECT
     'proposalNumber',
     IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
     'proposalNumber',
-    CONCAT_WS('-', s.proposalCode, s.proposalNumber),
+    CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4)),
     IF(COUNT(*) = 1, NULL, CONCAT('proposalId ', MIN(t.proposalId), ' to ', MAX(t.proposalId)))
 FROM ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Proposal AS t ON t.proposalCode <=> s.proposalCode AND t.proposalNumber = s.proposalNumber
+STRAIGHT_JOIN Proposal AS t
+    ON t.proposalNumber = s.proposalNumber
+    AND t.proposalCode <=> s.proposalCode -- if: proposalCode
 WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
 GROUP BY m.row_id
 HAVING COUNT(*) > 1 OR NVL(SUM(t.externalId <> s.externalId), 0) = 0
@@ -236,7 +236,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: recount_code_number
+-- name: recount_code_number -- if: given(proposalNumber)
 -- Of several rows of one number, those that get another one in this run do not count; claim_code_number lets this one
 -- fall with them.
 INSERT INTO ispyb_sync.map_proposal (row_id, thing, target_id, matched_by)
@@ -247,11 +247,16 @@ SELECT
     'proposalNumber'
 FROM ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Proposal AS t ON t.proposalCode <=> s.proposalCode AND t.proposalNumber = s.proposalNumber
+STRAIGHT_JOIN Proposal AS t
+    ON t.proposalNumber = s.proposalNumber
+    AND t.proposalCode <=> s.proposalCode -- if: proposalCode
 LEFT JOIN (
     ispyb_sync.map_proposal AS giver
     INNER JOIN ispyb_sync.stage_proposal AS given ON given.row_id = giver.row_id
-) ON giver.target_id = t.proposalId AND giver.thing = giver.row_id AND giver.refused IS NULL AND NOT (NVL(given.proposalCode, t.proposalCode) <=> t.proposalCode AND NVL(given.proposalNumber, t.proposalNumber) <=> t.proposalNumber)
+) ON giver.target_id = t.proposalId AND giver.thing = giver.row_id AND giver.refused IS NULL AND NOT (
+    NVL(given.proposalCode, t.proposalCode) <=> t.proposalCode AND -- if: proposalCode
+    NVL(given.proposalNumber, t.proposalNumber) <=> t.proposalNumber
+)
 WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused = 'ambiguous_match' AND m.matched_by = 'proposalNumber'
 GROUP BY m.row_id
 HAVING SUM(giver.row_id IS NULL) < 2
@@ -324,35 +329,23 @@ WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
 -- The copies of a thing become one row: per column the last in file order that gives a value. The position in
 -- front of the value makes MAX() choose it.
 REPLACE INTO ispyb_sync.stage_proposal (
-    row_id, position, document, path, clears, conflicting,
-    person_row,
-    externalId,
-    proposalCode,
-    proposalNumber,
-    title,
-    state, -- if: state
-    proposalType
+    a_field, -- for: live | absent
+    row_id, position, document, path, contradicts, clears, conflicting, person_row
 )
 SELECT
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field + 0e0)), 11), -- for: float
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field)), 11), -- for: live | absent
     m.thing,
     MAX(s.position),
     MIN(s.document),
     SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
+    MAX(s.contradicts),
     NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
-    COUNT(DISTINCT person.thing) > 1
-    OR COUNT(DISTINCT BINARY s.externalId) > 1
-    OR COUNT(DISTINCT BINARY s.proposalCode) > 1
-    OR COUNT(DISTINCT BINARY s.proposalNumber) > 1
-    OR COUNT(DISTINCT BINARY s.title) > 1
-    OR COUNT(DISTINCT BINARY s.state) > 1 -- if: state
-    OR COUNT(DISTINCT BINARY s.proposalType) > 1,
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), person.thing)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.proposalCode)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.proposalNumber)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.title)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.state)), 11), -- if: state
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.proposalType)), 11)
+    MAX(s.conflicting)
+    OR COUNT(DISTINCT BINARY s.a_field) > 1 -- for: text | bytes
+    OR COUNT(DISTINCT s.a_field) > 1 -- for: live | absent
+    OR COUNT(DISTINCT person.thing) > 1,
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), person.thing)), 11)
 FROM (
     SELECT DISTINCT m.thing FROM ispyb_sync.map_proposal AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
 ) AS several
@@ -361,7 +354,38 @@ STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 GROUP BY m.thing;
 
--- name: refuse_same_number
+-- name: refuse_missing -- if: any(required)
+-- A new row without a value that the table demands; the words are the server's.
+INSERT INTO ispyb_sync.map_proposal (row_id, thing, refused, field, held)
+SELECT
+    m.row_id,
+    m.thing,
+    'refused_by_database',
+    CASE
+        WHEN s.a_field IS NULL THEN 'a_field' -- for: required
+    END AS missing,
+    CASE
+        WHEN s.a_field IS NULL THEN 'Column ''a_column'' cannot be null' -- for: required
+    END
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+HAVING missing IS NOT NULL
+ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
+
+-- name: refuse_contradicted -- if: given(contradicts)
+-- A value that does not fit is left out; but a new row would get the column's default, which says something else.
+INSERT INTO ispyb_sync.map_proposal (row_id, thing, refused)
+SELECT m.row_id, m.thing, 'value_not_allowed'
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (
+    s.contradicts = 'a_field' AND s.a_field IS NULL OR -- for: default
+    FALSE
+)
+ON DUPLICATE KEY UPDATE refused = VALUES(refused);
+
+-- name: refuse_same_number -- if: proposalNumber
 -- A document may give a number without its code, which its row or another document completes: only now it shows
 -- that two things claim one number.
 INSERT INTO ispyb_sync.map_proposal (row_id, thing, refused, field, value, held)
@@ -370,7 +394,7 @@ SELECT
     n.row_id,
     'duplicate_key',
     'proposalNumber',
-    CONCAT_WS('-', n.proposalCode, n.proposalNumber),
+    CONCAT_WS('-', CONVERT(n.proposalCode USING utf8mb4), CONVERT(n.proposalNumber USING utf8mb4)),
     CONCAT('documents ', n.first_document, ', ', n.last_document)
 FROM (
     SELECT
@@ -382,7 +406,8 @@ FROM (
         SELECT
             m.row_id,
             s.document,
-            NVL(s.proposalCode, t.proposalCode) AS proposalCode,
+            NVL(s.proposalCode, t.proposalCode) AS proposalCode, -- if: proposalCode
+            s.proposalCode, -- if: not proposalCode
             NVL(s.proposalNumber, t.proposalNumber) AS proposalNumber
         FROM ispyb_sync.map_proposal AS m
         STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
@@ -390,38 +415,56 @@ FROM (
         WHERE
             m.thing = m.row_id
             AND m.refused IS NULL
-            AND NOT (NVL(s.proposalCode, t.proposalCode) <=> t.proposalCode AND NVL(s.proposalNumber, t.proposalNumber) <=> t.proposalNumber)
+            AND NOT (
+                NVL(s.proposalCode, t.proposalCode) <=> t.proposalCode AND -- if: proposalCode
+                NVL(s.proposalNumber, t.proposalNumber) <=> t.proposalNumber
+            )
     ) AS claim
     WHERE claim.proposalNumber IS NOT NULL
-    WINDOW number AS (PARTITION BY claim.proposalCode, claim.proposalNumber)
+    WINDOW number AS (PARTITION BY
+        claim.proposalCode, -- if: proposalCode
+        claim.proposalNumber
+    )
 ) AS n
 WHERE n.things > 1
 ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), value = VALUES(value), held = VALUES(held);
 
--- name: claim_code_number
+-- name: claim_code_number -- if: proposalNumber
 -- Numbers to be written, or found in several rows, that another row of ISPyB holds now; and the thing of this run, if
 -- any, that gives it up.
 INSERT INTO ispyb_sync.claim_proposal (row_id, field, holder_id, holder_row, value)
-SELECT m.row_id, 'proposalNumber', h.proposalId, MIN(giver.row_id), CONCAT_WS('-', NVL(s.proposalCode, t.proposalCode), NVL(s.proposalNumber, t.proposalNumber))
+SELECT
+    m.row_id,
+    'proposalNumber',
+    h.proposalId,
+    MIN(giver.row_id),
+    CONCAT_WS(
+        '-',
+        CONVERT(NVL(s.proposalCode, t.proposalCode) USING utf8mb4), -- if: proposalCode
+        CONVERT(NVL(s.proposalNumber, t.proposalNumber) USING utf8mb4)
+    )
 FROM ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
 LEFT JOIN Proposal AS t ON t.proposalId = m.target_id
 STRAIGHT_JOIN Proposal AS h
-    ON h.proposalCode <=> NVL(s.proposalCode, t.proposalCode)
-    AND h.proposalNumber = NVL(s.proposalNumber, t.proposalNumber)
+    ON h.proposalNumber = NVL(s.proposalNumber, t.proposalNumber)
+    AND h.proposalCode <=> NVL(s.proposalCode, t.proposalCode) -- if: proposalCode
 LEFT JOIN (
     ispyb_sync.map_proposal AS giver
     INNER JOIN ispyb_sync.stage_proposal AS given ON given.row_id = giver.row_id
-) ON giver.target_id = h.proposalId AND giver.thing = giver.row_id AND giver.refused IS NULL AND NOT (NVL(given.proposalCode, h.proposalCode) <=> h.proposalCode AND NVL(given.proposalNumber, h.proposalNumber) <=> h.proposalNumber)
+) ON giver.target_id = h.proposalId AND giver.thing = giver.row_id AND giver.refused IS NULL AND NOT (
+    NVL(given.proposalCode, h.proposalCode) <=> h.proposalCode AND -- if: proposalCode
+    NVL(given.proposalNumber, h.proposalNumber) <=> h.proposalNumber
+)
 WHERE
     m.thing = m.row_id
     AND m.refused IS NULL
     AND NOT h.proposalId <=> m.target_id
     AND (
         t.proposalId IS NULL
-        OR s.proposalCode <> t.proposalCode
+        OR s.proposalCode <> t.proposalCode -- if: proposalCode
         OR s.proposalNumber <> t.proposalNumber
-        OR t.proposalCode IS NULL AND s.proposalCode IS NOT NULL
+        OR t.proposalCode IS NULL AND s.proposalCode IS NOT NULL -- if: proposalCode
         OR t.proposalNumber IS NULL
         OR EXISTS (SELECT 1 FROM ispyb_sync.map_proposal AS part WHERE part.thing = m.row_id AND part.matched_by = 'proposalNumber')
     )
@@ -484,6 +527,24 @@ WHERE
     AND m.refused IS NULL
     AND (person.row_id IS NULL OR person.refused IS NOT NULL);
 
+-- name: refuse_no_code -- if: given(proposalNumber), lacks(proposalCode), proposalCode
+-- A forgotten code would make a second proposal: ISPyB has this number with a code, and not without.
+INSERT INTO ispyb_sync.map_proposal (row_id, thing, refused, field, value, held)
+SELECT
+    m.row_id,
+    m.thing,
+    'ambiguous_match',
+    'proposalNumber',
+    CONVERT(s.proposalNumber USING utf8mb4),
+    CONCAT('proposalId ', GROUP_CONCAT(t.proposalId ORDER BY t.proposalId SEPARATOR ', ' LIMIT 3))
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Proposal AS t ON t.proposalNumber = s.proposalNumber
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND s.proposalCode IS NULL
+GROUP BY m.row_id
+HAVING SUM(t.proposalCode IS NULL) = 0
+ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), value = VALUES(value), held = VALUES(held);
+
 -- name: share -- if: joined
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_proposal AS m
@@ -507,12 +568,14 @@ SELECT
     'update',
     CONCAT('{', NULLIF(CONCAT_WS(
         ', ',
-        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, CONCAT('"externalId": ', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
-        IF(BINARY t.proposalCode <=> BINARY NVL(s.proposalCode, t.proposalCode), NULL, CONCAT('"proposalCode": ', JSON_ARRAY(t.proposalCode, s.proposalCode))),
-        IF(BINARY t.proposalNumber <=> BINARY NVL(s.proposalNumber, t.proposalNumber), NULL, CONCAT('"proposalNumber": ', JSON_ARRAY(t.proposalNumber, s.proposalNumber))),
-        IF(BINARY t.title <=> BINARY NVL(s.title, IF(FIND_IN_SET('title', s.clears), NULL, t.title)), NULL, CONCAT('"title": ', JSON_ARRAY(t.title, s.title))),
-        IF(BINARY t.state <=> BINARY NVL(s.state, IF(FIND_IN_SET('state', s.clears), NULL, t.state)), NULL, CONCAT('"state": ', JSON_ARRAY(t.state, s.state))), -- if: state
-        IF(BINARY t.proposalType <=> BINARY NVL(s.proposalType, IF(FIND_IN_SET('proposalType', s.clears), NULL, t.proposalType)), NULL, CONCAT('"proposalType": ', JSON_ARRAY(t.proposalType, s.proposalType))),
+        IF(t.a_column <=> NVL(s.a_field, t.a_column), NULL, -- for: portal, bytes
+            CONCAT('"a_field": ', JSON_ARRAY(HEX(t.a_column), HEX(s.a_field)))), -- for: portal, bytes
+        IF(BINARY t.a_column <=> BINARY NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, text
+            CONCAT('"a_field": ', JSON_ARRAY(CONVERT(t.a_column USING utf8mb4), CONVERT(s.a_field USING utf8mb4)))), -- for: portal, text
+        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, float
+            CONCAT('"a_field": ', JSON_ARRAY(t.a_column + 0e0, s.a_field + 0e0))), -- for: portal, float
+        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal
+            CONCAT('"a_field": ', JSON_ARRAY(t.a_column, s.a_field))), -- for: portal
         IF(
             person.row_id IS NULL OR person.refused IS NOT NULL OR t.personId <=> NVL(person.target_id, 0),
             NULL,
@@ -533,7 +596,7 @@ ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
 
--- name: release_code_number -- if: claims
+-- name: release_code_number -- if: claims, nullable(proposalNumber)
 -- Where numbers are unique, a swap needs a moment in which the old holder has none: no number, or no code if it gets
 -- another code alone.
 UPDATE ispyb_sync.claim_proposal AS c
@@ -541,8 +604,8 @@ STRAIGHT_JOIN ispyb_sync.map_proposal AS m ON m.row_id = c.row_id
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS given ON given.row_id = c.holder_row
 STRAIGHT_JOIN Proposal AS t ON t.proposalId = c.holder_id
 SET
-    t.proposalNumber = IF(given.proposalNumber IS NULL, t.proposalNumber, NULL),
-    t.proposalCode = IF(given.proposalNumber IS NULL, NULL, t.proposalCode)
+    t.proposalCode = IF(given.proposalNumber IS NULL, NULL, t.proposalCode), -- if: nullable(proposalCode)
+    t.proposalNumber = IF(given.proposalNumber IS NULL, t.proposalNumber, NULL)
 WHERE m.refused IS NULL;
 
 -- name: update
@@ -552,36 +615,27 @@ STRAIGHT_JOIN Proposal AS t ON t.proposalId = m.target_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 SET
     t.personId = IF(person.refused IS NULL, NVL(person.target_id, t.personId), t.personId),
-    t.externalId = NVL(s.externalId, t.externalId),
-    t.proposalCode = NVL(s.proposalCode, t.proposalCode),
-    t.proposalNumber = NVL(s.proposalNumber, t.proposalNumber),
-    t.title = NVL(s.title, IF(FIND_IN_SET('title', s.clears), NULL, t.title)),
-    t.state = NVL(s.state, IF(FIND_IN_SET('state', s.clears), NULL, t.state)), -- if: state
-    t.proposalType = NVL(s.proposalType, IF(FIND_IN_SET('proposalType', s.clears), NULL, t.proposalType))
-WHERE m.action = 'update';
+    t.a_column = NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), -- for: portal, not bytes
+    t.externalId = NVL(s.externalId, t.externalId)
+WHERE
+    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.action = 'update';
 
 -- name: insert
 INSERT INTO Proposal (
-    personId,
-    externalId,
-    proposalCode,
-    proposalNumber,
-    title,
-    state, -- if: state
-    proposalType
+    a_column, -- for: live
+    personId
 )
 SELECT
-    person.target_id,
-    s.externalId,
-    s.proposalCode,
-    s.proposalNumber,
-    s.title,
-    IF(FIND_IN_SET('state', s.clears), s.state, NVL(s.state, DEFAULT(s.state))), -- if: state
-    s.proposalType
+    IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default
+    s.a_field, -- for: live
+    person.target_id
 FROM ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
-WHERE m.action = 'insert'
+WHERE
+    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.action = 'insert'
 ORDER BY m.row_id;
 
 -- pass: history
@@ -598,17 +652,18 @@ SELECT
     NULL,
     m.action,
     IF(m.action = 'update', m.matched_by, NULL),
-    CONCAT_WS('-', s.proposalCode, s.proposalNumber),
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4)),
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(
             'personId', NVL(person.target_id, 'new'),
-            'externalId', HEX(s.externalId),
-            'proposalCode', s.proposalCode,
-            'proposalNumber', s.proposalNumber,
-            'title', s.title,
-            'state', IF(FIND_IN_SET('state', s.clears), s.state, NVL(s.state, DEFAULT(s.state))), -- if: state
-            'proposalType', s.proposalType
+            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
+            'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
+            'a_field', s.a_field + 0e0, -- for: float
+            'a_field', s.a_field, -- for: live, not bytes
+            'externalId', HEX(s.externalId)
         )
         WHEN person.action = 'insert' AND person.target_id IS NOT NULL THEN REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id))
         ELSE m.changes
@@ -632,14 +687,12 @@ SELECT
         'proposal',
         t.proposalId,
         NVL(person.digest, 0),
-        (SELECT COUNT(*) FROM Proposal AS n WHERE n.proposalCode <=> t.proposalCode AND n.proposalNumber = t.proposalNumber),
-        QUOTE(t.personId),
-        QUOTE(t.externalId),
-        QUOTE(t.proposalCode),
-        QUOTE(t.proposalNumber),
-        QUOTE(t.title),
-        QUOTE(t.state), -- if: state
-        QUOTE(t.proposalType)
+        (SELECT COUNT(*) FROM Proposal AS n WHERE n.proposalNumber = t.proposalNumber -- if: proposalNumber
+            AND n.proposalCode <=> t.proposalCode -- if: proposalCode, proposalNumber
+        ), -- if: proposalNumber
+        QUOTE(CONVERT(t.a_column USING utf8mb4)), -- for: portal, text
+        QUOTE(t.a_column), -- for: portal
+        QUOTE(t.personId)
     )), 16), 16, 10))
 FROM ispyb_sync.digest_proposal AS d
 STRAIGHT_JOIN Proposal AS t ON t.proposalId = d.proposalId
@@ -654,14 +707,23 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 -- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
 SELECT COUNT(*) FROM ispyb_sync.map_proposal AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
 
--- name: rivals
+-- name: rivals -- if: proposalNumber
 -- Code and number are not unique everywhere. A row that another writer has not committed yet is waited for.
 SELECT COUNT(*)
 FROM ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Proposal AS t ON t.proposalNumber = s.proposalNumber AND t.proposalCode <=> s.proposalCode
+STRAIGHT_JOIN Proposal AS t
+    ON t.proposalNumber = s.proposalNumber
+    AND t.proposalCode <=> s.proposalCode -- if: proposalCode
 WHERE m.action = 'insert' AND m.thing = m.row_id AND t.proposalId <> m.target_id
 LOCK IN SHARE MODE;
+
+-- name: contradicted -- if: given(contradicts)
+-- What refuse_contradicted has refused: the document, and the path of the value.
+SELECT s.document, CONCAT(s.path, '.', s.contradicts) AS path
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+WHERE m.refused = 'value_not_allowed' AND s.refused IS NULL AND s.contradicts IS NOT NULL;
 
 -- name: counts
 SELECT
@@ -683,7 +745,7 @@ SELECT
     m.value,
     m.held,
     s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
     s.path
 FROM ispyb_sync.map_proposal AS m
 INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
@@ -695,10 +757,21 @@ ORDER BY m.row_id;
 -- What ISPyB knows by its externalId and the export names neither by that nor by another key. Refused rows are named.
 SELECT
     t.proposalId,
-    CONCAT_WS('-', t.proposalCode, t.proposalNumber) AS row_key,
-    COALESCE(NULLIF(CONCAT_WS('-', t.proposalCode, t.proposalNumber), ''), HEX(t.externalId)) AS proposal,
+    v.row_key,
+    COALESCE(NULLIF(v.row_key, ''), HEX(t.externalId)) AS proposal,
     HEX(t.externalId) AS external_id
 FROM Proposal AS t
+INNER JOIN (
+    SELECT
+        t.proposalId,
+        CONCAT_WS(
+            '-',
+            CONVERT(t.proposalCode USING utf8mb4), -- if: proposalCode
+            CONVERT(t.proposalNumber USING utf8mb4), -- if: proposalNumber
+            NULL
+        ) AS row_key
+    FROM Proposal AS t
+) AS v ON v.proposalId = t.proposalId
 LEFT JOIN (
     SELECT DISTINCT m.target_id FROM ispyb_sync.map_proposal AS m WHERE m.target_id IS NOT NULL
 ) AS found ON found.target_id = t.proposalId

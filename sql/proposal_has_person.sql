@@ -16,6 +16,7 @@ CREATE TEMPORARY TABLE ispyb_sync.stage_proposal_has_person (
     document INT UNSIGNED NOT NULL DEFAULT 0,
     path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
     refused VARCHAR(24) CHARACTER SET ascii NULL,
+    contradicts VARCHAR(32) CHARACTER SET ascii NULL,
     clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
     conflicting BOOLEAN NOT NULL DEFAULT FALSE,
     person_row INT UNSIGNED NULL
@@ -135,10 +136,14 @@ SELECT
     t.proposalHasPersonId,
     l.proposal,
     t.personId,
-    COALESCE(who.login, HEX(who.externalId), CONCAT('personId ', t.personId)),
+    COALESCE(
+        CONVERT(who.login USING utf8mb4), -- if: person.login
+        HEX(who.externalId),
+        CONCAT('personId ', t.personId)
+    ),
     JSON_OBJECT(
         'proposalId', t.proposalId,
-        'role', t.role, -- if: role
+        'role', CONVERT(t.role USING utf8mb4), -- if: role
         'personId', t.personId
     )
 FROM ispyb_sync.list_proposal_has_person AS l
@@ -200,7 +205,9 @@ FROM ispyb_sync.map_proposal_has_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal_has_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
-WHERE m.action = 'insert'
+WHERE
+    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.action = 'insert'
 ORDER BY m.row_id;
 
 -- name: prune
@@ -226,8 +233,8 @@ SELECT
     NULL,
     m.action,
     NULL,
-    COALESCE(who.login, who.siteId, HEX(who.externalId)),
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    COALESCE(CONVERT(who.login USING utf8mb4), CONVERT(who.siteId USING utf8mb4), HEX(who.externalId)),
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     JSON_OBJECT('proposalId', NVL(proposal.target_id, 'new'), 'personId', NVL(person.target_id, 'new'))
 FROM ispyb_sync.map_proposal_has_person AS m
 INNER JOIN ispyb_sync.stage_proposal_has_person AS s ON s.row_id = m.row_id
@@ -248,7 +255,7 @@ SELECT
     NULL,
     'delete',
     x.row_key,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     x.fields
 FROM (SELECT NVL(MAX(s.row_id), 0) AS row_id FROM ispyb_sync.stage_proposal_has_person AS s) AS last
 INNER JOIN ispyb_sync.stale_proposal_has_person AS x ON x.doomed
@@ -306,7 +313,7 @@ SELECT
     m.value,
     m.held,
     s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
     s.path
 FROM ispyb_sync.map_proposal_has_person AS m
 INNER JOIN ispyb_sync.stage_proposal_has_person AS s ON s.row_id = m.row_id
@@ -337,7 +344,7 @@ WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL;
 
 -- name: losers -- if: lists
 SELECT
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
     COUNT(*) AS links
 FROM ispyb_sync.stale_proposal_has_person AS x
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal

@@ -16,22 +16,15 @@ CREATE TEMPORARY TABLE ispyb_sync.stage_protein (
     document INT UNSIGNED NOT NULL DEFAULT 0,
     path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
     refused VARCHAR(24) CHARACTER SET ascii NULL,
+    contradicts VARCHAR(32) CHARACTER SET ascii NULL,
     clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
     conflicting BOOLEAN NOT NULL DEFAULT FALSE,
     person_row INT UNSIGNED NULL
 ) ENGINE = InnoDB
 SELECT
-    t.externalId,
-    t.acronym,
-    t.name,
-    t.description, -- if: description
-    t.hazardGroup, -- if: hazardGroup
-    t.containmentLevel, -- if: containmentLevel
-    t.safetyLevel,
-    t.molecularMass,
-    t.sequence, -- if: sequence
-    t.isCreatedBySampleSheet, -- if: isCreatedBySampleSheet
-    t.proteinType
+    t.a_column AS a_field, -- for: live
+    CAST(NULL AS CHAR(255)) AS a_field, -- for: absent
+    0 AS row_id
 FROM (SELECT 1) AS nothing
 LEFT JOIN Protein AS t ON FALSE
 WHERE FALSE;
@@ -268,51 +261,23 @@ WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
 -- The copies of a thing become one row: per column the last in file order that gives a value. The position in
 -- front of the value makes MAX() choose it.
 REPLACE INTO ispyb_sync.stage_protein (
-    row_id, position, document, path, clears, conflicting,
-    person_row,
-    externalId,
-    acronym,
-    name,
-    description, -- if: description
-    hazardGroup, -- if: hazardGroup
-    containmentLevel, -- if: containmentLevel
-    safetyLevel,
-    molecularMass,
-    sequence, -- if: sequence
-    isCreatedBySampleSheet, -- if: isCreatedBySampleSheet
-    proteinType
+    a_field, -- for: live | absent
+    row_id, position, document, path, contradicts, clears, conflicting, person_row
 )
 SELECT
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field + 0e0)), 11), -- for: float
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field)), 11), -- for: live | absent
     m.thing,
     MAX(s.position),
     MIN(s.document),
     SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
+    MAX(s.contradicts),
     NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
     MAX(s.conflicting)
-    OR COUNT(DISTINCT person.thing) > 1
-    OR COUNT(DISTINCT BINARY s.externalId) > 1
-    OR COUNT(DISTINCT BINARY s.acronym) > 1
-    OR COUNT(DISTINCT BINARY s.name) > 1
-    OR COUNT(DISTINCT BINARY s.description) > 1 -- if: description
-    OR COUNT(DISTINCT s.hazardGroup) > 1 -- if: hazardGroup
-    OR COUNT(DISTINCT s.containmentLevel) > 1 -- if: containmentLevel
-    OR COUNT(DISTINCT BINARY s.safetyLevel) > 1
-    OR COUNT(DISTINCT s.molecularMass) > 1
-    OR COUNT(DISTINCT BINARY s.sequence) > 1 -- if: sequence
-    OR COUNT(DISTINCT s.isCreatedBySampleSheet) > 1 -- if: isCreatedBySampleSheet
-    OR COUNT(DISTINCT BINARY s.proteinType) > 1,
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), person.thing)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.acronym)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.name)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.description)), 11), -- if: description
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.hazardGroup)), 11), -- if: hazardGroup
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.containmentLevel)), 11), -- if: containmentLevel
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.safetyLevel)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.molecularMass + 0e0)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.sequence)), 11), -- if: sequence
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.isCreatedBySampleSheet)), 11), -- if: isCreatedBySampleSheet
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.proteinType)), 11)
+    OR COUNT(DISTINCT BINARY s.a_field) > 1 -- for: text | bytes
+    OR COUNT(DISTINCT s.a_field) > 1 -- for: live | absent
+    OR COUNT(DISTINCT person.thing) > 1,
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), person.thing)), 11)
 FROM (
     SELECT DISTINCT m.thing FROM ispyb_sync.map_protein AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
 ) AS several
@@ -320,6 +285,37 @@ STRAIGHT_JOIN ispyb_sync.map_protein AS m ON m.thing = several.thing
 STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 GROUP BY m.thing;
+
+-- name: refuse_missing -- if: any(required)
+-- A new row without a value that the table demands; the words are the server's.
+INSERT INTO ispyb_sync.map_protein (row_id, thing, refused, field, held)
+SELECT
+    m.row_id,
+    m.thing,
+    'refused_by_database',
+    CASE
+        WHEN s.a_field IS NULL THEN 'a_field' -- for: required
+    END AS missing,
+    CASE
+        WHEN s.a_field IS NULL THEN 'Column ''a_column'' cannot be null' -- for: required
+    END
+FROM ispyb_sync.map_protein AS m
+STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+HAVING missing IS NOT NULL
+ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
+
+-- name: refuse_contradicted -- if: given(contradicts)
+-- A value that does not fit is left out; but a new row would get the column's default, which says something else.
+INSERT INTO ispyb_sync.map_protein (row_id, thing, refused)
+SELECT m.row_id, m.thing, 'value_not_allowed'
+FROM ispyb_sync.map_protein AS m
+STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (
+    s.contradicts = 'a_field' AND s.a_field IS NULL OR -- for: default
+    FALSE
+)
+ON DUPLICATE KEY UPDATE refused = VALUES(refused);
 
 -- name: share -- if: joined
 -- The other rows of a thing share what was found for it: children may name any of them.
@@ -343,16 +339,14 @@ SELECT
     'update',
     CONCAT('{', NULLIF(CONCAT_WS(
         ', ',
-        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, CONCAT('"externalId": ', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
-        IF(BINARY t.acronym <=> BINARY NVL(s.acronym, t.acronym), NULL, CONCAT('"acronym": ', JSON_ARRAY(t.acronym, s.acronym))),
-        IF(BINARY t.name <=> BINARY NVL(s.name, IF(FIND_IN_SET('name', s.clears), NULL, t.name)), NULL, CONCAT('"name": ', JSON_ARRAY(t.name, s.name))),
-        IF(BINARY t.description <=> BINARY NVL(s.description, IF(FIND_IN_SET('description', s.clears), NULL, t.description)), NULL, CONCAT('"description": ', JSON_ARRAY(t.description, s.description))), -- if: description
-        IF(t.hazardGroup <=> NVL(s.hazardGroup, IF(FIND_IN_SET('hazardGroup', s.clears), NULL, t.hazardGroup)), NULL, CONCAT('"hazardGroup": ', JSON_ARRAY(t.hazardGroup, s.hazardGroup))), -- if: hazardGroup
-        IF(t.containmentLevel <=> NVL(s.containmentLevel, IF(FIND_IN_SET('containmentLevel', s.clears), NULL, t.containmentLevel)), NULL, CONCAT('"containmentLevel": ', JSON_ARRAY(t.containmentLevel, s.containmentLevel))), -- if: containmentLevel
-        IF(BINARY t.safetyLevel <=> BINARY NVL(s.safetyLevel, IF(FIND_IN_SET('safetyLevel', s.clears), NULL, t.safetyLevel)), NULL, CONCAT('"safetyLevel": ', JSON_ARRAY(t.safetyLevel, s.safetyLevel))),
-        IF(t.molecularMass <=> NVL(s.molecularMass, IF(FIND_IN_SET('molecularMass', s.clears), NULL, t.molecularMass)), NULL, CONCAT('"molecularMass": ', JSON_ARRAY(t.molecularMass + 0e0, s.molecularMass + 0e0))),
-        IF(BINARY t.sequence <=> BINARY NVL(s.sequence, IF(FIND_IN_SET('sequence', s.clears), NULL, t.sequence)), NULL, CONCAT('"sequence": ', JSON_ARRAY(t.sequence, s.sequence))), -- if: sequence
-        IF(BINARY t.proteinType <=> BINARY NVL(s.proteinType, IF(FIND_IN_SET('proteinType', s.clears), NULL, t.proteinType)), NULL, CONCAT('"proteinType": ', JSON_ARRAY(t.proteinType, s.proteinType))),
+        IF(t.a_column <=> NVL(s.a_field, t.a_column), NULL, -- for: portal, bytes
+            CONCAT('"a_field": ', JSON_ARRAY(HEX(t.a_column), HEX(s.a_field)))), -- for: portal, bytes
+        IF(BINARY t.a_column <=> BINARY NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, text
+            CONCAT('"a_field": ', JSON_ARRAY(CONVERT(t.a_column USING utf8mb4), CONVERT(s.a_field USING utf8mb4)))), -- for: portal, text
+        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, float
+            CONCAT('"a_field": ', JSON_ARRAY(t.a_column + 0e0, s.a_field + 0e0))), -- for: portal, float
+        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal
+            CONCAT('"a_field": ', JSON_ARRAY(t.a_column, s.a_field))), -- for: portal
         IF(
             t.personId <=> CASE
                 WHEN person.refused IS NOT NULL THEN t.personId
@@ -390,53 +384,29 @@ SET
         WHEN FIND_IN_SET('person', s.clears) THEN NULL
         ELSE t.personId
     END,
-    t.externalId = NVL(s.externalId, t.externalId),
-    t.acronym = NVL(s.acronym, t.acronym),
-    t.name = NVL(s.name, IF(FIND_IN_SET('name', s.clears), NULL, t.name)),
-    t.description = NVL(s.description, IF(FIND_IN_SET('description', s.clears), NULL, t.description)), -- if: description
-    t.hazardGroup = NVL(s.hazardGroup, IF(FIND_IN_SET('hazardGroup', s.clears), NULL, t.hazardGroup)), -- if: hazardGroup
-    t.containmentLevel = NVL(s.containmentLevel, IF(FIND_IN_SET('containmentLevel', s.clears), NULL, t.containmentLevel)), -- if: containmentLevel
-    t.safetyLevel = NVL(s.safetyLevel, IF(FIND_IN_SET('safetyLevel', s.clears), NULL, t.safetyLevel)),
-    t.molecularMass = NVL(s.molecularMass, IF(FIND_IN_SET('molecularMass', s.clears), NULL, t.molecularMass)),
-    t.sequence = NVL(s.sequence, IF(FIND_IN_SET('sequence', s.clears), NULL, t.sequence)), -- if: sequence
-    t.proteinType = NVL(s.proteinType, IF(FIND_IN_SET('proteinType', s.clears), NULL, t.proteinType))
-WHERE m.action = 'update';
+    t.a_column = NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), -- for: portal, not bytes
+    t.externalId = NVL(s.externalId, t.externalId)
+WHERE
+    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.action = 'update';
 
 -- name: insert
 INSERT INTO Protein (
-    proposalId,
-    personId,
-    externalId,
-    acronym,
-    name,
-    description, -- if: description
-    hazardGroup, -- if: hazardGroup
-    containmentLevel, -- if: containmentLevel
-    safetyLevel,
-    molecularMass,
-    sequence, -- if: sequence
-    isCreatedBySampleSheet, -- if: isCreatedBySampleSheet
-    proteinType
+    a_column, -- for: live
+    proposalId, personId
 )
 SELECT
+    IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default
+    s.a_field, -- for: live
     proposal.target_id,
-    IF(person.refused IS NULL, person.target_id, NULL),
-    s.externalId,
-    s.acronym,
-    s.name,
-    s.description, -- if: description
-    NVL(s.hazardGroup, DEFAULT(s.hazardGroup)), -- if: hazardGroup
-    NVL(s.containmentLevel, DEFAULT(s.containmentLevel)), -- if: containmentLevel
-    s.safetyLevel,
-    s.molecularMass,
-    s.sequence, -- if: sequence
-    NVL(s.isCreatedBySampleSheet, DEFAULT(s.isCreatedBySampleSheet)), -- if: isCreatedBySampleSheet
-    s.proteinType
+    IF(person.refused IS NULL, person.target_id, NULL)
 FROM ispyb_sync.map_protein AS m
 STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
-WHERE m.action = 'insert'
+WHERE
+    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.action = 'insert'
 ORDER BY m.row_id;
 
 -- pass: history
@@ -454,22 +424,18 @@ SELECT
     m.action,
     IF(m.action = 'update', m.matched_by, NULL),
     NVL(s.acronym, HEX(s.externalId)),
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(
             'proposalId', NVL(proposal.target_id, 'new'),
             'personId', IF(person.refused IS NULL, NVL(person.target_id, IF(person.row_id IS NULL, NULL, 'new')), NULL),
-            'externalId', HEX(s.externalId),
-            'acronym', s.acronym,
-            'name', s.name,
-            'description', s.description, -- if: description
-            'hazardGroup', NVL(s.hazardGroup, DEFAULT(s.hazardGroup)), -- if: hazardGroup
-            'containmentLevel', NVL(s.containmentLevel, DEFAULT(s.containmentLevel)), -- if: containmentLevel
-            'safetyLevel', s.safetyLevel,
-            'molecularMass', s.molecularMass + 0e0,
-            'sequence', s.sequence, -- if: sequence
-            'isCreatedBySampleSheet', NVL(s.isCreatedBySampleSheet, DEFAULT(s.isCreatedBySampleSheet)), -- if: isCreatedBySampleSheet
-            'proteinType', s.proteinType
+            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
+            'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
+            'a_field', s.a_field + 0e0, -- for: float
+            'a_field', s.a_field, -- for: live, not bytes
+            'externalId', HEX(s.externalId)
         )
         WHEN person.action = 'insert' AND person.target_id IS NOT NULL THEN REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id))
         ELSE m.changes
@@ -494,17 +460,9 @@ SELECT
         'protein',
         t.proteinId,
         NVL(person.digest, 0),
-        QUOTE(t.personId),
-        QUOTE(t.externalId),
-        QUOTE(t.acronym),
-        QUOTE(t.name),
-        QUOTE(t.description), -- if: description
-        QUOTE(t.hazardGroup), -- if: hazardGroup
-        QUOTE(t.containmentLevel), -- if: containmentLevel
-        QUOTE(t.safetyLevel),
-        QUOTE(t.molecularMass),
-        QUOTE(t.sequence), -- if: sequence
-        QUOTE(t.proteinType)
+        QUOTE(CONVERT(t.a_column USING utf8mb4)), -- for: portal, text
+        QUOTE(t.a_column), -- for: portal
+        QUOTE(t.personId)
     )), 16), 16, 10))
 FROM ispyb_sync.digest_proposal AS d
 STRAIGHT_JOIN Protein AS t ON t.proposalId = d.proposalId
@@ -518,6 +476,13 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 -- name: unplaced
 -- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
 SELECT COUNT(*) FROM ispyb_sync.map_protein AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
+
+-- name: contradicted -- if: given(contradicts)
+-- What refuse_contradicted has refused: the document, and the path of the value.
+SELECT s.document, CONCAT(s.path, '.', s.contradicts) AS path
+FROM ispyb_sync.map_protein AS m
+STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
+WHERE m.refused = 'value_not_allowed' AND s.refused IS NULL AND s.contradicts IS NOT NULL;
 
 -- name: counts
 SELECT
@@ -539,7 +504,7 @@ SELECT
     m.value,
     m.held,
     s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
     s.path
 FROM ispyb_sync.map_protein AS m
 INNER JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
@@ -555,7 +520,7 @@ SELECT
     NULL AS value,
     NULL AS held,
     s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
     CONCAT(s.path, '.person') AS path
 FROM ispyb_sync.map_protein AS m
 INNER JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id

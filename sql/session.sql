@@ -16,31 +16,15 @@ CREATE TEMPORARY TABLE ispyb_sync.stage_session (
     document INT UNSIGNED NOT NULL DEFAULT 0,
     path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
     refused VARCHAR(24) CHARACTER SET ascii NULL,
+    contradicts VARCHAR(32) CHARACTER SET ascii NULL,
     clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
     conflicting BOOLEAN NOT NULL DEFAULT FALSE
 ) ENGINE = InnoDB
 SELECT
-    t.externalId,
-    t.expSessionPk, -- if: expSessionPk
-    t.visit_number, -- if: visit_number
-    t.startDate,
-    t.endDate,
-    t.beamLineName,
-    t.scheduled,
-    t.nbShifts,
-    t.beamLineOperator,
-    t.sessionTitle, -- if: sessionTitle
-    t.structureDeterminations, -- if: structureDeterminations
-    t.dewarTransport, -- if: dewarTransport
-    t.databackupFrance, -- if: databackupFrance
-    t.databackupEurope, -- if: databackupEurope
-    t.operatorSiteNumber, -- if: operatorSiteNumber
-    t.nbReimbDewars, -- if: nbReimbDewars
-    t.projectCode, -- if: projectCode
-    t.protectedData, -- if: protectedData
-    t.usedFlag, -- if: usedFlag
-    t.endDate AS lastUpdate, -- if: lastUpdate
-    t.comments
+    CAST(NULL AS DATETIME) AS a_field, -- for: is(lastUpdate)
+    t.a_column AS a_field, -- for: live
+    CAST(NULL AS CHAR(255)) AS a_field, -- for: absent
+    0 AS row_id
 FROM (SELECT 1) AS nothing
 LEFT JOIN BLSession AS t ON FALSE
 WHERE FALSE;
@@ -135,22 +119,80 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: join_visit_number -- if: several, unique(visit_number)
--- Where the table says that it names a session, the visit number does, within its proposal.
+-- rounds: end
+
+-- name: refuse_same_visit -- if: several, unique(visit_number)
+-- Where (proposalId, visit_number) is unique, two sessions cannot have one visit number: those that give a stronger key,
+-- also an expSessionPk that the table has no column for, are different sessions, unless all of them give the same one.
+-- All mentions of them are refused; one by this visit number alone may be any of them.
 UPDATE ispyb_sync.map_session AS m
-STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN (
-    SELECT m.proposal, s.visit_number, MIN(m.thing) AS first
+    WITH disputed AS (
+        SELECT m.proposal, s.visit_number
+        FROM ispyb_sync.map_session AS m
+        INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+        WHERE s.visit_number IS NOT NULL AND m.refused IS NULL
+            AND (s.externalId IS NOT NULL OR s.expSessionPk IS NOT NULL)
+        GROUP BY m.proposal, s.visit_number
+        HAVING
+            MIN(m.thing) < MAX(m.thing)
+            AND NOT (
+                COUNT(DISTINCT s.expSessionPk) = 1
+                AND COUNT(DISTINCT IF(s.expSessionPk IS NULL, NULL, m.thing)) = COUNT(DISTINCT m.thing)
+                AND COUNT(DISTINCT s.externalId) < 2
+            )
+    )
+    SELECT
+        m.thing,
+        m.proposal,
+        MAX(s.visit_number) AS visit_number,
+        MAX(s.externalId IS NOT NULL OR s.expSessionPk IS NOT NULL) AS is_strong,
+        d.documents
+    FROM disputed AS g
+    STRAIGHT_JOIN ispyb_sync.map_session AS m ON m.proposal = g.proposal
+    STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id AND s.visit_number = g.visit_number
+    STRAIGHT_JOIN (
+        SELECT
+            m.proposal,
+            s.visit_number,
+            CONCAT('documents ', GROUP_CONCAT(DISTINCT s.document ORDER BY s.document SEPARATOR ', ')) AS documents
+        FROM ispyb_sync.map_session AS m
+        INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+        WHERE s.visit_number IS NOT NULL AND m.refused IS NULL
+        GROUP BY m.proposal, s.visit_number
+    ) AS d ON d.proposal = g.proposal AND d.visit_number = g.visit_number
+    WHERE m.refused IS NULL
+    GROUP BY m.thing
+) AS g ON g.thing = m.thing
+SET
+    m.refused = IF(g.is_strong, 'duplicate_key', 'ambiguous_match'),
+    m.field = 'visit_number',
+    m.value = g.visit_number,
+    m.held = IF(g.is_strong, g.documents, NULL)
+WHERE m.refused IS NULL;
+
+-- name: join_visit_number -- if: several, unique(visit_number)
+-- A mention by visit number joins the session of its proposal that has it.
+UPDATE ispyb_sync.map_session AS m
+STRAIGHT_JOIN (
+    SELECT m.thing, MIN(g.first) AS first
     FROM ispyb_sync.map_session AS m
     INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
-    WHERE m.proposal IS NOT NULL AND s.visit_number IS NOT NULL AND m.refused IS NULL
-    GROUP BY m.proposal, s.visit_number
-    HAVING MIN(m.thing) < MAX(m.thing)
-) AS g ON g.proposal = m.proposal AND g.visit_number = s.visit_number
+    INNER JOIN (
+        SELECT m.proposal, s.visit_number, MIN(m.thing) AS first
+        FROM ispyb_sync.map_session AS m
+        INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+        WHERE s.visit_number IS NOT NULL AND m.refused IS NULL
+        GROUP BY m.proposal, s.visit_number
+        HAVING MIN(m.thing) < MAX(m.thing)
+    ) AS g ON g.proposal = m.proposal AND g.visit_number = s.visit_number
+    WHERE m.refused IS NULL
+    GROUP BY m.thing
+    HAVING MIN(g.first) < m.thing
+) AS g ON g.thing = m.thing
 SET m.thing = g.first
-WHERE m.thing > g.first AND m.refused IS NULL;
+WHERE m.refused IS NULL;
 
--- rounds: end
 
 -- name: refuse_duplicate_key -- if: joined
 -- Mentions that are joined and contradict each other, or that two proposals claim.
@@ -182,8 +224,8 @@ SET
     m.field = g.field,
     m.value = CASE g.field
         WHEN 'externalId' THEN HEX(s.externalId)
-        WHEN 'expSessionPk' THEN s.expSessionPk -- if: expSessionPk
-        WHEN 'visit_number' THEN s.visit_number -- if: unique(visit_number)
+        WHEN 'expSessionPk' THEN CONVERT(s.expSessionPk USING utf8mb4)
+        WHEN 'visit_number' THEN CONVERT(s.visit_number USING utf8mb4)
     END,
     m.held = g.held
 WHERE m.refused IS NULL;
@@ -227,7 +269,8 @@ STRAIGHT_JOIN (
         m.thing,
         SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.expSessionPk)), 11) AS expSessionPk, -- if: expSessionPk
         SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.visit_number)), 11) AS visit_number, -- if: unique(visit_number)
-        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11) AS externalId
+        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11) AS externalId,
+        NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), '') AS clears
     FROM (
         SELECT DISTINCT m.thing FROM ispyb_sync.map_session AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
     ) AS several
@@ -238,7 +281,8 @@ STRAIGHT_JOIN (
 SET
     s.expSessionPk = NVL(s.expSessionPk, u.expSessionPk), -- if: expSessionPk
     s.visit_number = NVL(s.visit_number, u.visit_number), -- if: unique(visit_number)
-    s.externalId = NVL(s.externalId, u.externalId);
+    s.externalId = NVL(s.externalId, u.externalId),
+    s.clears = u.clears;
 
 -- name: forget_match -- if: expSessionPk, joined
 -- A session found by expSessionPk that gained an externalId from another mention is looked for by that.
@@ -270,6 +314,14 @@ ON DUPLICATE KEY UPDATE
     field = VALUES(field),
     value = VALUES(value),
     held = VALUES(held);
+
+-- name: keep_exp_session_pk -- if: given(clears), expSessionPk
+-- A null gives an expSessionPk up, but only of a session that is found by externalId, an earlier key.
+UPDATE ispyb_sync.stage_session AS s
+STRAIGHT_JOIN ispyb_sync.map_session AS m ON m.row_id = s.row_id
+STRAIGHT_JOIN ispyb_sync.map_session AS whole ON whole.row_id = m.thing
+SET s.clears = TRIM(BOTH ',' FROM REPLACE(CONCAT(',', s.clears, ','), ',expSessionPk,', ','))
+WHERE whole.target_id IS NULL;
 
 -- name: match_exp_session_pk -- if: given(expSessionPk)
 INSERT INTO ispyb_sync.map_session (row_id, thing, target_id, matched_by, refused, field, value, held)
@@ -312,7 +364,9 @@ LEFT JOIN (
     ispyb_sync.map_session AS giver
     INNER JOIN ispyb_sync.stage_session AS given ON given.row_id = giver.row_id
     INNER JOIN ispyb_sync.map_proposal AS home ON home.row_id = giver.proposal
-) ON giver.target_id = t.sessionId AND home.target_id = t.proposalId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.expSessionPk <> t.expSessionPk
+) ON giver.target_id = t.sessionId AND home.target_id = t.proposalId AND giver.thing = giver.row_id
+    AND giver.refused IS NULL
+    AND NVL(given.expSessionPk <> t.expSessionPk, FIND_IN_SET('expSessionPk', given.clears))
 WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused = 'ambiguous_match' AND m.matched_by = 'expSessionPk'
 GROUP BY m.row_id
 HAVING SUM(giver.row_id IS NULL) < 2
@@ -334,11 +388,16 @@ SELECT
     m.matched_by,
     CASE m.matched_by
         WHEN 'externalId' THEN HEX(s.externalId)
-        WHEN 'expSessionPk' THEN s.expSessionPk -- if: expSessionPk
+        WHEN 'expSessionPk' THEN CONVERT(s.expSessionPk USING utf8mb4)
     END,
     CONCAT(
         'sessionId ', t.sessionId, ' of proposal ',
-        COALESCE(NULLIF(CONCAT_WS('-', other.proposalCode, other.proposalNumber), ''), other.proposalId)
+        COALESCE(NULLIF(CONCAT_WS(
+            '-',
+            CONVERT(other.proposalCode USING utf8mb4), -- if: proposal.proposalCode
+            CONVERT(other.proposalNumber USING utf8mb4), -- if: proposal.proposalNumber
+            NULL
+        ), ''), other.proposalId)
     )
 FROM ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
@@ -365,7 +424,15 @@ WHERE
     AND m.matched_by = 'expSessionPk'
     AND giver.thing = giver.row_id
     AND giver.refused IS NULL
-    AND given.expSessionPk <> s.expSessionPk;
+    AND NVL(given.expSessionPk <> s.expSessionPk, FIND_IN_SET('expSessionPk', given.clears));
+
+-- name: keep_visit_number -- if: given(clears), unique(visit_number)
+-- The same of a visit number, where it is a key.
+UPDATE ispyb_sync.stage_session AS s
+STRAIGHT_JOIN ispyb_sync.map_session AS m ON m.row_id = s.row_id
+STRAIGHT_JOIN ispyb_sync.map_session AS whole ON whole.row_id = m.thing
+SET s.clears = TRIM(BOTH ',' FROM REPLACE(CONCAT(',', s.clears, ','), ',visit_number,', ','))
+WHERE whole.target_id IS NULL;
 
 -- name: match_visit_number -- if: unique(visit_number)
 INSERT INTO ispyb_sync.map_session (row_id, thing, target_id, matched_by, refused, field, value, held)
@@ -457,83 +524,59 @@ WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
 -- The copies of a thing become one row: per column the last in file order that gives a value. The position in
 -- front of the value makes MAX() choose it.
 REPLACE INTO ispyb_sync.stage_session (
-    row_id, position, document, path, clears, conflicting,
-    externalId,
-    expSessionPk, -- if: expSessionPk
-    visit_number, -- if: visit_number
-    startDate,
-    endDate,
-    beamLineName,
-    scheduled,
-    nbShifts,
-    beamLineOperator,
-    sessionTitle, -- if: sessionTitle
-    structureDeterminations, -- if: structureDeterminations
-    dewarTransport, -- if: dewarTransport
-    databackupFrance, -- if: databackupFrance
-    databackupEurope, -- if: databackupEurope
-    operatorSiteNumber, -- if: operatorSiteNumber
-    nbReimbDewars, -- if: nbReimbDewars
-    projectCode, -- if: projectCode
-    protectedData, -- if: protectedData
-    usedFlag, -- if: usedFlag
-    lastUpdate, -- if: lastUpdate
-    comments
+    a_field, -- for: live | absent
+    row_id, position, document, path, contradicts, clears, conflicting
 )
 SELECT
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field + 0e0)), 11), -- for: float
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field)), 11), -- for: live | absent
     m.thing,
     MAX(s.position),
     MIN(s.document),
     SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
+    MAX(s.contradicts),
     NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
-    COUNT(DISTINCT BINARY s.externalId) > 1
-    OR COUNT(DISTINCT s.expSessionPk) > 1 -- if: expSessionPk
-    OR COUNT(DISTINCT s.visit_number) > 1 -- if: visit_number
-    OR COUNT(DISTINCT s.startDate) > 1
-    OR COUNT(DISTINCT s.endDate) > 1
-    OR COUNT(DISTINCT BINARY s.beamLineName) > 1
-    OR COUNT(DISTINCT s.scheduled) > 1
-    OR COUNT(DISTINCT s.nbShifts) > 1
-    OR COUNT(DISTINCT BINARY s.beamLineOperator) > 1
-    OR COUNT(DISTINCT BINARY s.sessionTitle) > 1 -- if: sessionTitle
-    OR COUNT(DISTINCT s.structureDeterminations) > 1 -- if: structureDeterminations
-    OR COUNT(DISTINCT s.dewarTransport) > 1 -- if: dewarTransport
-    OR COUNT(DISTINCT s.databackupFrance) > 1 -- if: databackupFrance
-    OR COUNT(DISTINCT s.databackupEurope) > 1 -- if: databackupEurope
-    OR COUNT(DISTINCT BINARY s.operatorSiteNumber) > 1 -- if: operatorSiteNumber
-    OR COUNT(DISTINCT s.nbReimbDewars) > 1 -- if: nbReimbDewars
-    OR COUNT(DISTINCT BINARY s.projectCode) > 1 -- if: projectCode
-    OR COUNT(DISTINCT BINARY s.protectedData) > 1 -- if: protectedData
-    OR COUNT(DISTINCT s.usedFlag) > 1 -- if: usedFlag
-    OR COUNT(DISTINCT s.lastUpdate) > 1 -- if: lastUpdate
-    OR COUNT(DISTINCT BINARY s.comments) > 1,
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.expSessionPk)), 11), -- if: expSessionPk
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.visit_number)), 11), -- if: visit_number
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.startDate)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.endDate)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.beamLineName)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.scheduled)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.nbShifts)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.beamLineOperator)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.sessionTitle)), 11), -- if: sessionTitle
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.structureDeterminations + 0e0)), 11), -- if: structureDeterminations
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.dewarTransport + 0e0)), 11), -- if: dewarTransport
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.databackupFrance + 0e0)), 11), -- if: databackupFrance
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.databackupEurope + 0e0)), 11), -- if: databackupEurope
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.operatorSiteNumber)), 11), -- if: operatorSiteNumber
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.nbReimbDewars)), 11), -- if: nbReimbDewars
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.projectCode)), 11), -- if: projectCode
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.protectedData)), 11), -- if: protectedData
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.usedFlag)), 11), -- if: usedFlag
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.lastUpdate)), 11), -- if: lastUpdate
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.comments)), 11)
+    MAX(s.conflicting)
+    OR COUNT(DISTINCT BINARY s.a_field) > 1 -- for: text | bytes
+    OR COUNT(DISTINCT s.a_field) > 1 -- for: live | absent
+    OR FALSE
 FROM (
     SELECT DISTINCT m.thing FROM ispyb_sync.map_session AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
 ) AS several
 STRAIGHT_JOIN ispyb_sync.map_session AS m ON m.thing = several.thing
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 GROUP BY m.thing;
+
+-- name: refuse_missing -- if: any(required)
+-- A new row without a value that the table demands; the words are the server's.
+INSERT INTO ispyb_sync.map_session (row_id, thing, refused, field, held)
+SELECT
+    m.row_id,
+    m.thing,
+    'refused_by_database',
+    CASE
+        WHEN s.a_field IS NULL THEN 'a_field' -- for: required
+    END AS missing,
+    CASE
+        WHEN s.a_field IS NULL THEN 'Column ''a_column'' cannot be null' -- for: required
+    END
+FROM ispyb_sync.map_session AS m
+STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
+HAVING missing IS NOT NULL
+ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
+
+-- name: refuse_contradicted -- if: given(contradicts)
+-- A value that does not fit is left out; but a new row would get the column's default, which says something else.
+INSERT INTO ispyb_sync.map_session (row_id, thing, refused)
+SELECT m.row_id, m.thing, 'value_not_allowed'
+FROM ispyb_sync.map_session AS m
+STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (
+    s.contradicts = 'a_field' AND s.a_field IS NULL OR -- for: default
+    FALSE
+)
+ON DUPLICATE KEY UPDATE refused = VALUES(refused);
 
 -- name: claim_exp_session_pk -- if: given(expSessionPk)
 -- Keys to be written, or found in several rows, that another row of ISPyB holds now; and the thing of this run, if any,
@@ -547,7 +590,8 @@ STRAIGHT_JOIN BLSession AS h ON h.expSessionPk = s.expSessionPk
 LEFT JOIN (
     ispyb_sync.map_session AS giver
     INNER JOIN ispyb_sync.stage_session AS given ON given.row_id = giver.row_id
-) ON giver.target_id = h.sessionId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.expSessionPk <> h.expSessionPk
+) ON giver.target_id = h.sessionId AND giver.thing = giver.row_id AND giver.refused IS NULL
+    AND NVL(given.expSessionPk <> h.expSessionPk, FIND_IN_SET('expSessionPk', given.clears))
 WHERE
     m.thing = m.row_id
     AND m.refused IS NULL
@@ -570,7 +614,8 @@ STRAIGHT_JOIN BLSession AS h ON h.proposalId = proposal.target_id AND h.visit_nu
 LEFT JOIN (
     ispyb_sync.map_session AS giver
     INNER JOIN ispyb_sync.stage_session AS given ON given.row_id = giver.row_id
-) ON giver.target_id = h.sessionId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.visit_number <> h.visit_number
+) ON giver.target_id = h.sessionId AND giver.thing = giver.row_id AND giver.refused IS NULL
+    AND NVL(given.visit_number <> h.visit_number, FIND_IN_SET('visit_number', given.clears))
 WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.sessionId <=> m.target_id AND (t.sessionId IS NULL OR NOT t.visit_number <=> s.visit_number)
 GROUP BY m.row_id, h.sessionId;
 
@@ -623,24 +668,15 @@ SELECT
     'update',
     CONCAT('{', NULLIF(CONCAT_WS(
         ', ',
-        IF(t.externalId <=> NVL(s.externalId, t.externalId), NULL, CONCAT('"externalId": ', JSON_ARRAY(HEX(t.externalId), HEX(s.externalId)))),
-        IF(t.expSessionPk <=> NVL(s.expSessionPk, t.expSessionPk), NULL, CONCAT('"expSessionPk": ', JSON_ARRAY(t.expSessionPk, s.expSessionPk))), -- if: expSessionPk
-        IF(t.visit_number <=> NVL(s.visit_number, IF(FIND_IN_SET('visit_number', s.clears), NULL, t.visit_number)), NULL, CONCAT('"visit_number": ', JSON_ARRAY(t.visit_number, s.visit_number))), -- if: visit_number
-        IF(t.startDate <=> NVL(s.startDate, IF(FIND_IN_SET('startDate', s.clears), NULL, t.startDate)), NULL, CONCAT('"startDate": ', JSON_ARRAY(t.startDate, s.startDate))),
-        IF(t.endDate <=> NVL(s.endDate, IF(FIND_IN_SET('endDate', s.clears), NULL, t.endDate)), NULL, CONCAT('"endDate": ', JSON_ARRAY(t.endDate, s.endDate))),
-        IF(BINARY t.beamLineName <=> BINARY NVL(s.beamLineName, IF(FIND_IN_SET('beamLineName', s.clears), NULL, t.beamLineName)), NULL, CONCAT('"beamLineName": ', JSON_ARRAY(t.beamLineName, s.beamLineName))),
-        IF(t.scheduled <=> NVL(s.scheduled, IF(FIND_IN_SET('scheduled', s.clears), NULL, t.scheduled)), NULL, CONCAT('"scheduled": ', JSON_ARRAY(t.scheduled, s.scheduled))),
-        IF(t.nbShifts <=> NVL(s.nbShifts, IF(FIND_IN_SET('nbShifts', s.clears), NULL, t.nbShifts)), NULL, CONCAT('"nbShifts": ', JSON_ARRAY(t.nbShifts, s.nbShifts))),
-        IF(BINARY t.sessionTitle <=> BINARY NVL(s.sessionTitle, IF(FIND_IN_SET('sessionTitle', s.clears), NULL, t.sessionTitle)), NULL, CONCAT('"sessionTitle": ', JSON_ARRAY(t.sessionTitle, s.sessionTitle))), -- if: sessionTitle
-        IF(t.structureDeterminations <=> NVL(s.structureDeterminations, IF(FIND_IN_SET('structureDeterminations', s.clears), NULL, t.structureDeterminations)), NULL, CONCAT('"structureDeterminations": ', JSON_ARRAY(t.structureDeterminations + 0e0, s.structureDeterminations + 0e0))), -- if: structureDeterminations
-        IF(t.dewarTransport <=> NVL(s.dewarTransport, IF(FIND_IN_SET('dewarTransport', s.clears), NULL, t.dewarTransport)), NULL, CONCAT('"dewarTransport": ', JSON_ARRAY(t.dewarTransport + 0e0, s.dewarTransport + 0e0))), -- if: dewarTransport
-        IF(t.databackupFrance <=> NVL(s.databackupFrance, IF(FIND_IN_SET('databackupFrance', s.clears), NULL, t.databackupFrance)), NULL, CONCAT('"databackupFrance": ', JSON_ARRAY(t.databackupFrance + 0e0, s.databackupFrance + 0e0))), -- if: databackupFrance
-        IF(t.databackupEurope <=> NVL(s.databackupEurope, IF(FIND_IN_SET('databackupEurope', s.clears), NULL, t.databackupEurope)), NULL, CONCAT('"databackupEurope": ', JSON_ARRAY(t.databackupEurope + 0e0, s.databackupEurope + 0e0))), -- if: databackupEurope
-        IF(BINARY t.operatorSiteNumber <=> BINARY NVL(s.operatorSiteNumber, IF(FIND_IN_SET('operatorSiteNumber', s.clears), NULL, t.operatorSiteNumber)), NULL, CONCAT('"operatorSiteNumber": ', JSON_ARRAY(t.operatorSiteNumber, s.operatorSiteNumber))), -- if: operatorSiteNumber
-        IF(t.nbReimbDewars <=> NVL(s.nbReimbDewars, IF(FIND_IN_SET('nbReimbDewars', s.clears), NULL, t.nbReimbDewars)), NULL, CONCAT('"nbReimbDewars": ', JSON_ARRAY(t.nbReimbDewars, s.nbReimbDewars))), -- if: nbReimbDewars
-        IF(BINARY t.projectCode <=> BINARY NVL(s.projectCode, IF(FIND_IN_SET('projectCode', s.clears), NULL, t.projectCode)), NULL, CONCAT('"projectCode": ', JSON_ARRAY(t.projectCode, s.projectCode))), -- if: projectCode
-        IF(BINARY t.protectedData <=> BINARY NVL(s.protectedData, IF(FIND_IN_SET('protectedData', s.clears), NULL, t.protectedData)), NULL, CONCAT('"protectedData": ', JSON_ARRAY(t.protectedData, s.protectedData))), -- if: protectedData
-        IF(BINARY t.beamLineOperator <=> BINARY NVL(s.beamLineOperator, IF(FIND_IN_SET('beamLineOperator', s.clears), NULL, t.beamLineOperator)), NULL, CONCAT('"beamLineOperator": ', JSON_ARRAY(t.beamLineOperator, s.beamLineOperator)))
+        IF(t.a_column <=> NVL(s.a_field, t.a_column), NULL, -- for: portal, bytes
+            CONCAT('"a_field": ', JSON_ARRAY(HEX(t.a_column), HEX(s.a_field)))), -- for: portal, bytes
+        IF(BINARY t.a_column <=> BINARY NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, text
+            CONCAT('"a_field": ', JSON_ARRAY(CONVERT(t.a_column USING utf8mb4), CONVERT(s.a_field USING utf8mb4)))), -- for: portal, text
+        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, float
+            CONCAT('"a_field": ', JSON_ARRAY(t.a_column + 0e0, s.a_field + 0e0))), -- for: portal, float
+        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal
+            CONCAT('"a_field": ', JSON_ARRAY(t.a_column, s.a_field))), -- for: portal
+        NULL
     ), ''), '}') AS changes
 FROM ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
@@ -651,7 +687,7 @@ ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
 
--- name: release_visit_number -- if: unique(visit_number), claims
+-- name: release_visit_number -- if: unique(visit_number), nullable(visit_number), claims
 -- A swap needs a moment in which the old holder has none.
 UPDATE ispyb_sync.claim_session AS c
 STRAIGHT_JOIN ispyb_sync.map_session AS m ON m.row_id = c.row_id
@@ -664,81 +700,31 @@ UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN BLSession AS t ON t.sessionId = m.target_id
 SET
-    t.externalId = NVL(s.externalId, t.externalId),
-    t.expSessionPk = NVL(s.expSessionPk, t.expSessionPk), -- if: expSessionPk
-    t.visit_number = NVL(s.visit_number, IF(FIND_IN_SET('visit_number', s.clears), NULL, t.visit_number)), -- if: visit_number
-    t.startDate = NVL(s.startDate, IF(FIND_IN_SET('startDate', s.clears), NULL, t.startDate)),
-    t.endDate = NVL(s.endDate, IF(FIND_IN_SET('endDate', s.clears), NULL, t.endDate)),
-    t.beamLineName = NVL(s.beamLineName, IF(FIND_IN_SET('beamLineName', s.clears), NULL, t.beamLineName)),
-    t.scheduled = NVL(s.scheduled, IF(FIND_IN_SET('scheduled', s.clears), NULL, t.scheduled)),
-    t.nbShifts = NVL(s.nbShifts, IF(FIND_IN_SET('nbShifts', s.clears), NULL, t.nbShifts)),
-    t.sessionTitle = NVL(s.sessionTitle, IF(FIND_IN_SET('sessionTitle', s.clears), NULL, t.sessionTitle)), -- if: sessionTitle
-    t.structureDeterminations = NVL(s.structureDeterminations, IF(FIND_IN_SET('structureDeterminations', s.clears), NULL, t.structureDeterminations)), -- if: structureDeterminations
-    t.dewarTransport = NVL(s.dewarTransport, IF(FIND_IN_SET('dewarTransport', s.clears), NULL, t.dewarTransport)), -- if: dewarTransport
-    t.databackupFrance = NVL(s.databackupFrance, IF(FIND_IN_SET('databackupFrance', s.clears), NULL, t.databackupFrance)), -- if: databackupFrance
-    t.databackupEurope = NVL(s.databackupEurope, IF(FIND_IN_SET('databackupEurope', s.clears), NULL, t.databackupEurope)), -- if: databackupEurope
-    t.operatorSiteNumber = NVL(s.operatorSiteNumber, IF(FIND_IN_SET('operatorSiteNumber', s.clears), NULL, t.operatorSiteNumber)), -- if: operatorSiteNumber
-    t.nbReimbDewars = NVL(s.nbReimbDewars, IF(FIND_IN_SET('nbReimbDewars', s.clears), NULL, t.nbReimbDewars)), -- if: nbReimbDewars
-    t.projectCode = NVL(s.projectCode, IF(FIND_IN_SET('projectCode', s.clears), NULL, t.projectCode)), -- if: projectCode
-    t.protectedData = NVL(s.protectedData, IF(FIND_IN_SET('protectedData', s.clears), NULL, t.protectedData)), -- if: protectedData
-    t.beamLineOperator = NVL(s.beamLineOperator, IF(FIND_IN_SET('beamLineOperator', s.clears), NULL, t.beamLineOperator))
-WHERE m.action = 'update';
+    t.a_column = NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), -- for: portal, not bytes
+    t.externalId = NVL(s.externalId, t.externalId)
+WHERE
+    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.action = 'update';
 
 -- name: insert
 -- Where (proposalId, visit_number) is unique, the default of visit_number would collide: none given is NULL.
 -- UNIX_TIMESTAMP and back: lastUpdate is a TIMESTAMP, which has no hour that summer time skips and no year 2040.
 INSERT INTO BLSession (
-    proposalId,
-    externalId,
-    expSessionPk, -- if: expSessionPk
-    visit_number, -- if: visit_number
-    startDate,
-    endDate,
-    beamLineName,
-    scheduled,
-    nbShifts,
-    beamLineOperator,
-    sessionTitle, -- if: sessionTitle
-    structureDeterminations, -- if: structureDeterminations
-    dewarTransport, -- if: dewarTransport
-    databackupFrance, -- if: databackupFrance
-    databackupEurope, -- if: databackupEurope
-    operatorSiteNumber, -- if: operatorSiteNumber
-    nbReimbDewars, -- if: nbReimbDewars
-    projectCode, -- if: projectCode
-    protectedData, -- if: protectedData
-    usedFlag, -- if: usedFlag
-    lastUpdate, -- if: lastUpdate
-    comments
+    a_column, -- for: live
+    proposalId
 )
 SELECT
-    proposal.target_id,
-    s.externalId,
-    s.expSessionPk, -- if: expSessionPk
-    IF(FIND_IN_SET('visit_number', s.clears), s.visit_number, NVL(s.visit_number, DEFAULT(s.visit_number))), -- if: visit_number, not unique(visit_number)
-    s.visit_number, -- if: unique(visit_number)
-    s.startDate,
-    s.endDate,
-    s.beamLineName,
-    s.scheduled,
-    s.nbShifts,
-    s.beamLineOperator,
-    s.sessionTitle, -- if: sessionTitle
-    s.structureDeterminations, -- if: structureDeterminations
-    s.dewarTransport, -- if: dewarTransport
-    s.databackupFrance, -- if: databackupFrance
-    s.databackupEurope, -- if: databackupEurope
-    s.operatorSiteNumber, -- if: operatorSiteNumber
-    s.nbReimbDewars, -- if: nbReimbDewars
-    s.projectCode, -- if: projectCode
-    s.protectedData, -- if: protectedData
-    s.usedFlag, -- if: usedFlag
-    COALESCE(FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), @now), -- if: lastUpdate
-    s.comments
+    s.a_field, -- for: is(visit_number), unique(visit_number)
+    COALESCE(FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), @now), -- for: is(lastUpdate), live
+    IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default
+    s.a_field, -- for: live
+    proposal.target_id
 FROM ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
-WHERE m.action = 'insert'
+WHERE
+    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.action = 'insert'
 ORDER BY m.row_id;
 
 -- pass: history
@@ -756,36 +742,23 @@ SELECT
     IF(m.action = 'update', m.matched_by, NULL),
     COALESCE(
         HEX(s.externalId),
-        s.expSessionPk, -- if: expSessionPk
-        s.visit_number
+        CONVERT(s.expSessionPk USING utf8mb4), -- if: expSessionPk
+        CONVERT(s.visit_number USING utf8mb4)
     ),
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     IF(
         m.action = 'insert',
         JSON_OBJECT(
             'proposalId', NVL(proposal.target_id, 'new'),
-            'externalId', HEX(s.externalId),
-            'expSessionPk', s.expSessionPk, -- if: expSessionPk
-            'visit_number', IF(FIND_IN_SET('visit_number', s.clears), s.visit_number, NVL(s.visit_number, DEFAULT(s.visit_number))), -- if: visit_number, not unique(visit_number)
-            'visit_number', s.visit_number, -- if: unique(visit_number)
-            'startDate', s.startDate,
-            'endDate', s.endDate,
-            'beamLineName', s.beamLineName,
-            'scheduled', s.scheduled,
-            'nbShifts', s.nbShifts,
-            'beamLineOperator', s.beamLineOperator,
-            'sessionTitle', s.sessionTitle, -- if: sessionTitle
-            'structureDeterminations', s.structureDeterminations + 0e0, -- if: structureDeterminations
-            'dewarTransport', s.dewarTransport + 0e0, -- if: dewarTransport
-            'databackupFrance', s.databackupFrance + 0e0, -- if: databackupFrance
-            'databackupEurope', s.databackupEurope + 0e0, -- if: databackupEurope
-            'operatorSiteNumber', s.operatorSiteNumber, -- if: operatorSiteNumber
-            'nbReimbDewars', s.nbReimbDewars, -- if: nbReimbDewars
-            'projectCode', s.projectCode, -- if: projectCode
-            'protectedData', s.protectedData, -- if: protectedData
-            'usedFlag', s.usedFlag, -- if: usedFlag
-            'lastUpdate', COALESCE(FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), @now), -- if: lastUpdate
-            'comments', s.comments
+            'a_field', s.a_field, -- for: is(visit_number), unique(visit_number)
+            'a_field', COALESCE(FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), @now), -- for: is(lastUpdate), live
+            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
+            'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
+            'a_field', s.a_field + 0e0, -- for: float
+            'a_field', s.a_field, -- for: live, not bytes
+            'externalId', HEX(s.externalId)
         ),
         m.changes
     )
@@ -809,24 +782,9 @@ SELECT
         'session',
         t.sessionId,
         (SELECT COUNT(*) FROM BLSession AS n WHERE n.expSessionPk = t.expSessionPk), -- if: expSessionPk
-        QUOTE(t.externalId),
-        QUOTE(t.expSessionPk), -- if: expSessionPk
-        QUOTE(t.visit_number), -- if: visit_number
-        QUOTE(t.startDate),
-        QUOTE(t.endDate),
-        QUOTE(t.beamLineName),
-        QUOTE(t.scheduled),
-        QUOTE(t.nbShifts),
-        QUOTE(t.sessionTitle), -- if: sessionTitle
-        QUOTE(t.structureDeterminations), -- if: structureDeterminations
-        QUOTE(t.dewarTransport), -- if: dewarTransport
-        QUOTE(t.databackupFrance), -- if: databackupFrance
-        QUOTE(t.databackupEurope), -- if: databackupEurope
-        QUOTE(t.operatorSiteNumber), -- if: operatorSiteNumber
-        QUOTE(t.nbReimbDewars), -- if: nbReimbDewars
-        QUOTE(t.projectCode), -- if: projectCode
-        QUOTE(t.protectedData), -- if: protectedData
-        QUOTE(t.beamLineOperator)
+        QUOTE(CONVERT(t.a_column USING utf8mb4)), -- for: portal, text
+        QUOTE(t.a_column), -- for: portal
+        ''
     )), 16), 16, 10))
 FROM ispyb_sync.digest_proposal AS d
 STRAIGHT_JOIN BLSession AS t ON t.proposalId = d.proposalId
@@ -839,6 +797,13 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 -- name: unplaced
 -- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
 SELECT COUNT(*) FROM ispyb_sync.map_session AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
+
+-- name: contradicted -- if: given(contradicts)
+-- What refuse_contradicted has refused: the document, and the path of the value.
+SELECT s.document, CONCAT(s.path, '.', s.contradicts) AS path
+FROM ispyb_sync.map_session AS m
+STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+WHERE m.refused = 'value_not_allowed' AND s.refused IS NULL AND s.contradicts IS NOT NULL;
 
 -- name: counts
 SELECT
@@ -860,7 +825,7 @@ SELECT
     m.value,
     m.held,
     s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
     s.path
 FROM ispyb_sync.map_session AS m
 INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
@@ -872,8 +837,18 @@ ORDER BY m.row_id;
 -- What ISPyB knows by its externalId and the export names neither by that nor by another key. Refused rows are named.
 SELECT
     t.sessionId,
-    CONCAT_WS(' ', t.beamLineName, t.startDate) AS row_key,
-    COALESCE(NULLIF(CONCAT_WS('-', proposal.proposalCode, proposal.proposalNumber), ''), HEX(proposal.externalId)) AS proposal,
+    CONCAT_WS(
+        ' ',
+        CONVERT(t.beamLineName USING utf8mb4), -- if: beamLineName
+        t.startDate, -- if: startDate
+        NULL
+    ) AS row_key,
+    COALESCE(NULLIF(CONCAT_WS(
+        '-',
+        CONVERT(proposal.proposalCode USING utf8mb4), -- if: proposal.proposalCode
+        CONVERT(proposal.proposalNumber USING utf8mb4), -- if: proposal.proposalNumber
+        NULL
+    ), ''), HEX(proposal.externalId)) AS proposal,
     HEX(t.externalId) AS external_id
 FROM BLSession AS t
 INNER JOIN Proposal AS proposal ON proposal.proposalId = t.proposalId

@@ -16,14 +16,16 @@ CREATE TEMPORARY TABLE ispyb_sync.stage_session_has_person (
     document INT UNSIGNED NOT NULL DEFAULT 0,
     path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
     refused VARCHAR(24) CHARACTER SET ascii NULL,
+    contradicts VARCHAR(32) CHARACTER SET ascii NULL,
     clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
     conflicting BOOLEAN NOT NULL DEFAULT FALSE,
     session_row INT UNSIGNED NULL,
     person_row INT UNSIGNED NULL
 ) ENGINE = InnoDB
 SELECT
-    t.role,
-    t.remote
+    t.a_column AS a_field, -- for: live
+    CAST(NULL AS CHAR(255)) AS a_field, -- for: absent
+    0 AS row_id
 FROM (SELECT 1) AS nothing
 LEFT JOIN Session_has_Person AS t ON FALSE
 WHERE FALSE;
@@ -83,7 +85,11 @@ SELECT
     CASE
         WHEN session.refused IS NOT NULL OR person.refused IS NOT NULL THEN NULL
         WHEN t.personId IS NULL THEN 'insert'
-        WHEN s.clears <> '' OR NOT BINARY t.role <=> BINARY NVL(s.role, t.role) OR NOT t.remote <=> NVL(s.remote, t.remote) THEN 'update'
+        WHEN
+            s.clears <> ''
+            OR NOT BINARY t.a_column <=> BINARY NVL(s.a_field, t.a_column) -- for: text
+            OR NOT t.a_column <=> NVL(s.a_field, t.a_column) -- for: live
+            THEN 'update'
     END
 FROM ispyb_sync.stage_session_has_person AS s
 STRAIGHT_JOIN ispyb_sync.map_session AS session ON session.row_id = s.session_row
@@ -109,20 +115,22 @@ WHERE m.thing > g.first AND m.refused IS NULL;
 -- The copies of a link become one row: per column the last in file order that gives a value. The map has no key on
 -- thing, which would cost more than this one scan.
 REPLACE INTO ispyb_sync.stage_session_has_person (
-    row_id, position, document, path, clears, conflicting, session_row, person_row,
-    role, remote
+    a_field, -- for: live | absent
+    row_id, position, document, path, contradicts, clears, conflicting, session_row, person_row
 )
 SELECT
+    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field)), 11), -- for: live | absent
     m.thing,
     MAX(s.position),
     MIN(s.document),
     SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
+    MAX(s.contradicts),
     NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
-    COUNT(DISTINCT s.role) > 1 OR COUNT(DISTINCT s.remote) > 1,
+    MAX(s.conflicting)
+    OR COUNT(DISTINCT s.a_field) > 1 -- for: live
+    OR FALSE,
     MIN(s.session_row),
-    MIN(s.person_row),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.role)), 11),
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.remote)), 11)
+    MIN(s.person_row)
 FROM ispyb_sync.map_session_has_person AS m
 STRAIGHT_JOIN (
     SELECT DISTINCT m.thing FROM ispyb_sync.map_session_has_person AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
@@ -149,8 +157,15 @@ SELECT
     NULL,
     CONCAT('{', NULLIF(CONCAT_WS(
         ', ',
-        IF(BINARY t.role <=> BINARY NVL(s.role, IF(FIND_IN_SET('role', s.clears), NULL, t.role)), NULL, CONCAT('"role": ', JSON_ARRAY(t.role, s.role))),
-        IF(t.remote <=> NVL(s.remote, IF(FIND_IN_SET('remote', s.clears), NULL, t.remote)), NULL, CONCAT('"remote": ', JSON_ARRAY(t.remote, s.remote)))
+        IF(t.a_column <=> NVL(s.a_field, t.a_column), NULL, -- for: portal, bytes
+            CONCAT('"a_field": ', JSON_ARRAY(HEX(t.a_column), HEX(s.a_field)))), -- for: portal, bytes
+        IF(BINARY t.a_column <=> BINARY NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, text
+            CONCAT('"a_field": ', JSON_ARRAY(CONVERT(t.a_column USING utf8mb4), CONVERT(s.a_field USING utf8mb4)))), -- for: portal, text
+        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, float
+            CONCAT('"a_field": ', JSON_ARRAY(t.a_column + 0e0, s.a_field + 0e0))), -- for: portal, float
+        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal
+            CONCAT('"a_field": ', JSON_ARRAY(t.a_column, s.a_field))), -- for: portal
+        NULL
     ), ''), '}') AS changes
 FROM ispyb_sync.map_session_has_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
@@ -202,8 +217,16 @@ SELECT
     t.sessionId,
     l.session,
     t.personId,
-    CONCAT(COALESCE(who.login, HEX(who.externalId), CONCAT('personId ', t.personId)), ' on session ', t.sessionId),
-    JSON_OBJECT('role', t.role, 'remote', t.remote)
+    CONCAT(COALESCE(
+        CONVERT(who.login USING utf8mb4), -- if: person.login
+        HEX(who.externalId),
+        CONCAT('personId ', t.personId)
+    ), ' on session ', t.sessionId),
+    JSON_OBJECT(
+        'role', CONVERT(t.role USING utf8mb4) -- if: role
+        , -- if: role, remote
+        'remote', t.remote -- if: remote
+    )
 FROM ispyb_sync.list_session_has_person AS l
 STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = l.target_id
 LEFT JOIN Person AS who ON who.personId = t.personId
@@ -249,32 +272,42 @@ WHERE
 
 -- pass: apply
 
--- name: update
+-- name: update -- if: role | remote
 UPDATE ispyb_sync.map_session_has_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = session.target_id AND t.personId = person.target_id
 SET
-    t.role = NVL(s.role, IF(FIND_IN_SET('role', s.clears), NULL, t.role)),
-    t.remote = NVL(s.remote, IF(FIND_IN_SET('remote', s.clears), NULL, t.remote))
-WHERE m.action = 'update';
+    t.role = NVL(s.role, IF(FIND_IN_SET('role', s.clears), NULL, t.role)) -- if: role
+    , -- if: role, remote
+    t.remote = NVL(s.remote, IF(FIND_IN_SET('remote', s.clears), NULL, t.remote)) -- if: remote
+WHERE
+    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.action = 'update';
 
 -- name: insert
 -- The pair is the key: a link that somebody else made meanwhile is the same link.
-INSERT INTO Session_has_Person (sessionId, personId, role, remote)
+INSERT INTO Session_has_Person (
+    a_column, -- for: live
+    sessionId, personId
+)
 SELECT
+    IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default
+    s.a_field, -- for: live
     session.target_id,
-    person.target_id,
-    s.role,
-    IF(FIND_IN_SET('remote', s.clears), s.remote, NVL(s.remote, DEFAULT(s.remote)))
+    person.target_id
 FROM ispyb_sync.map_session_has_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
-WHERE m.action = 'insert'
+WHERE
+    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.action = 'insert'
 ORDER BY m.row_id
-ON DUPLICATE KEY UPDATE role = VALUES(role), remote = VALUES(remote);
+ON DUPLICATE KEY UPDATE
+    a_column = VALUES(a_column), -- for: live
+    personId = VALUES(personId);
 
 -- name: prune
 DELETE t
@@ -294,9 +327,17 @@ SELECT
     person.target_id,
     m.action,
     NULL,
-    CONCAT(COALESCE(who.login, who.siteId, HEX(who.externalId)), ' on session ', NVL(session.target_id, 'new')),
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
-    IF(m.action = 'insert', JSON_OBJECT('role', s.role, 'remote', IF(FIND_IN_SET('remote', s.clears), s.remote, NVL(s.remote, DEFAULT(s.remote)))), m.changes)
+    CONCAT(COALESCE(CONVERT(who.login USING utf8mb4), CONVERT(who.siteId USING utf8mb4), HEX(who.externalId)), ' on session ', NVL(session.target_id, 'new')),
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
+    IF(
+        m.action = 'insert',
+        JSON_OBJECT(
+            'role', CONVERT(IF(FIND_IN_SET('role', s.clears), s.role, NVL(s.role, DEFAULT(s.role))) USING utf8mb4) -- if: role
+            , -- if: role, remote
+            'remote', IF(FIND_IN_SET('remote', s.clears), s.remote, NVL(s.remote, DEFAULT(s.remote))) -- if: remote
+        ),
+        m.changes
+    )
 FROM ispyb_sync.map_session_has_person AS m
 INNER JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
@@ -316,7 +357,7 @@ SELECT
     x.person_id,
     'delete',
     x.row_key,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)),
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     x.fields
 FROM (SELECT NVL(MAX(s.row_id), 0) AS row_id FROM ispyb_sync.stage_session_has_person AS s) AS last
 INNER JOIN ispyb_sync.stale_session_has_person AS x ON x.doomed
@@ -337,8 +378,9 @@ SELECT
         t.sessionId,
         t.personId,
         NVL(person.digest, 0),
-        QUOTE(t.role),
-        QUOTE(t.remote)
+        QUOTE(CONVERT(t.a_column USING utf8mb4)), -- for: portal, text
+        QUOTE(t.a_column), -- for: portal
+        ''
     )), 16), 16, 10))
 FROM ispyb_sync.digest_proposal AS d
 STRAIGHT_JOIN BLSession AS session ON session.proposalId = d.proposalId
@@ -370,7 +412,7 @@ SELECT
     m.value,
     m.held,
     s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
     s.path
 FROM ispyb_sync.map_session_has_person AS m
 INNER JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
@@ -402,7 +444,7 @@ WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL;
 
 -- name: losers -- if: lists
 SELECT
-    COALESCE(NULLIF(CONCAT_WS('-', d.proposalCode, d.proposalNumber), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
     COUNT(*) AS links
 FROM ispyb_sync.stale_session_has_person AS x
 INNER JOIN ispyb_sync.stage_session AS session ON session.row_id = x.session

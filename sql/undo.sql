@@ -34,6 +34,7 @@ CREATE TEMPORARY TABLE ispyb_sync.undo_claim (
     field VARCHAR(32) NOT NULL,
     holder BIGINT UNSIGNED NOT NULL,
     giver INT UNSIGNED NULL,
+    parked_on INT UNSIGNED NULL,
     PRIMARY KEY (entity, number, field, holder),
     KEY (entity, giver)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
@@ -42,13 +43,24 @@ CREATE TEMPORARY TABLE ispyb_sync.undo_claim (
 CREATE TEMPORARY TABLE ispyb_sync.undo_person (
     number INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY
 ) ENGINE = InnoDB
-SELECT t.login FROM (SELECT 1) AS nothing LEFT JOIN Person AS t ON FALSE WHERE FALSE;
+SELECT
+    t.login, -- if: person.login
+    0 AS number
+FROM (SELECT 1) AS nothing
+LEFT JOIN Person AS t ON FALSE
+WHERE FALSE;
 
 -- name: create_proposal
 CREATE TEMPORARY TABLE ispyb_sync.undo_proposal (
     number INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY
 ) ENGINE = InnoDB
-SELECT t.proposalCode, t.proposalNumber FROM (SELECT 1) AS nothing LEFT JOIN Proposal AS t ON FALSE WHERE FALSE;
+SELECT
+    t.proposalCode, -- if: proposal.proposalCode
+    t.proposalNumber, -- if: proposal.proposalNumber
+    0 AS number
+FROM (SELECT 1) AS nothing
+LEFT JOIN Proposal AS t ON FALSE
+WHERE FALSE;
 
 -- pass: load
 
@@ -148,12 +160,13 @@ SELECT
         ', ',
         IF(NOT JSON_EXISTS(u.wrote, '$.proposalId') OR BINARY CONVERT(t.proposalId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.proposalId'), NULL, 'proposalId'),
         IF(NOT JSON_EXISTS(u.wrote, '$.personId') OR BINARY CONVERT(t.personId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.personId'), NULL, 'personId'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.cardName') OR BINARY CONVERT(t.cardName USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.cardName'), NULL, 'cardName'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.defaultCourrierCompany') OR BINARY CONVERT(t.defaultCourrierCompany USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.defaultCourrierCompany'), NULL, 'defaultCourrierCompany'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.courierAccount') OR BINARY CONVERT(t.courierAccount USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.courierAccount'), NULL, 'courierAccount'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.billingReference') OR BINARY CONVERT(t.billingReference USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.billingReference'), NULL, 'billingReference'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.dewarAvgCustomsValue') OR BINARY CONVERT(t.dewarAvgCustomsValue USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.dewarAvgCustomsValue'), NULL, 'dewarAvgCustomsValue'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.dewarAvgTransportValue') OR BINARY CONVERT(t.dewarAvgTransportValue USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.dewarAvgTransportValue'), NULL, 'dewarAvgTransportValue'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') OR HEX(t.a_column) <=> JSON_VALUE(u.wrote, '$.a_field'), NULL, 'a_column'), -- for: bytes
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: float
+            OR t.a_column + 0e0 <=> JSON_VALUE(u.wrote, '$.a_field') + 0e0, NULL, 'a_column'), -- for: float
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: date
+            OR CONCAT(t.a_column) <=> LEFT(JSON_VALUE(u.wrote, '$.a_field'), 19), NULL, 'a_column'), -- for: date
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: live
+            OR BINARY CONVERT(t.a_column USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.a_field'), NULL, 'a_column'), -- for: live
         IF(t.labContactId IS NULL, 'labContactId', NULL)
     ) AS held
 FROM ispyb_sync.undo AS u
@@ -194,6 +207,55 @@ LEFT JOIN ispyb_sync.undo AS giver
     AND (giver.action = 'insert' OR JSON_EXISTS(giver.was, '$.personId'))
 WHERE u.entity = 'lab_contact' AND u.action = 'update' AND u.kept IS NULL;
 
+-- name: choose_free_person -- if: unique(personId)
+-- Cards that swap their people back need a moment in which the holder has somebody else, as the column cannot be NULL:
+-- for each holder another person who has no card in the proposal, and gets none back. The thousand newest are enough.
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, parked_on)
+SELECT c.entity, c.number, c.field, c.holder, free.personId
+FROM (
+    SELECT c.*, h.proposalId, ROW_NUMBER() OVER (PARTITION BY h.proposalId ORDER BY c.holder) AS place
+    FROM ispyb_sync.undo_claim AS c
+    STRAIGHT_JOIN LabContact AS h ON h.labContactId = c.holder
+    WHERE c.entity = 'lab_contact' AND c.giver IS NOT NULL
+) AS c
+STRAIGHT_JOIN (
+    SELECT
+        parked.proposalId,
+        p.personId,
+        ROW_NUMBER() OVER (PARTITION BY parked.proposalId ORDER BY p.personId) AS place
+    FROM (
+        SELECT DISTINCT h.proposalId
+        FROM ispyb_sync.undo_claim AS c
+        STRAIGHT_JOIN LabContact AS h ON h.labContactId = c.holder
+        WHERE c.entity = 'lab_contact' AND c.giver IS NOT NULL
+    ) AS parked
+    CROSS JOIN (SELECT t.personId FROM Person AS t ORDER BY t.personId DESC LIMIT 1000) AS p
+    LEFT JOIN LabContact AS has ON has.proposalId = parked.proposalId AND has.personId = p.personId
+    LEFT JOIN (
+        SELECT t.proposalId, CAST(JSON_VALUE(u.was, '$.personId') AS UNSIGNED) AS personId
+        FROM ispyb_sync.undo AS u
+        STRAIGHT_JOIN LabContact AS t ON t.labContactId = u.target_id
+        WHERE u.entity = 'lab_contact' AND u.action = 'update' AND u.kept IS NULL
+    ) AS gets ON gets.proposalId = parked.proposalId AND gets.personId = p.personId
+    WHERE has.labContactId IS NULL AND gets.personId IS NULL
+) AS free ON free.proposalId = c.proposalId AND free.place = c.place
+ON DUPLICATE KEY UPDATE parked_on = VALUES(parked_on);
+
+-- name: keep_without_free_person -- if: unique(personId)
+-- Where ISPyB has too few people for that, all who would swap in the proposal keep what they have.
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT DISTINCT c.entity, c.number, 'key_taken', 'no other person is free to have the card meanwhile'
+FROM ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN LabContact AS t ON t.labContactId = c.holder
+STRAIGHT_JOIN (
+    SELECT DISTINCT h.proposalId
+    FROM ispyb_sync.undo_claim AS c
+    STRAIGHT_JOIN LabContact AS h ON h.labContactId = c.holder
+    WHERE c.entity = 'lab_contact' AND c.giver IS NOT NULL AND c.parked_on IS NULL
+) AS few ON few.proposalId = t.proposalId
+WHERE c.entity = 'lab_contact'
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
 -- pass: decide_protein
 
 -- name: keep_changed_protein
@@ -206,17 +268,13 @@ SELECT
         ', ',
         IF(NOT JSON_EXISTS(u.wrote, '$.proposalId') OR BINARY CONVERT(t.proposalId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.proposalId'), NULL, 'proposalId'),
         IF(NOT JSON_EXISTS(u.wrote, '$.personId') OR BINARY CONVERT(t.personId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.personId'), NULL, 'personId'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.externalId') OR HEX(t.externalId) <=> JSON_VALUE(u.wrote, '$.externalId'), NULL, 'externalId'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.acronym') OR BINARY CONVERT(t.acronym USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.acronym'), NULL, 'acronym'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.name') OR BINARY CONVERT(t.name USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.name'), NULL, 'name'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.description') OR BINARY CONVERT(t.description USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.description'), NULL, 'description'), -- if: description
-        IF(NOT JSON_EXISTS(u.wrote, '$.hazardGroup') OR BINARY CONVERT(t.hazardGroup USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.hazardGroup'), NULL, 'hazardGroup'), -- if: hazardGroup
-        IF(NOT JSON_EXISTS(u.wrote, '$.containmentLevel') OR BINARY CONVERT(t.containmentLevel USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.containmentLevel'), NULL, 'containmentLevel'), -- if: containmentLevel
-        IF(NOT JSON_EXISTS(u.wrote, '$.safetyLevel') OR BINARY CONVERT(t.safetyLevel USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.safetyLevel'), NULL, 'safetyLevel'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.molecularMass') OR t.molecularMass + 0e0 <=> JSON_VALUE(u.wrote, '$.molecularMass') + 0e0, NULL, 'molecularMass'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.sequence') OR BINARY CONVERT(t.sequence USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.sequence'), NULL, 'sequence'), -- if: sequence
-        IF(NOT JSON_EXISTS(u.wrote, '$.isCreatedBySampleSheet') OR BINARY CONVERT(t.isCreatedBySampleSheet USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.isCreatedBySampleSheet'), NULL, 'isCreatedBySampleSheet'), -- if: isCreatedBySampleSheet
-        IF(NOT JSON_EXISTS(u.wrote, '$.proteinType') OR BINARY CONVERT(t.proteinType USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.proteinType'), NULL, 'proteinType'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') OR HEX(t.a_column) <=> JSON_VALUE(u.wrote, '$.a_field'), NULL, 'a_column'), -- for: bytes
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: float
+            OR t.a_column + 0e0 <=> JSON_VALUE(u.wrote, '$.a_field') + 0e0, NULL, 'a_column'), -- for: float
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: date
+            OR CONCAT(t.a_column) <=> LEFT(JSON_VALUE(u.wrote, '$.a_field'), 19), NULL, 'a_column'), -- for: date
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: live
+            OR BINARY CONVERT(t.a_column USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.a_field'), NULL, 'a_column'), -- for: live
         IF(t.proteinId IS NULL, 'proteinId', NULL)
     ) AS held
 FROM ispyb_sync.undo AS u
@@ -252,8 +310,13 @@ SELECT
     IF(t.sessionId IS NULL, 'row_gone', 'changed_since'),
     CONCAT_WS(
         ', ',
-        IF(NOT JSON_EXISTS(u.wrote, '$.role') OR BINARY CONVERT(t.role USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.role'), NULL, 'role'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.remote') OR BINARY CONVERT(t.remote USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.remote'), NULL, 'remote'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') OR HEX(t.a_column) <=> JSON_VALUE(u.wrote, '$.a_field'), NULL, 'a_column'), -- for: bytes
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: float
+            OR t.a_column + 0e0 <=> JSON_VALUE(u.wrote, '$.a_field') + 0e0, NULL, 'a_column'), -- for: float
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: date
+            OR CONCAT(t.a_column) <=> LEFT(JSON_VALUE(u.wrote, '$.a_field'), 19), NULL, 'a_column'), -- for: date
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: live
+            OR BINARY CONVERT(t.a_column USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.a_field'), NULL, 'a_column'), -- for: live
         IF(t.sessionId IS NULL, 'sessionId', NULL)
     ) AS held
 FROM ispyb_sync.undo AS u
@@ -303,27 +366,13 @@ SELECT
     CONCAT_WS(
         ', ',
         IF(NOT JSON_EXISTS(u.wrote, '$.proposalId') OR BINARY CONVERT(t.proposalId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.proposalId'), NULL, 'proposalId'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.externalId') OR HEX(t.externalId) <=> JSON_VALUE(u.wrote, '$.externalId'), NULL, 'externalId'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.expSessionPk') OR BINARY CONVERT(t.expSessionPk USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.expSessionPk'), NULL, 'expSessionPk'), -- if: expSessionPk
-        IF(NOT JSON_EXISTS(u.wrote, '$.visit_number') OR BINARY CONVERT(t.visit_number USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.visit_number'), NULL, 'visit_number'), -- if: visit_number
-        IF(NOT JSON_EXISTS(u.wrote, '$.startDate') OR CONCAT(t.startDate) <=> LEFT(JSON_VALUE(u.wrote, '$.startDate'), 19), NULL, 'startDate'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.endDate') OR CONCAT(t.endDate) <=> LEFT(JSON_VALUE(u.wrote, '$.endDate'), 19), NULL, 'endDate'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.beamLineName') OR BINARY CONVERT(t.beamLineName USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.beamLineName'), NULL, 'beamLineName'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.scheduled') OR BINARY CONVERT(t.scheduled USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.scheduled'), NULL, 'scheduled'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.nbShifts') OR BINARY CONVERT(t.nbShifts USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.nbShifts'), NULL, 'nbShifts'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.beamLineOperator') OR BINARY CONVERT(t.beamLineOperator USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.beamLineOperator'), NULL, 'beamLineOperator'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.sessionTitle') OR BINARY CONVERT(t.sessionTitle USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.sessionTitle'), NULL, 'sessionTitle'), -- if: sessionTitle
-        IF(NOT JSON_EXISTS(u.wrote, '$.structureDeterminations') OR t.structureDeterminations + 0e0 <=> JSON_VALUE(u.wrote, '$.structureDeterminations') + 0e0, NULL, 'structureDeterminations'), -- if: structureDeterminations
-        IF(NOT JSON_EXISTS(u.wrote, '$.dewarTransport') OR t.dewarTransport + 0e0 <=> JSON_VALUE(u.wrote, '$.dewarTransport') + 0e0, NULL, 'dewarTransport'), -- if: dewarTransport
-        IF(NOT JSON_EXISTS(u.wrote, '$.databackupFrance') OR t.databackupFrance + 0e0 <=> JSON_VALUE(u.wrote, '$.databackupFrance') + 0e0, NULL, 'databackupFrance'), -- if: databackupFrance
-        IF(NOT JSON_EXISTS(u.wrote, '$.databackupEurope') OR t.databackupEurope + 0e0 <=> JSON_VALUE(u.wrote, '$.databackupEurope') + 0e0, NULL, 'databackupEurope'), -- if: databackupEurope
-        IF(NOT JSON_EXISTS(u.wrote, '$.operatorSiteNumber') OR BINARY CONVERT(t.operatorSiteNumber USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.operatorSiteNumber'), NULL, 'operatorSiteNumber'), -- if: operatorSiteNumber
-        IF(NOT JSON_EXISTS(u.wrote, '$.nbReimbDewars') OR BINARY CONVERT(t.nbReimbDewars USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.nbReimbDewars'), NULL, 'nbReimbDewars'), -- if: nbReimbDewars
-        IF(NOT JSON_EXISTS(u.wrote, '$.projectCode') OR BINARY CONVERT(t.projectCode USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.projectCode'), NULL, 'projectCode'), -- if: projectCode
-        IF(NOT JSON_EXISTS(u.wrote, '$.protectedData') OR BINARY CONVERT(t.protectedData USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.protectedData'), NULL, 'protectedData'), -- if: protectedData
-        IF(NOT JSON_EXISTS(u.wrote, '$.usedFlag') OR BINARY CONVERT(t.usedFlag USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.usedFlag'), NULL, 'usedFlag'), -- if: usedFlag
-        IF(NOT JSON_EXISTS(u.wrote, '$.lastUpdate') OR CONCAT(t.lastUpdate) <=> LEFT(JSON_VALUE(u.wrote, '$.lastUpdate'), 19), NULL, 'lastUpdate'), -- if: lastUpdate
-        IF(NOT JSON_EXISTS(u.wrote, '$.comments') OR BINARY CONVERT(t.comments USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.comments'), NULL, 'comments'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') OR HEX(t.a_column) <=> JSON_VALUE(u.wrote, '$.a_field'), NULL, 'a_column'), -- for: bytes
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: float
+            OR t.a_column + 0e0 <=> JSON_VALUE(u.wrote, '$.a_field') + 0e0, NULL, 'a_column'), -- for: float
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: date
+            OR CONCAT(t.a_column) <=> LEFT(JSON_VALUE(u.wrote, '$.a_field'), 19), NULL, 'a_column'), -- for: date
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: live
+            OR BINARY CONVERT(t.a_column USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.a_field'), NULL, 'a_column'), -- for: live
         IF(t.sessionId IS NULL, 'sessionId', NULL)
     ) AS held
 FROM ispyb_sync.undo AS u
@@ -421,12 +470,13 @@ SELECT
     CONCAT_WS(
         ', ',
         IF(NOT JSON_EXISTS(u.wrote, '$.personId') OR BINARY CONVERT(t.personId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.personId'), NULL, 'personId'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.externalId') OR HEX(t.externalId) <=> JSON_VALUE(u.wrote, '$.externalId'), NULL, 'externalId'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.proposalCode') OR BINARY CONVERT(t.proposalCode USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.proposalCode'), NULL, 'proposalCode'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.proposalNumber') OR BINARY CONVERT(t.proposalNumber USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.proposalNumber'), NULL, 'proposalNumber'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.title') OR BINARY CONVERT(t.title USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.title'), NULL, 'title'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.state') OR BINARY CONVERT(t.state USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.state'), NULL, 'state'), -- if: state
-        IF(NOT JSON_EXISTS(u.wrote, '$.proposalType') OR BINARY CONVERT(t.proposalType USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.proposalType'), NULL, 'proposalType'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') OR HEX(t.a_column) <=> JSON_VALUE(u.wrote, '$.a_field'), NULL, 'a_column'), -- for: bytes
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: float
+            OR t.a_column + 0e0 <=> JSON_VALUE(u.wrote, '$.a_field') + 0e0, NULL, 'a_column'), -- for: float
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: date
+            OR CONCAT(t.a_column) <=> LEFT(JSON_VALUE(u.wrote, '$.a_field'), 19), NULL, 'a_column'), -- for: date
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: live
+            OR BINARY CONVERT(t.a_column USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.a_field'), NULL, 'a_column'), -- for: live
         IF(t.proposalId IS NULL, 'proposalId', NULL)
     ) AS held
 FROM ispyb_sync.undo AS u
@@ -471,8 +521,8 @@ WHERE u.entity = 'proposal' AND u.action = 'update' AND u.kept IS NULL;
 INSERT INTO ispyb_sync.undo_proposal (number, proposalCode, proposalNumber)
 SELECT
     u.number,
-    IF(JSON_EXISTS(u.was, '$.proposalCode'), JSON_VALUE(u.was, '$.proposalCode'), t.proposalCode),
-    IF(JSON_EXISTS(u.was, '$.proposalNumber'), JSON_VALUE(u.was, '$.proposalNumber'), t.proposalNumber)
+    IF(JSON_EXISTS(u.was, '$.proposalCode'), JSON_VALUE(u.was, '$.proposalCode'), CONVERT(t.proposalCode USING utf8mb4)),
+    IF(JSON_EXISTS(u.was, '$.proposalNumber'), JSON_VALUE(u.was, '$.proposalNumber'), CONVERT(t.proposalNumber USING utf8mb4))
 FROM ispyb_sync.undo AS u
 STRAIGHT_JOIN Proposal AS t ON t.proposalId = u.target_id
 WHERE
@@ -512,15 +562,13 @@ SELECT
     CONCAT_WS(
         ', ',
         IF(NOT JSON_EXISTS(u.wrote, '$.laboratoryId') OR BINARY CONVERT(t.laboratoryId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.laboratoryId'), NULL, 'laboratoryId'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.externalId') OR HEX(t.externalId) <=> JSON_VALUE(u.wrote, '$.externalId'), NULL, 'externalId'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.login') OR BINARY CONVERT(t.login USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.login'), NULL, 'login'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.siteId') OR BINARY CONVERT(t.siteId USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.siteId'), NULL, 'siteId'), -- if: siteId
-        IF(NOT JSON_EXISTS(u.wrote, '$.familyName') OR BINARY CONVERT(t.familyName USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.familyName'), NULL, 'familyName'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.givenName') OR BINARY CONVERT(t.givenName USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.givenName'), NULL, 'givenName'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.title') OR BINARY CONVERT(t.title USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.title'), NULL, 'title'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.emailAddress') OR BINARY CONVERT(t.emailAddress USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.emailAddress'), NULL, 'emailAddress'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.phoneNumber') OR BINARY CONVERT(t.phoneNumber USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.phoneNumber'), NULL, 'phoneNumber'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.faxNumber') OR BINARY CONVERT(t.faxNumber USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.faxNumber'), NULL, 'faxNumber'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') OR HEX(t.a_column) <=> JSON_VALUE(u.wrote, '$.a_field'), NULL, 'a_column'), -- for: bytes
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: float
+            OR t.a_column + 0e0 <=> JSON_VALUE(u.wrote, '$.a_field') + 0e0, NULL, 'a_column'), -- for: float
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: date
+            OR CONCAT(t.a_column) <=> LEFT(JSON_VALUE(u.wrote, '$.a_field'), 19), NULL, 'a_column'), -- for: date
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: live
+            OR BINARY CONVERT(t.a_column USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.a_field'), NULL, 'a_column'), -- for: live
         IF(t.personId IS NULL, 'personId', NULL)
     ) AS held
 FROM ispyb_sync.undo AS u
@@ -592,15 +640,13 @@ SELECT
     IF(t.laboratoryId IS NULL, 'row_gone', 'changed_since'),
     CONCAT_WS(
         ', ',
-        IF(NOT JSON_EXISTS(u.wrote, '$.externalId') OR HEX(t.externalId) <=> JSON_VALUE(u.wrote, '$.externalId'), NULL, 'externalId'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.laboratoryExtPk') OR BINARY CONVERT(t.laboratoryExtPk USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.laboratoryExtPk'), NULL, 'laboratoryExtPk'), -- if: laboratoryExtPk
-        IF(NOT JSON_EXISTS(u.wrote, '$.laboratoryExtPk') OR BINARY CONVERT(t.laboratoryPk USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.laboratoryExtPk'), NULL, 'laboratoryPk'), -- if: laboratoryPk
-        IF(NOT JSON_EXISTS(u.wrote, '$.name') OR BINARY CONVERT(t.name USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.name'), NULL, 'name'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.city') OR BINARY CONVERT(t.city USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.city'), NULL, 'city'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.country') OR BINARY CONVERT(t.country USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.country'), NULL, 'country'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.address') OR BINARY CONVERT(t.address USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.address'), NULL, 'address'),
-        IF(NOT JSON_EXISTS(u.wrote, '$.organization') OR BINARY CONVERT(t.organization USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.organization'), NULL, 'organization'), -- if: organization
-        IF(NOT JSON_EXISTS(u.wrote, '$.url') OR BINARY CONVERT(t.url USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.url'), NULL, 'url'),
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') OR HEX(t.a_column) <=> JSON_VALUE(u.wrote, '$.a_field'), NULL, 'a_column'), -- for: bytes
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: float
+            OR t.a_column + 0e0 <=> JSON_VALUE(u.wrote, '$.a_field') + 0e0, NULL, 'a_column'), -- for: float
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: date
+            OR CONCAT(t.a_column) <=> LEFT(JSON_VALUE(u.wrote, '$.a_field'), 19), NULL, 'a_column'), -- for: date
+        IF(NOT JSON_EXISTS(u.wrote, '$.a_field') -- for: live
+            OR BINARY CONVERT(t.a_column USING utf8mb4) <=> BINARY JSON_VALUE(u.wrote, '$.a_field'), NULL, 'a_column'), -- for: live
         IF(t.laboratoryId IS NULL, 'laboratoryId', NULL)
     ) AS held
 FROM ispyb_sync.undo AS u
@@ -618,20 +664,18 @@ STRAIGHT_JOIN LabContact AS t ON t.labContactId = u.target_id
 WHERE u.entity = 'lab_contact' AND u.action = 'insert' AND u.kept IS NULL;
 
 -- name: park_person_lab_contact -- if: unique(personId)
--- The column cannot be NULL, so the holder gets a number that no person has for a moment; foreign keys are not
--- checked in this statement (see sync/undo.py), and are in the next.
 UPDATE ispyb_sync.undo_claim AS c
 STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
 STRAIGHT_JOIN LabContact AS t ON t.labContactId = c.holder
-SET t.personId = 2147483647 - t.labContactId
-WHERE c.entity = 'lab_contact' AND c.field = 'personId' AND u.kept IS NULL;
+SET t.personId = c.parked_on
+WHERE c.entity = 'lab_contact' AND c.field = 'personId' AND u.kept IS NULL AND c.parked_on IS NOT NULL;
 
 -- name: update_lab_contact
 UPDATE ispyb_sync.undo AS u
 STRAIGHT_JOIN LabContact AS t ON t.labContactId = u.target_id
 SET
-    t.personId = IF(JSON_EXISTS(u.was, '$.personId'), JSON_VALUE(u.was, '$.personId'), t.personId),
-    t.cardName = IF(JSON_EXISTS(u.was, '$.cardName'), JSON_VALUE(u.was, '$.cardName'), t.cardName)
+    t.cardName = IF(JSON_EXISTS(u.was, '$.cardName'), JSON_VALUE(u.was, '$.cardName'), CONVERT(t.cardName USING utf8mb4)), -- if: cardName
+    t.personId = IF(JSON_EXISTS(u.was, '$.personId'), JSON_VALUE(u.was, '$.personId'), t.personId)
 WHERE u.entity = 'lab_contact' AND u.action = 'update' AND u.kept IS NULL;
 
 -- pass: apply_protein
@@ -647,16 +691,10 @@ UPDATE ispyb_sync.undo AS u
 STRAIGHT_JOIN Protein AS t ON t.proteinId = u.target_id
 SET
     t.personId = IF(JSON_EXISTS(u.was, '$.personId'), JSON_VALUE(u.was, '$.personId'), t.personId),
-    t.externalId = IF(JSON_EXISTS(u.was, '$.externalId'), UNHEX(JSON_VALUE(u.was, '$.externalId')), t.externalId),
-    t.acronym = IF(JSON_EXISTS(u.was, '$.acronym'), JSON_VALUE(u.was, '$.acronym'), t.acronym),
-    t.name = IF(JSON_EXISTS(u.was, '$.name'), JSON_VALUE(u.was, '$.name'), t.name),
-    t.description = IF(JSON_EXISTS(u.was, '$.description'), JSON_VALUE(u.was, '$.description'), t.description), -- if: description
-    t.hazardGroup = IF(JSON_EXISTS(u.was, '$.hazardGroup'), JSON_VALUE(u.was, '$.hazardGroup'), t.hazardGroup), -- if: hazardGroup
-    t.containmentLevel = IF(JSON_EXISTS(u.was, '$.containmentLevel'), JSON_VALUE(u.was, '$.containmentLevel'), t.containmentLevel), -- if: containmentLevel
-    t.safetyLevel = IF(JSON_EXISTS(u.was, '$.safetyLevel'), JSON_VALUE(u.was, '$.safetyLevel'), t.safetyLevel),
-    t.molecularMass = IF(JSON_EXISTS(u.was, '$.molecularMass'), JSON_VALUE(u.was, '$.molecularMass') + 0e0, t.molecularMass),
-    t.sequence = IF(JSON_EXISTS(u.was, '$.sequence'), JSON_VALUE(u.was, '$.sequence'), t.sequence), -- if: sequence
-    t.proteinType = IF(JSON_EXISTS(u.was, '$.proteinType'), JSON_VALUE(u.was, '$.proteinType'), t.proteinType)
+    t.a_column = IF(JSON_EXISTS(u.was, '$.a_field'), JSON_VALUE(u.was, '$.a_field') + 0e0, t.a_column), -- for: portal, float
+    t.a_column = IF(JSON_EXISTS(u.was, '$.a_field'), JSON_VALUE(u.was, '$.a_field'), CONVERT(t.a_column USING utf8mb4)), -- for: portal, text
+    t.a_column = IF(JSON_EXISTS(u.was, '$.a_field'), JSON_VALUE(u.was, '$.a_field'), t.a_column), -- for: portal, not bytes
+    t.externalId = IF(JSON_EXISTS(u.was, '$.externalId'), UNHEX(JSON_VALUE(u.was, '$.externalId')), t.externalId)
 WHERE u.entity = 'protein' AND u.action = 'update' AND u.kept IS NULL;
 
 -- pass: apply_session_has_person
@@ -667,21 +705,24 @@ FROM ispyb_sync.undo AS u
 STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = u.target_id AND t.personId = u.second_id
 WHERE u.entity = 'session_has_person' AND u.action = 'insert' AND u.kept IS NULL;
 
--- name: update_session_has_person
+-- name: update_session_has_person -- if: role | remote
 UPDATE ispyb_sync.undo AS u
 STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = u.target_id AND t.personId = u.second_id
 SET
-    t.role = IF(JSON_EXISTS(u.was, '$.role'), JSON_VALUE(u.was, '$.role'), t.role),
-    t.remote = IF(JSON_EXISTS(u.was, '$.remote'), JSON_VALUE(u.was, '$.remote'), t.remote)
+    t.role = IF(JSON_EXISTS(u.was, '$.role'), JSON_VALUE(u.was, '$.role'), CONVERT(t.role USING utf8mb4)) -- if: role
+    , -- if: role, remote
+    t.remote = IF(JSON_EXISTS(u.was, '$.remote'), JSON_VALUE(u.was, '$.remote'), t.remote) -- if: remote
 WHERE u.entity = 'session_has_person' AND u.action = 'update' AND u.kept IS NULL;
 
 -- name: insert_session_has_person
-INSERT INTO Session_has_Person (sessionId, personId, role, remote)
+INSERT INTO Session_has_Person (
+    a_column, -- for: live
+    sessionId, personId
+)
 SELECT
+    JSON_VALUE(u.wrote, '$.a_field'), -- for: live
     u.target_id,
-    u.second_id,
-    JSON_VALUE(u.wrote, '$.role'),
-    JSON_VALUE(u.wrote, '$.remote')
+    u.second_id
 FROM ispyb_sync.undo AS u
 WHERE u.entity = 'session_has_person' AND u.action = 'delete' AND u.kept IS NULL
 ORDER BY u.number;
@@ -713,24 +754,10 @@ WHERE c.entity = 'session' AND c.field = 'visit_number' AND u.kept IS NULL;
 UPDATE ispyb_sync.undo AS u
 STRAIGHT_JOIN BLSession AS t ON t.sessionId = u.target_id
 SET
-    t.externalId = IF(JSON_EXISTS(u.was, '$.externalId'), UNHEX(JSON_VALUE(u.was, '$.externalId')), t.externalId),
-    t.expSessionPk = IF(JSON_EXISTS(u.was, '$.expSessionPk'), JSON_VALUE(u.was, '$.expSessionPk'), t.expSessionPk), -- if: expSessionPk
-    t.visit_number = IF(JSON_EXISTS(u.was, '$.visit_number'), JSON_VALUE(u.was, '$.visit_number'), t.visit_number), -- if: visit_number
-    t.startDate = IF(JSON_EXISTS(u.was, '$.startDate'), JSON_VALUE(u.was, '$.startDate'), t.startDate),
-    t.endDate = IF(JSON_EXISTS(u.was, '$.endDate'), JSON_VALUE(u.was, '$.endDate'), t.endDate),
-    t.beamLineName = IF(JSON_EXISTS(u.was, '$.beamLineName'), JSON_VALUE(u.was, '$.beamLineName'), t.beamLineName),
-    t.scheduled = IF(JSON_EXISTS(u.was, '$.scheduled'), JSON_VALUE(u.was, '$.scheduled'), t.scheduled),
-    t.nbShifts = IF(JSON_EXISTS(u.was, '$.nbShifts'), JSON_VALUE(u.was, '$.nbShifts'), t.nbShifts),
-    t.sessionTitle = IF(JSON_EXISTS(u.was, '$.sessionTitle'), JSON_VALUE(u.was, '$.sessionTitle'), t.sessionTitle), -- if: sessionTitle
-    t.structureDeterminations = IF(JSON_EXISTS(u.was, '$.structureDeterminations'), JSON_VALUE(u.was, '$.structureDeterminations') + 0e0, t.structureDeterminations), -- if: structureDeterminations
-    t.dewarTransport = IF(JSON_EXISTS(u.was, '$.dewarTransport'), JSON_VALUE(u.was, '$.dewarTransport') + 0e0, t.dewarTransport), -- if: dewarTransport
-    t.databackupFrance = IF(JSON_EXISTS(u.was, '$.databackupFrance'), JSON_VALUE(u.was, '$.databackupFrance') + 0e0, t.databackupFrance), -- if: databackupFrance
-    t.databackupEurope = IF(JSON_EXISTS(u.was, '$.databackupEurope'), JSON_VALUE(u.was, '$.databackupEurope') + 0e0, t.databackupEurope), -- if: databackupEurope
-    t.operatorSiteNumber = IF(JSON_EXISTS(u.was, '$.operatorSiteNumber'), JSON_VALUE(u.was, '$.operatorSiteNumber'), t.operatorSiteNumber), -- if: operatorSiteNumber
-    t.nbReimbDewars = IF(JSON_EXISTS(u.was, '$.nbReimbDewars'), JSON_VALUE(u.was, '$.nbReimbDewars'), t.nbReimbDewars), -- if: nbReimbDewars
-    t.projectCode = IF(JSON_EXISTS(u.was, '$.projectCode'), JSON_VALUE(u.was, '$.projectCode'), t.projectCode), -- if: projectCode
-    t.protectedData = IF(JSON_EXISTS(u.was, '$.protectedData'), JSON_VALUE(u.was, '$.protectedData'), t.protectedData), -- if: protectedData
-    t.beamLineOperator = IF(JSON_EXISTS(u.was, '$.beamLineOperator'), JSON_VALUE(u.was, '$.beamLineOperator'), t.beamLineOperator)
+    t.a_column = IF(JSON_EXISTS(u.was, '$.a_field'), JSON_VALUE(u.was, '$.a_field') + 0e0, t.a_column), -- for: portal, float
+    t.a_column = IF(JSON_EXISTS(u.was, '$.a_field'), JSON_VALUE(u.was, '$.a_field'), CONVERT(t.a_column USING utf8mb4)), -- for: portal, text
+    t.a_column = IF(JSON_EXISTS(u.was, '$.a_field'), JSON_VALUE(u.was, '$.a_field'), t.a_column), -- for: portal, not bytes
+    t.externalId = IF(JSON_EXISTS(u.was, '$.externalId'), UNHEX(JSON_VALUE(u.was, '$.externalId')), t.externalId)
 WHERE u.entity = 'session' AND u.action = 'update' AND u.kept IS NULL;
 
 -- pass: apply_proposal_has_person
@@ -788,12 +815,10 @@ UPDATE ispyb_sync.undo AS u
 STRAIGHT_JOIN Proposal AS t ON t.proposalId = u.target_id
 SET
     t.personId = IF(JSON_EXISTS(u.was, '$.personId'), JSON_VALUE(u.was, '$.personId'), t.personId),
-    t.externalId = IF(JSON_EXISTS(u.was, '$.externalId'), UNHEX(JSON_VALUE(u.was, '$.externalId')), t.externalId),
-    t.proposalCode = IF(JSON_EXISTS(u.was, '$.proposalCode'), JSON_VALUE(u.was, '$.proposalCode'), t.proposalCode),
-    t.proposalNumber = IF(JSON_EXISTS(u.was, '$.proposalNumber'), JSON_VALUE(u.was, '$.proposalNumber'), t.proposalNumber),
-    t.title = IF(JSON_EXISTS(u.was, '$.title'), JSON_VALUE(u.was, '$.title'), t.title),
-    t.state = IF(JSON_EXISTS(u.was, '$.state'), JSON_VALUE(u.was, '$.state'), t.state), -- if: state
-    t.proposalType = IF(JSON_EXISTS(u.was, '$.proposalType'), JSON_VALUE(u.was, '$.proposalType'), t.proposalType)
+    t.a_column = IF(JSON_EXISTS(u.was, '$.a_field'), JSON_VALUE(u.was, '$.a_field') + 0e0, t.a_column), -- for: portal, float
+    t.a_column = IF(JSON_EXISTS(u.was, '$.a_field'), JSON_VALUE(u.was, '$.a_field'), CONVERT(t.a_column USING utf8mb4)), -- for: portal, text
+    t.a_column = IF(JSON_EXISTS(u.was, '$.a_field'), JSON_VALUE(u.was, '$.a_field'), t.a_column), -- for: portal, not bytes
+    t.externalId = IF(JSON_EXISTS(u.was, '$.externalId'), UNHEX(JSON_VALUE(u.was, '$.externalId')), t.externalId)
 WHERE u.entity = 'proposal' AND u.action = 'update' AND u.kept IS NULL;
 
 -- pass: apply_person
@@ -823,15 +848,10 @@ UPDATE ispyb_sync.undo AS u
 STRAIGHT_JOIN Person AS t ON t.personId = u.target_id
 SET
     t.laboratoryId = IF(JSON_EXISTS(u.was, '$.laboratoryId'), JSON_VALUE(u.was, '$.laboratoryId'), t.laboratoryId),
-    t.externalId = IF(JSON_EXISTS(u.was, '$.externalId'), UNHEX(JSON_VALUE(u.was, '$.externalId')), t.externalId),
-    t.login = IF(JSON_EXISTS(u.was, '$.login'), JSON_VALUE(u.was, '$.login'), t.login),
-    t.siteId = IF(JSON_EXISTS(u.was, '$.siteId'), JSON_VALUE(u.was, '$.siteId'), t.siteId), -- if: siteId
-    t.familyName = IF(JSON_EXISTS(u.was, '$.familyName'), JSON_VALUE(u.was, '$.familyName'), t.familyName),
-    t.givenName = IF(JSON_EXISTS(u.was, '$.givenName'), JSON_VALUE(u.was, '$.givenName'), t.givenName),
-    t.title = IF(JSON_EXISTS(u.was, '$.title'), JSON_VALUE(u.was, '$.title'), t.title),
-    t.emailAddress = IF(JSON_EXISTS(u.was, '$.emailAddress'), JSON_VALUE(u.was, '$.emailAddress'), t.emailAddress),
-    t.phoneNumber = IF(JSON_EXISTS(u.was, '$.phoneNumber'), JSON_VALUE(u.was, '$.phoneNumber'), t.phoneNumber),
-    t.faxNumber = IF(JSON_EXISTS(u.was, '$.faxNumber'), JSON_VALUE(u.was, '$.faxNumber'), t.faxNumber)
+    t.a_column = IF(JSON_EXISTS(u.was, '$.a_field'), JSON_VALUE(u.was, '$.a_field') + 0e0, t.a_column), -- for: portal, float
+    t.a_column = IF(JSON_EXISTS(u.was, '$.a_field'), JSON_VALUE(u.was, '$.a_field'), CONVERT(t.a_column USING utf8mb4)), -- for: portal, text
+    t.a_column = IF(JSON_EXISTS(u.was, '$.a_field'), JSON_VALUE(u.was, '$.a_field'), t.a_column), -- for: portal, not bytes
+    t.externalId = IF(JSON_EXISTS(u.was, '$.externalId'), UNHEX(JSON_VALUE(u.was, '$.externalId')), t.externalId)
 WHERE u.entity = 'person' AND u.action = 'update' AND u.kept IS NULL;
 
 -- pass: apply_laboratory
@@ -846,15 +866,10 @@ WHERE u.entity = 'laboratory' AND u.action = 'insert' AND u.kept IS NULL;
 UPDATE ispyb_sync.undo AS u
 STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = u.target_id
 SET
-    t.externalId = IF(JSON_EXISTS(u.was, '$.externalId'), UNHEX(JSON_VALUE(u.was, '$.externalId')), t.externalId),
-    t.laboratoryExtPk = IF(JSON_EXISTS(u.was, '$.laboratoryExtPk'), JSON_VALUE(u.was, '$.laboratoryExtPk'), t.laboratoryExtPk), -- if: laboratoryExtPk
-    t.laboratoryPk = IF(JSON_EXISTS(u.was, '$.laboratoryExtPk'), JSON_VALUE(u.was, '$.laboratoryExtPk'), t.laboratoryPk), -- if: laboratoryPk
-    t.name = IF(JSON_EXISTS(u.was, '$.name'), JSON_VALUE(u.was, '$.name'), t.name),
-    t.city = IF(JSON_EXISTS(u.was, '$.city'), JSON_VALUE(u.was, '$.city'), t.city),
-    t.country = IF(JSON_EXISTS(u.was, '$.country'), JSON_VALUE(u.was, '$.country'), t.country),
-    t.address = IF(JSON_EXISTS(u.was, '$.address'), JSON_VALUE(u.was, '$.address'), t.address),
-    t.organization = IF(JSON_EXISTS(u.was, '$.organization'), JSON_VALUE(u.was, '$.organization'), t.organization), -- if: organization
-    t.url = IF(JSON_EXISTS(u.was, '$.url'), JSON_VALUE(u.was, '$.url'), t.url)
+    t.a_column = IF(JSON_EXISTS(u.was, '$.a_field'), JSON_VALUE(u.was, '$.a_field') + 0e0, t.a_column), -- for: portal, float
+    t.a_column = IF(JSON_EXISTS(u.was, '$.a_field'), JSON_VALUE(u.was, '$.a_field'), CONVERT(t.a_column USING utf8mb4)), -- for: portal, text
+    t.a_column = IF(JSON_EXISTS(u.was, '$.a_field'), JSON_VALUE(u.was, '$.a_field'), t.a_column), -- for: portal, not bytes
+    t.externalId = IF(JSON_EXISTS(u.was, '$.externalId'), UNHEX(JSON_VALUE(u.was, '$.externalId')), t.externalId)
 WHERE u.entity = 'laboratory' AND u.action = 'update' AND u.kept IS NULL;
 
 -- pass: settle

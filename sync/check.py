@@ -21,7 +21,7 @@ from sync.errors import DatabaseError
 from sync.refusals import printable
 from sync.rights import Account, Rights
 from sync.settings import Settings
-from sync.sqlfiles import Statement, load
+from sync.sqlfiles import Conditions, Statement, load
 from sync.text import counted
 
 REQUIRED = (10, 3, 3)
@@ -214,7 +214,7 @@ def _duplicates(connection: Connection, columns: Columns, held: Rights) -> Itera
     for statement in load("check"):
         (entity,) = [entity for entity in ENTITIES if statement.name.startswith(f"duplicate_{entity.name}_")]
         names = columns[entity.name]
-        query = statement.render(names)
+        query = statement.render(Conditions(frozenset(names)))
         if not names or query is None or held.lacking(["SELECT"], schema, entity.table):
             continue
         groups = connection.exec_driver_sql(query).all()

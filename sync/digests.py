@@ -49,7 +49,7 @@ class Digests:
             return
         for entity in ENTITIES:
             for statement in of_pass(entity.name, "digest"):
-                self._runner.run(statement, self._target[entity].facts)
+                self._runner.run(statement, self._target.conditions(entity))
 
     def _rows(self, name: str) -> Iterator[tuple[Any, ...]]:
         yield from map(tuple, self._runner.run(named("fingerprint", name)) or ())

@@ -130,7 +130,7 @@ def _columns(target: Target) -> str:
 
 
 def _sql(name: str, staging_schema: str) -> str:
-    return named("fingerprint", name).render((), staging_schema) or ""
+    return named("fingerprint", name).render(staging_schema=staging_schema) or ""
 
 
 def _hash(proposal: str) -> bytes:

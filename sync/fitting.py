@@ -12,6 +12,10 @@ from sync.fields import Columns, Field, Fields, Row
 from sync.refusals import Refusal, refused_value
 
 
+ROW_REFUSED, VALUE_REFUSED = "the row is refused", "the column keeps what it has"
+"""What becomes of a row in which a value does not fit."""
+
+
 class Fitting:
     """Looks at the rows of all entities; `labels` is how the proposals of their documents are called, by number."""
 
@@ -22,27 +26,36 @@ class Fitting:
 
     def columns(self, entity: Entity, rows: list[Row]) -> Columns:
         """The rows as columns, without the values that do not fit."""
-        columns = columns_of(rows)
         fields = self._fields[entity.name]
+        if fields.converted:
+            rows = [fields.convert(row) for row in rows]
+        columns = columns_of(rows)
         suspects = fields.suspects(columns)
         for place in suspects:
-            rows[place] = self.row(entity, rows[place])
+            rows[place] = self._fitting_row(entity, rows[place])
         return columns_of(rows) if suspects else columns
 
     def row(self, entity: Entity, row: Row) -> Row:
         """A row less the values that do not fit, which are refused."""
         fields = self._fields[entity.name]
-        row_id, position, number, path, refused, *between = row[: fields.before]
+        return self._fitting_row(entity, fields.convert(row) if fields.converted else row)
+
+    def _fitting_row(self, entity: Entity, row: Row) -> Row:
+        fields = self._fields[entity.name]
+        row_id, position, number, path, refused, _, *between = row[: fields.before]
         if refused is not None:
             return row
         place = f"{path}.session_options" if entity is entities.SESSION_HAS_PERSON else path
-        values, refused = self._fitting(entity, fields, row[fields.before :], number, place)
-        return (row_id, position, number, path, refused, *between, *values)
+        values, refused, contradicts = self._fitting(entity, fields, row[fields.before :], number, place)
+        return (row_id, position, number, path, refused, contradicts, *between, *values)
 
-    def _fitting(self, entity: Entity, fields: Fields, values: Row, number: int, path: str) -> tuple[Row, str | None]:
-        """The values that fit, None for the others; and the code that refuses the row, or None."""
+    def _fitting(
+        self, entity: Entity, fields: Fields, values: Row, number: int, path: str
+    ) -> tuple[Row, str | None, str | None]:
+        """The values that fit, None for the others; the code that refuses the row, or None; a field of which a new row
+        would get a default that contradicts the document, or None."""
         left = list(values)
-        refused = None
+        refused = contradicts = None
         for place, field in enumerate(fields.all):
             value = values[place]
             code = None if value is None else field.misfit(value)
@@ -50,14 +63,16 @@ class Fitting:
                 self._refuse_value(entity, field, value, code, number, path)
                 if field.is_key or field.required:
                     refused = refused or code
+                elif field.contradicts:
+                    contradicts = contradicts or field.name
                 left[place] = None
         if refused is None and not fields.may_be_nameless and all(left[place] is None for place in fields.names):
             refused = "invalid_document"
             self._refuse_nameless(entity, number, path)
-        return tuple(left), refused
+        return tuple(left), refused, contradicts
 
     def _refuse_value(self, entity: Entity, field: Field, value: object, code: str, number: int, path: str) -> None:
-        whole = "the row is refused" if field.is_key or field.required else "the column keeps what it has"
+        whole = ROW_REFUSED if field.is_key or field.required else VALUE_REFUSED
         message = f"{_REASONS[code]}{field.limit}; {whole}. Correct it in the User Portal."
         label = self.labels[number]
         self._refuse(

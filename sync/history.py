@@ -123,7 +123,7 @@ def record(
     """
     kept = settings.model_dump(mode="json", exclude={"database"}) | {"schema": connection.info[SCHEMA]} | more
     result = connection.exec_driver_sql(
-        named("history", "record_run").render((), settings.staging_schema) or "",
+        named("history", "record_run").render(staging_schema=settings.staging_schema) or "",
         {
             "mode": report.mode,
             "status": report.status,
@@ -142,7 +142,7 @@ def record(
 def _ask(connection: Connection, settings: Settings, name: str, **parameters: object) -> CursorResult[Any]:
     statement = named("history", name)
     try:
-        return connection.exec_driver_sql(statement.render((), settings.staging_schema) or "", parameters)
+        return connection.exec_driver_sql(statement.render(staging_schema=settings.staging_schema) or "", parameters)
     except DBAPIError as error:
         if code_of(error) in NOT_THERE:
             raise not_migrated() from None

@@ -19,7 +19,7 @@ def demand_own(connection: Connection, staging_schema: str, run: int | None = No
 
 def other_served(connection: Connection, staging_schema: str, run: int | None = None) -> str | None:
     """The other ISPyB that the tool schema serves; None where it is the connection's, or no run says."""
-    sql = named("history", "served_schema").render((), staging_schema) or ""
+    sql = named("history", "served_schema").render(staging_schema=staging_schema) or ""
     served = connection.exec_driver_sql(sql, {"run": run}).scalar()
     return None if served is None or served.lower() == connection.info[SCHEMA].lower() else str(served)
 

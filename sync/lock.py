@@ -175,5 +175,5 @@ class _Lease:
             connection.commit()
 
     def _send(self, connection: Connection, name: str, **more: object) -> CursorResult[Any]:
-        sql = named("lease", name).render((), self._schema) or ""
+        sql = named("lease", name).render(staging_schema=self._schema) or ""
         return connection.exec_driver_sql(sql, self._me | more)

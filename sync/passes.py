@@ -13,7 +13,7 @@ from sync.block import Outcome, Step
 from sync.entities import ENTITIES, Entity
 from sync.given import Given
 from sync.runner import Runner
-from sync.sqlfiles import Statement, of_pass
+from sync.sqlfiles import Conditions, Statement, of_pass
 from sync.target import Target
 
 # What a statement finds decides whether later ones have anything to do: by the first word of its name.
@@ -22,6 +22,7 @@ _FINDINGS = {
     "owner": "joined",
     "find_candidates": "candidates",
     "refuse_duplicate_key": "duplicates",
+    "refuse_same_visit": "duplicates",
     "refuse_belongs_elsewhere": "elsewhere",
     "probe": "same_target",
     "claim": "claims",
@@ -52,19 +53,21 @@ class Player:
         self._runner = runner
         self._target = target
         self._given = given
-        self._facts = {entity.name: target[entity].facts for entity in ENTITIES}
+        self._conditions = {entity.name: target.conditions(entity) for entity in ENTITIES}
 
     def forget(self) -> None:
         """Nothing is found yet; all rows are staged."""
-        self._facts = {entity.name: self._target[entity].facts | self._given.facts(entity) for entity in ENTITIES}
+        self._conditions = {
+            entity.name: self._target.conditions(entity).with_facts(self._given.facts(entity)) for entity in ENTITIES
+        }
 
     def find(self, entity: Entity, finding: str) -> None:
         """Remembers a finding."""
-        self._facts[entity.name] |= {finding}
+        self._conditions[entity.name] = self._conditions[entity.name].with_facts({finding})
 
-    def facts(self, entity: Entity) -> frozenset[str]:
-        """What the conditions of statements ask for: about the live table, the staged rows, and what was found."""
-        return self._facts[entity.name]
+    def conditions(self, entity: Entity) -> Conditions:
+        """What the marks of statements ask for: about the live table, the staged rows, and what was found."""
+        return self._conditions[entity.name]
 
     def moves(self, entity: Entity, pass_: str, names: Collection[str] | None = None) -> list[Move]:
         """The statements of a pass, or those of these names."""
@@ -75,7 +78,7 @@ class Player:
             for statement in statements:
                 move = Move(entity, statement, in_round)
                 moves.append(move)
-                if rounds is not None and statement.render(self.facts(entity)) is not None:
+                if rounds is not None and statement.render(self.conditions(entity)) is not None:
                     in_round.append(move)
         return moves
 
@@ -102,7 +105,7 @@ class Player:
         """What would run next if it found nothing."""
         block = {}
         for move in waiting:
-            sql = move.statement.render(self.facts(move.entity), self._runner.staging_schema)
+            sql = move.statement.render(self.conditions(move.entity), self._runner.staging_schema)
             if sql is not None:
                 block[move] = Step(move.statement, sql, decides=_finding(move.statement) is not None)
                 if until_round_ends and move.ends_round:

@@ -188,7 +188,7 @@ def _stage(job: Job, report: Report, connection: Connection, target: Target, rec
 
 def _was_committed(job: Job, unanswered: CommitUnanswered) -> bool:
     """Whether a run's row is there; the lock makes sure that the server has ended the lost transaction."""
-    sql = named("history", "find_run").render((), job.settings.staging_schema) or ""
+    sql = named("history", "find_run").render(staging_schema=job.settings.staging_schema) or ""
     lock_timeout, schema = job.settings.lock_timeout, job.settings.staging_schema
     params = {"run": unanswered.report.run, "started": unanswered.started}
     for attempt in range(1, patience.ATTEMPTS + 1):

@@ -11,11 +11,10 @@ Up to prune only the staging tables are written: an apply and a plan are the sam
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from sync.block import Outcome
-from sync.entities import ENTITIES, LAB_CONTACT, LABORATORY, PERSON, PROPOSAL, Entity
+from sync.entities import ENTITIES, LABORATORY, PERSON, PROPOSAL, Entity
 from sync.given import Given
 from sync.passes import Move, Player
 from sync.runner import Runner
@@ -111,9 +110,6 @@ class Reconciliation:
                 name = move.statement.name
                 if _ACTIONS.get(name, name) in actions or name not in _ACTIONS:
                     moves.append(move)
-                if entity is LAB_CONTACT and name == "release_person":
-                    self._release_people(moves)
-                    moves = []
             if "insert" in actions:
                 self._player.find(entity, "inserted")
                 moves += self._looking_again(entity)
@@ -128,7 +124,7 @@ class Reconciliation:
         """What would be changed: rows of entity and what `sync.changes.read_changes` takes."""
         self._runner.run(named("history", "shadow_change"))
         self.record(PLANNED)
-        sql = named("history", "show_changes").render((), self._runner.staging_schema) or ""
+        sql = named("history", "show_changes").render(staging_schema=self._runner.staging_schema) or ""
         yield from map(tuple, self._runner.connection.exec_driver_sql(sql, {"run": PLANNED, "limit": ALL_CHANGES}))
 
     def read(self, names: Collection[str]) -> Found:
@@ -145,7 +141,7 @@ class Reconciliation:
 
     def rows(self, entity: Entity, name: str) -> Iterator[tuple[object, ...]]:
         """The rows of one statement of the report pass."""
-        yield from map(tuple, self._runner.run(named(entity.name, name), self._player.facts(entity)) or ())
+        yield from map(tuple, self._runner.run(named(entity.name, name), self._player.conditions(entity)) or ())
 
     def vanished(self, entity: Entity) -> Iterator[tuple[Any, ...]]:
         """Rows of ISPyB with an externalId that nothing of the export found or names: id, key, proposal, externalId."""
@@ -153,22 +149,9 @@ class Reconciliation:
 
     def joined_documents(self) -> set[int]:
         """Numbers of the documents that share their proposal with another one."""
-        if "joined" not in self._player.facts(PROPOSAL):
+        if "joined" not in self._player.conditions(PROPOSAL).facts:
             return set()
         return {number for (number,) in self._runner.run(named("fingerprint", "joined_documents")) or ()}
-
-    def _release_people(self, moves: list[Move]) -> None:
-        """Parks people of lab contacts where nobody is, if any are to be parked."""
-        *before, release = moves
-        self._player.play(before)
-        with self._without_foreign_keys() if "claims" in self._player.facts(LAB_CONTACT) else nullcontext():
-            self._player.play([release])
-
-    @contextmanager
-    def _without_foreign_keys(self) -> Iterator[None]:
-        self._runner.connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
-        yield
-        self._runner.connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
 
     def _looking_again(self, entity: Entity) -> Iterator[Move]:
         """Learns the ids of inserted rows by their keys, and looks for rows that another writer has added meanwhile."""

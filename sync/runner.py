@@ -1,7 +1,7 @@
 """Sends the statements of the SQL files, one by one or several as a block, and keeps their times."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from sync.block import FAILED, Outcome, Step, compound, is_select, told
 from sync.database import LOST, code_of, log
-from sync.sqlfiles import Statement
+from sync.sqlfiles import NO_CONDITIONS, Conditions, Statement
 
 _AS_IT_STANDS = {"no_parameters": True}  # a percent sign in a statement is just that
 
@@ -37,9 +37,9 @@ class Runner:
         self.staging_schema = staging_schema
         self.profile: list[Profile] = []
 
-    def run(self, statement: Statement, facts: Collection[str] = ()) -> CursorResult[Any] | None:
+    def run(self, statement: Statement, given: Conditions = NO_CONDITIONS) -> CursorResult[Any] | None:
         """Runs one statement, or nothing where its condition does not hold; errors name the statement."""
-        sql = statement.render(facts, self.staging_schema)
+        sql = statement.render(given, self.staging_schema)
         if sql is None:
             return None
         start = time.perf_counter()

@@ -8,20 +8,33 @@ A file is a header, then named statements:
     -- name: join_site_id -- if: siteId             left out whole where the table has no such column
         AND t.siteId = s.siteId -- if: siteId       a line that is left out there
 
-A condition is a list of column names of the target table, joined by `,` (all of them) or `|` (one of them),
-each possibly after `not`, or a fact: about the table, as `unique(visit_number)`; about the staged rows, as
-`given(siteId)` (`sync.given`); or that an earlier statement found something, as `joined` (`sync.passes`). Nothing
-else is ever put into a statement, except the name of the tool's schema in place of `ispyb_sync`.
+A condition is a list of column names of the target table (of another one: `person.login`), joined by `,` (all of
+them) or `|` (one of them), each possibly after `not`, or a fact: about the table, as `unique(visit_number)`; about the
+staged rows, as `given(siteId)` (`sync.given`); or that an earlier statement found something, as `joined`
+(`sync.passes`).
+
+What is the same for many columns is written once:
+
+        QUOTE(t.a_column), -- for: portal, not text
+        QUOTE(CONVERT(t.a_column USING utf8mb4)), -- for: portal, text
+
+Lines marked `-- for:` that follow one another are gone through once for each column of the entity, in the order of
+the registry; the first whose condition holds stands, with the column's name in the live table in place of `a_column`,
+and its name in documents and staging tables in place of `a_field`. Lines that follow one another with the same mark are
+one. Their conditions ask for facts about the column (`sync.target.Table.fields`), and for those that all lines ask for.
+
+Nothing else is ever put into a statement, except the name of the tool's schema in place of `ispyb_sync`.
 """
 
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 STAGING_SCHEMA = "ispyb_sync"
-_IF = re.compile(r"\s*-- if: (?P<condition>.+)$")
+_MARK = re.compile(r"\s*-- (?P<mark>if|for): (?P<condition>.+)$")
 _NAME = re.compile(r"-- name: (?P<name>\w+)$")
 _MAKES = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
 _PASS = re.compile(r"-- pass: (?P<pass>\w+)$")
@@ -29,11 +42,36 @@ _ROUNDS = re.compile(r"-- rounds: (?P<edge>begin|end)$")
 
 
 @dataclass(frozen=True)
+class Field:
+    """One column of an entity: its name in documents and staging tables, in the live table, and what is known of it."""
+
+    name: str
+    column: str
+    facts: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the marks of a statement ask for: facts, and the columns of its entity."""
+
+    facts: frozenset[str] = frozenset()
+    fields: tuple[Field, ...] = ()
+
+    def with_facts(self, facts: Iterable[str]) -> "Conditions":
+        """The same, and more facts."""
+        return Conditions(self.facts.union(facts), self.fields)
+
+
+NO_CONDITIONS = Conditions()
+
+
+@dataclass(frozen=True)
 class Line:
-    """One line of a statement, and the condition on which it stands."""
+    """One line of a statement, the condition on which it stands, and whether that is asked of each column."""
 
     text: str
     condition: str | None = None
+    each: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +91,9 @@ class Statement:
         """Where the statement comes from, as errors and the server's process list say it."""
         return f"{self.file}:{self.line} {self.name}"
 
-    def render(self, facts: Collection[str] = (), staging_schema: str = STAGING_SCHEMA) -> str | None:
+    def render(self, given: Conditions = NO_CONDITIONS, staging_schema: str = STAGING_SCHEMA) -> str | None:
         """The statement as it is sent, or None where the condition of its name does not hold."""
-        return _rendered(self, frozenset(facts), staging_schema)
+        return _rendered(self, given, staging_schema)
 
 
 def origin_and_text(sql: str) -> tuple[str, str]:
@@ -65,13 +103,30 @@ def origin_and_text(sql: str) -> tuple[str, str]:
 
 
 @cache
-def _rendered(statement: Statement, facts: frozenset[str], staging_schema: str) -> str | None:
-    if not _holds(statement.condition, facts):
+def _rendered(statement: Statement, given: Conditions, staging_schema: str) -> str | None:
+    if not _holds(statement.condition, given.facts):
         return None
-    body = "\n".join(line.text for line in statement.lines if _holds(line.condition, facts))
+    body = "\n".join(_standing(statement.lines, given))
     if staging_schema != STAGING_SCHEMA:
         body = body.replace(f"{STAGING_SCHEMA}.", f"`{staging_schema}`.")
     return f"/* {statement.origin} */ {body.strip().removesuffix(';')}"
+
+
+def _standing(lines: Iterable[Line], given: Conditions) -> Iterator[str]:
+    """The lines that stand, each for the columns that it stands for."""
+    for each, group in groupby(lines, lambda line: line.each):
+        if not each:
+            yield from (line.text for line in group if _holds(line.condition, given.facts))
+            continue
+        choices = [(condition, [line.text for line in same]) for condition, same in groupby(group, _condition)]
+        for field in given.fields:
+            facts = given.facts | field.facts
+            for text in next((texts for condition, texts in choices if _holds(condition, facts)), ()):
+                yield text.replace("a_column", field.column).replace("a_field", field.name)
+
+
+def _condition(line: Line) -> str | None:
+    return line.condition
 
 
 def _holds(condition: str | None, facts: Collection[str]) -> bool:
@@ -118,7 +173,7 @@ def named(name: str, statement: str) -> Statement:
 
 def tables_made(statements: Iterable[Statement], staging_schema: str) -> list[str]:
     """The temporary tables that statements make, as they name them."""
-    made = (_MAKES.search(statement.render((), staging_schema) or "") for statement in statements)
+    made = (_MAKES.search(statement.render(NO_CONDITIONS, staging_schema) or "") for statement in statements)
     return [table[1] for table in made if table]
 
 
@@ -127,15 +182,15 @@ def _parse(file: str, text: str) -> Iterator[Statement]:
     start, name, condition = 0, "", None
     body: list[Line] = []
     for number, raw in enumerate(text.splitlines(), start=1):
-        line, mark = _split_mark(raw)
+        line, mark, condition_of_line = _split_mark(raw)
         if found := _PASS.match(line):
             pass_ = found["pass"]
         elif found := _ROUNDS.match(line):
             rounds = number if found["edge"] == "begin" else None
         elif found := _NAME.match(line):
-            start, name, condition, body = number, found["name"], mark, []
+            start, name, condition, body = number, found["name"], condition_of_line, []
         elif name and line.strip() and not line.lstrip().startswith("--"):
-            body.append(Line(line, mark))
+            body.append(Line(line, condition_of_line, mark == "for"))
             if line.endswith(";"):
                 yield Statement(file, name, start, pass_, condition, tuple(body), rounds)
                 name = ""
@@ -145,6 +200,6 @@ def _parse(file: str, text: str) -> Iterator[Statement]:
         raise ValueError(f"{file}:{rounds}: the rounds have no end")
 
 
-def _split_mark(line: str) -> tuple[str, str | None]:
-    found = _IF.search(line)
-    return (line[: found.start()], found["condition"]) if found else (line, None)
+def _split_mark(line: str) -> tuple[str, str | None, str | None]:
+    found = _MARK.search(line)
+    return (line[: found.start()], found["mark"], found["condition"]) if found else (line, None, None)

@@ -203,8 +203,18 @@ class Stager:
         fields = self._fields["person"]
         for known in spelled_otherwise(self._shared["person"], self._brief):
             fields.last_row += 1
-            _, position, number, path, refused, clears, *_ = known.row
-            row = (fields.last_row, position, number, path, refused, clears, None, *fields.pick(known.data))
+            _, position, number, path, refused, contradicts, clears, *_ = known.row
+            row = (
+                fields.last_row,
+                position,
+                number,
+                path,
+                refused,
+                contradicts,
+                clears,
+                None,
+                *fields.pick(known.data),
+            )
             self._rows["person"].append(row)
 
     def _share(self, entity: Entity, known: Known, path: str, *references: int | None) -> int:
@@ -230,7 +240,7 @@ class Stager:
             if self._clear_nulls:
                 clears = clears_of(entity, fields.all, thing)
         self._rows[entity.name].append(
-            (row_id, self._position, self._at.number, path, refused, clears, *references, *values)
+            (row_id, self._position, self._at.number, path, refused, None, clears, *references, *values)
         )
         return row_id
 

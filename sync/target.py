@@ -1,37 +1,62 @@
 """What the live database is: the columns of the eight tables, their limits and keys.
 
-Introspected, never assumed: DLS, ESRF and py-ispyb differ, and so do sites.
+Introspected, never assumed: DLS, ESRF and py-ispyb differ, and so do sites. The tables, their primary keys and the
+references between them must be there, and `externalId`, which `migrate` adds; each other column may be absent.
 """
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from sqlalchemy import Connection
 
-from sync.entities import ENTITIES, Entity
+from sync.entities import ENTITIES, Entity, Kind, kind_of_field
 from sync.errors import DatabaseError
+from sync.repertoire import Repertoire, repertoires
+from sync.sqlfiles import Conditions, Field
 
 _INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
+_TEXTS = ("tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob")
+_WITH_LENGTH = ("varchar", "char", "varbinary", "binary")
+_EXTERNAL_ID_BYTES = 16
+_CONVERTED: dict[Kind, tuple[Kind, ...]] = {
+    "text": ("text", "number"),
+    "number": ("number", "text"),
+    "float": ("float",),
+    "date": ("date",),
+    "bytes": ("bytes",),
+}
+"""Of each kind of field, the kinds of column that can hold it: whole numbers and text are converted where that is exact."""
 
 
 @dataclass(frozen=True)
 class Column:
     """One column of a live table, and what fits into it.
 
-    characters  most characters a text column holds; None for other types
-    octets      most bytes a TEXT column holds; None for other types
+    default     as the server writes it, an expression; None where there is none
+    characters  most characters a text column holds, most bytes a binary one; None for other types
+    octets      most bytes a TEXT or BLOB column holds; None for other types
     charset     MariaDB's name of the character set; None for other types
+    extra       such as auto_increment
+    generated   whether its value is computed
     """
 
     name: str
     type_name: str
     column_type: str
     nullable: bool
-    has_default: bool
-    characters: int | None
-    octets: int | None
-    charset: str | None
+    default: str | None = None
+    characters: int | None = None
+    octets: int | None = None
+    charset: str | None = None
+    collation: str | None = None
+    extra: str = ""
+    generated: bool = False
+
+    @property
+    def has_default(self) -> bool:
+        """Whether a row that does not give the column gets a value all the same."""
+        return self.default not in (None, "NULL")
 
     @cached_property
     def members(self) -> dict[str, str]:
@@ -43,7 +68,11 @@ class Column:
 
     @cached_property
     def bounds(self) -> tuple[int, int] | None:
-        """The lowest and highest value of an integer column."""
+        """The lowest and highest value of a column of whole numbers."""
+        if self.type_name == "decimal":
+            digits, scale = map(int, re.findall(r"\d+", self.column_type)[:2])
+            most = 10 ** (digits - scale) - 1
+            return None if scale else (0 if "unsigned" in self.column_type else -most, most)
         bits = _INTEGER_BITS.get(self.type_name)
         if bits is None:
             return None
@@ -51,8 +80,30 @@ class Column:
             return 0, 2**bits - 1
         return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
+    @cached_property
+    def kind(self) -> Kind | None:
+        """What its values are; None for a type that no field of a document can feed."""
+        if self.bounds is not None:
+            return "number"
+        if self.type_name in ("float", "double"):
+            return "float"
+        if self.type_name in ("datetime", "timestamp"):
+            return "date"
+        if self.name == "externalId":
+            return "bytes" if self.type_name in ("binary", "varbinary") and self._holds_external_ids else None
+        return "text" if self.type_name in (*_TEXTS, "varchar", "char", "varbinary", "enum") else None
 
-@dataclass(frozen=True)
+    @property
+    def _holds_external_ids(self) -> bool:
+        exactly = self.type_name == "binary"
+        return self.characters == _EXTERNAL_ID_BYTES if exactly else (self.characters or 0) >= _EXTERNAL_ID_BYTES
+
+
+_ABSENT = Column("", "varchar", "varchar(255)", nullable=True, characters=255, charset="utf8mb4")
+"""As the staging table has a column that the live table has not."""
+
+
+@dataclass(frozen=True, eq=False)
 class Table:
     """One of the eight tables: its columns by name, and whether a visit number names a session."""
 
@@ -61,8 +112,12 @@ class Table:
     visit_number_unique: bool = False
 
     def column(self, field: str) -> Column | None:
-        """The column that a field of the document feeds, or None where the live table lacks it."""
+        """The column that a field of the document feeds, or None where the live table has none."""
         return self.columns.get(field) or self.columns.get(self.entity.aliases.get(field, ""))
+
+    def staged_as(self, field: str) -> Column | None:
+        """The column as the staging table has it, or None where it is left empty."""
+        return self.column(field) or (_ABSENT if field in self.entity.compared else None)
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
@@ -71,19 +126,83 @@ class Table:
 
     @cached_property
     def staged_columns(self) -> tuple[str, ...]:
-        """The columns of the staging table, in the order in which rows are loaded."""
-        return tuple(name for name in self.entity.staged_columns if name not in self.missing)
+        """The columns of the staging table that are loaded, in the order in which rows are."""
+        given = (name for name in self.entity.columns if self.staged_as(name) is not None)
+        return (*self.entity.staged_first, *given)
+
+    @cached_property
+    def unusable(self) -> tuple[tuple[str, Column], ...]:
+        """Fields whose column is of a type that cannot hold them, with that column."""
+        found = ((name, self.column(name)) for name in self.entity.columns)
+        return tuple((name, c) for name, c in found if c is not None and c.kind not in _CONVERTED[kind_of_field(name)])
+
+    @cached_property
+    def unfilled(self) -> tuple[str, ...]:
+        """Columns that each new row needs and no run can give: NOT NULL, without a default, and no field's."""
+        written = {c.name for name in self.entity.columns if (c := self.column(name)) is not None}
+        written |= set(REFERENCES[self.entity.name])
+        return tuple(
+            column.name
+            for column in self.columns.values()
+            if not (column.nullable or column.has_default or column.generated or "auto_increment" in column.extra)
+            and column.name not in written
+        )
 
     @cached_property
     def facts(self) -> frozenset[str]:
-        """What the conditions in the SQL files ask for."""
+        """What the conditions in the entity's SQL file ask for."""
         facts = set(self.columns)
         for name, alias in self.entity.aliases.items():
             if name in facts:
                 facts.discard(alias)
         if self.visit_number_unique:
             facts.add("unique(visit_number)")
+        facts |= {f"nullable({column.name})" for column in self.columns.values() if column.nullable}
+        if any("required" in field.facts for field in self.fields):
+            facts.add("any(required)")
         return frozenset(facts)
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """The columns that lines marked `-- for:` are repeated for.
+
+        Facts of each: `live` or `absent`; `is(login)`; of a live one its kind (`text`, `number`, `float`, `date`,
+        `bytes`), `portal` or `initial`, `key`, `default` where a new row gets a value that is not given, and `required`
+        where it gets none but cannot be without.
+        """
+        return _fields(self.entity, tuple(self.columns.values()))
+
+
+REFERENCES = {
+    "laboratory": (),
+    "person": ("laboratoryId",),
+    "proposal": ("personId",),
+    "proposal_has_person": ("proposalId", "personId"),
+    "session": ("proposalId",),
+    "session_has_person": ("sessionId", "personId"),
+    "protein": ("proposalId", "personId"),
+    "lab_contact": ("proposalId", "personId"),
+}
+"""The columns by which the eight tables refer to each other."""
+
+
+@lru_cache(maxsize=8 * len(ENTITIES))
+def _fields(entity: Entity, columns: tuple[Column, ...]) -> tuple[Field, ...]:
+    table = Table(entity, {column.name: column for column in columns})
+    fields = []
+    for name in entity.columns:
+        column = table.column(name)
+        facts = {f"is({name})", "absent" if column is None else "live"}
+        if column is not None:
+            facts |= {column.kind or "", "initial" if name in entity.initial else "portal"}
+            if name in entity.keys:
+                facts.add("key")
+            if column.has_default:
+                facts.add("default")
+            elif not column.nullable and name != "lastUpdate":
+                facts.add("required")
+        fields.append(Field(name, "" if column is None else column.name, frozenset(facts)))
+    return tuple(fields)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,48 +211,99 @@ class Target:
 
     tables: dict[str, Table]
     local_infile: bool
+    repertoires: dict[str, Repertoire]
 
     def __getitem__(self, entity: Entity) -> Table:
         return self.tables[entity.name]
 
+    def conditions(self, entity: Entity) -> Conditions:
+        """What the marks in the SQL file of an entity ask for, as far as the live tables tell it."""
+        return self._conditions[entity.name]
+
+    @cached_property
+    def _conditions(self) -> dict[str, Conditions]:
+        others = frozenset(f"{name}.{column}" for name, table in self.tables.items() for column in table.facts)
+        return {name: Conditions(table.facts | others, table.fields) for name, table in self.tables.items()}
+
 
 _COLUMNS = """
 SELECT
-    TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT,
-    CHARACTER_MAXIMUM_LENGTH, CHARACTER_OCTET_LENGTH, CHARACTER_SET_NAME
+    TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, CHARACTER_MAXIMUM_LENGTH,
+    CHARACTER_OCTET_LENGTH, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, IS_GENERATED
 FROM information_schema.COLUMNS
-WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN %(tables)s
+WHERE
+    TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN %(tables)s
+    AND (@@lower_case_table_names > 0 OR BINARY TABLE_NAME IN %(tables)s)
+ORDER BY TABLE_NAME, ORDINAL_POSITION
 """
 
 _UNIQUE_VISIT = """
 SELECT GROUP_CONCAT(LOWER(COLUMN_NAME) ORDER BY SEQ_IN_INDEX)
 FROM information_schema.STATISTICS
-WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'BLSession' AND NON_UNIQUE = 0
+WHERE
+    TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'BLSession' AND NON_UNIQUE = 0
+    AND (@@lower_case_table_names > 0 OR BINARY TABLE_NAME = 'BLSession')
 GROUP BY INDEX_NAME
 """
 
 
-def introspect(connection: Connection) -> Target:
-    """Reads the columns, limits and keys of the eight tables of the connection's default schema.
+def read_tables(connection: Connection) -> Target:
+    """Reads the columns, limits and keys of the eight tables of the connection's default schema, as they are.
 
-    Raises DatabaseError that names the tables the schema lacks, or that the account may not see.
+    A table that is not there, or that the account may not see, has no columns.
     """
-    names = {entity.table.lower(): entity for entity in ENTITIES}
+    names = {entity.table.lower(): entity.name for entity in ENTITIES}
     columns: dict[str, dict[str, Column]] = {entity.name: {} for entity in ENTITIES}
-    rows = connection.exec_driver_sql(_COLUMNS, {"tables": [entity.table for entity in ENTITIES]})
-    for table, name, type_name, column_type, nullable, default, characters, octets, charset in rows:
-        text = type_name in ("varchar", "char", "text", "tinytext", "mediumtext", "longtext")
-        columns[names[table.lower()].name][name] = Column(
-            name=name,
-            type_name=type_name,
-            column_type=column_type,
-            nullable=nullable == "YES",
-            has_default=default not in (None, "NULL"),
-            characters=characters if text and type_name in ("varchar", "char") else None,
-            octets=octets if text and type_name not in ("varchar", "char") else None,
-            charset=charset,
-        )
-    absent = [entity.table for entity in ENTITIES if not columns[entity.name]]
+    for table, *described in connection.exec_driver_sql(_COLUMNS, {"tables": [entity.table for entity in ENTITIES]}):
+        column = _column(*described)
+        if not column.generated:  # nobody can write it
+            columns[names[table.lower()]][column.name] = column
+    charsets = {c.charset for table in columns.values() for c in table.values() if c.charset is not None}
+    unique = {"proposalid,visit_number", "visit_number,proposalid"} & set(
+        connection.exec_driver_sql(_UNIQUE_VISIT).scalars()
+    )
+    return Target(
+        tables={
+            entity.name: Table(entity, columns[entity.name], entity.name == "session" and bool(unique))
+            for entity in ENTITIES
+        },
+        local_infile=bool(connection.exec_driver_sql("SELECT @@GLOBAL.local_infile").scalar()),
+        repertoires=repertoires(connection, {*charsets, "utf8mb4"}),
+    )
+
+
+def _column(
+    name: str,
+    type_name: str,
+    column_type: str,
+    nullable: str,
+    default: str | None,
+    characters: int | None,
+    octets: int | None,
+    charset: str | None,
+    collation: str | None,
+    extra: str,
+    generated: str,
+) -> Column:
+    return Column(
+        name=name,
+        type_name=type_name,
+        column_type=column_type,
+        nullable=nullable == "YES",
+        default=default,
+        characters=characters if type_name in _WITH_LENGTH else None,
+        octets=octets if type_name in _TEXTS else None,
+        charset=charset or ("binary" if type_name in (*_WITH_LENGTH, *_TEXTS) else None),
+        collation=collation,
+        extra=extra,
+        generated=generated != "NEVER",
+    )
+
+
+def introspect(connection: Connection) -> Target:
+    """What the live database is, where a run can go on it. Raises DatabaseError that names all that keeps it from that."""
+    target = read_tables(connection)
+    absent = [table.entity.table for table in target.tables.values() if not table.columns]
     if absent:
         schema = connection.exec_driver_sql("SELECT DATABASE()").scalar()
         raise DatabaseError(
@@ -141,20 +311,41 @@ def introspect(connection: Connection) -> Target:
             hint="Point --database at the ISPyB schema, and grant the role of sql/grants.sql.",
         )
     unmigrated = [
-        entity.table
-        for entity in ENTITIES
-        if "externalId" in entity.columns and "externalId" not in columns[entity.name]
+        table.entity.table
+        for table in target.tables.values()
+        if "externalId" in table.entity.columns and table.column("externalId") is None
     ]
     if unmigrated:
         raise DatabaseError(
             f"no column externalId in {', '.join(unmigrated)}, although the migrations say so",
             hint="Was ISPyB restored from an older dump? Run `ispyb-sync migrate`: it mends that.",
         )
-    unique = {"proposalid,visit_number"} & set(connection.exec_driver_sql(_UNIQUE_VISIT).scalars())
-    return Target(
-        tables={
-            entity.name: Table(entity, columns[entity.name], entity.name == "session" and bool(unique))
-            for entity in ENTITIES
-        },
-        local_infile=bool(connection.exec_driver_sql("SELECT @@GLOBAL.local_infile").scalar()),
-    )
+    if problems := obstacles(target):
+        raise DatabaseError("; ".join(problems), hint=f"Nothing was read. {CHANGE_COLUMN}")
+    return target
+
+
+CHANGE_COLUMN = "Change the column with ALTER TABLE to the type that `ispyb-sync check` names."
+
+
+def obstacles(target: Target) -> list[str]:
+    """Says what no run can work with: a reference or primary key that is not there, a column of an unfit type."""
+    found = []
+    for table in target.tables.values():
+        name = table.entity.table
+        needed = (table.entity.primary_key, *REFERENCES[table.entity.name])
+        found += [f"{name} has no column {column}" for column in needed if column not in table.columns]
+        for field, column in table.unusable:
+            found.append(f"{name}.{column.name} is {column.column_type}, and {_needed(field)} is needed")
+    return found
+
+
+def _needed(field: str) -> str:
+    kind = kind_of_field(field)
+    return {
+        "text": "VARCHAR",
+        "number": "INT or VARCHAR",
+        "float": "DOUBLE",
+        "date": "DATETIME",
+        "bytes": "BINARY(16)",
+    }[kind]

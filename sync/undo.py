@@ -31,7 +31,7 @@ from sync.refusals import Refusal
 from sync.report import Counts, Report
 from sync.runner import Runner
 from sync.settings import Settings
-from sync.sqlfiles import named, of_pass, tables_made
+from sync.sqlfiles import Conditions, named, of_pass, tables_made
 from sync.target import introspect
 
 ATTEMPTS = 5
@@ -183,12 +183,7 @@ class _Undo:
     def _apply(self) -> None:
         for entity in reversed(ENTITIES):
             for statement in of_pass("undo", f"apply_{entity.name}"):
-                without_keys = statement.name == "park_person_lab_contact"
-                if without_keys:
-                    self._connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
-                self._runner.run(statement, self._facts(entity))
-                if without_keys:
-                    self._connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
+                self._runner.run(statement, self._conditions(entity))
 
     def _record(self, report: Report) -> int:
         """Keeps the undo as a run of its own, and marks the run that it took back; returns its number."""
@@ -202,15 +197,15 @@ class _Undo:
 
     def _all(self, pass_: str, entity: Entity | None = None) -> None:
         for statement in of_pass("undo", pass_):
-            self._runner.run(statement, () if entity is None else self._facts(entity))
+            self._runner.run(statement, self._conditions(ENTITIES[0] if entity is None else entity))
 
     def _rows(self, name: str) -> Iterator[Any]:
         result = self._runner.run(named("undo", name))
         assert result is not None
         return iter(result.all())
 
-    def _facts(self, entity: Entity) -> frozenset[str]:
-        return frozenset(self._target[entity].facts) | self._unique[entity.name]
+    def _conditions(self, entity: Entity) -> Conditions:
+        return self._target.conditions(entity).with_facts(self._unique[entity.name])
 
     def _set(self, **variables: object) -> None:
         names = ", ".join(f"@{name} = %({name})s" for name in variables)

@@ -5,7 +5,7 @@ single proposal, and in an undo. Those whose condition does not hold in these ru
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,7 +21,7 @@ from sync.block import Step
 from sync.passes import Move, Player
 from sync.runner import Runner
 from sync.settings import Settings
-from sync.sqlfiles import Statement, folder, load
+from sync.sqlfiles import NO_CONDITIONS, Conditions, Statement, folder, load
 from sync.undo import undo
 
 PROPOSALS = 300
@@ -59,22 +59,22 @@ class Plans:
         self.met: set[str] = set()
         self.scans: set[Scan] = set()
 
-    def run(self, runner: Runner, statement: Statement, facts: Collection[str] = ()) -> Any:
+    def run(self, runner: Runner, statement: Statement, given: Conditions = NO_CONDITIONS) -> Any:
         """Stands in for Runner.run."""
-        self._explain(runner, statement, facts)
-        return self._run(runner, statement, facts)
+        self._explain(runner, statement, given)
+        return self._run(runner, statement, given)
 
     def block(self, player: Player, waiting: Iterable[Move], *, until_round_ends: bool) -> dict[Move, Step]:
         """Stands in for Player._block."""
         for move in waiting:
-            self._explain(player._runner, move.statement, player.facts(move.entity))
+            self._explain(player._runner, move.statement, player.conditions(move.entity))
             if block := self._block(player, [move], until_round_ends=until_round_ends):
                 return block
         return {}
 
-    def _explain(self, runner: Runner, statement: Statement, facts: Collection[str]) -> None:
+    def _explain(self, runner: Runner, statement: Statement, given: Conditions) -> None:
         self.met.add(statement.origin)
-        sql = statement.render({*facts, *findings()}, runner.staging_schema)
+        sql = statement.render(given.with_facts(findings()), runner.staging_schema)
         if sql is not None and (aliases := aliases_of_targets(sql)):
             self.scans.update(scans(runner.connection, statement.name, sql, aliases))
 
@@ -104,16 +104,17 @@ def statements() -> list[Statement]:
 @cache
 def conditions() -> frozenset[str]:
     """The words of all their conditions."""
-    found = [s.condition for s in statements()] + [line.condition for s in statements() for line in s.lines]
-    return frozenset(word for condition in found for word in re.findall(r"[\w()]+", condition or ""))
+    found = [s.condition for s in statements()]
+    found += [line.condition for s in statements() for line in s.lines if not line.each]
+    return frozenset(word for condition in found for word in re.findall(r"[\w().]+", condition or ""))
 
 
 @cache
 def findings() -> frozenset[str]:
     """What conditions ask for that is no fact about the table or its staged rows, but found by an earlier statement."""
     columns = {column for table in TABLES.values() for column in known_columns(table)}
-    facts = ("unique(", "given(", "lacks(")
-    return frozenset(word for word in conditions() - columns if not word.startswith(facts))
+    facts = ("unique(", "given(", "lacks(", "nullable(", "any(")
+    return frozenset(word for word in conditions() - columns if not word.startswith(facts) and "." not in word)
 
 
 def without_the_last_person(document: dict[str, Any]) -> None:
@@ -170,5 +171,5 @@ def test_no_statement_scans_a_target_table_for_each_staged_row(
     undo(done.run, ispyb.role_url, Settings(**run))
     assert {scan for scan in plans.scans if scan.per_row} == set()
     assert {scan.statement for scan in plans.scans} == READ_ONCE.keys()
-    reading = {s.origin for s in statements() if aliases_of_targets(s.render(conditions()) or "")}
+    reading = {s.origin for s in statements() if aliases_of_targets(s.render(Conditions(conditions())) or "")}
     assert reading - plans.met == set()

@@ -15,7 +15,7 @@ from sync.database import connect
 from sync.entities import ENTITIES, Entity
 from sync.reconcile import Reconciliation
 from sync.runner import Runner
-from sync.sqlfiles import Statement, folder, load
+from sync.sqlfiles import NO_CONDITIONS, Statement, folder, load
 from sync.target import introspect
 
 BY_NAME = {entity.name: entity for entity in ENTITIES}
@@ -23,8 +23,26 @@ ROOT = Path(__file__).parent.parent
 TOP = {"pyproject.toml", "README.md", "sync", "sql", "migrations", "tests", "scripts", ".ci", ".gitignore"}
 FILES = sorted(path.stem for path in folder().glob("*.sql"))
 PASSES = ["create", "match", "settle", "compare", "prune", "apply", "history", "digest", "report"]
-FINDINGS = {"joined", "duplicates", "elsewhere", "same_target", "claims", "lists", "inserted", "candidates", "several"}
+FINDINGS = {
+    *("joined", "duplicates", "elsewhere", "same_target", "claims", "lists", "inserted", "candidates", "several"),
+    *("part", "given(clears)", "given(contradicts)", "any(required)"),
+}
 """What a run finds out, and statements depend on."""
+OF_FIELDS = {
+    "live",
+    "absent",
+    "text",
+    "number",
+    "float",
+    "date",
+    "bytes",
+    "portal",
+    "initial",
+    "key",
+    "default",
+    "required",
+}
+"""What is known of a column, and lines that are repeated for columns depend on."""
 
 HEADER = ["target", "stage", "after", "matches", "refuses", "never"]
 
@@ -40,7 +58,7 @@ def given(keys: Iterable[str]) -> set[str]:
 
 def conditions(name: str) -> set[str]:
     """The words of all conditions of a file."""
-    found = re.findall(r"-- if: (.+)$", text(name), flags=re.MULTILINE)
+    found = re.findall(r"-- (?:if|for): (.+)$", text(name), flags=re.MULTILINE)
     return {word.strip().removeprefix("not ") for condition in found for word in re.split(r"[,|]", condition)}
 
 
@@ -97,9 +115,12 @@ def test_the_header_and_the_passes_are_in_order(entity: Entity) -> None:
 def test_each_condition_names_something_real(name: str) -> None:
     tables = [TABLES[name]] if name in TABLES else TABLES.values()
     facts = {column for table in tables for column in known_columns(table)}
+    facts |= {f"is({column})" for column in facts} | {f"nullable({column})" for column in facts}
     if name in TABLES:
-        facts |= FINDINGS | given(BY_NAME[name].keys)
+        facts |= FINDINGS | given(BY_NAME[name].keys) | OF_FIELDS
+        facts |= {f"{entity}.{column}" for entity, table in TABLES.items() for column in known_columns(table)}
     if name == "undo":
+        facts |= OF_FIELDS | {"person.login", "proposal.proposalCode", "proposal.proposalNumber"}
         facts |= {f"unique({key})" for key in ("externalId", "login", "proposalNumber", "personId")}
     if name in ("session", "check", "undo"):
         facts.add("unique(visit_number)")
@@ -117,10 +138,10 @@ def test_the_server_understands_each_statement(ispyb: Ispyb) -> None:
                 runner.run(statement)
         prepared = 0
         for name in ("history", "lease", *TABLES):
-            facts: set[str] = set()
+            facts = NO_CONDITIONS
             if name in TABLES:
-                staged = set(BY_NAME[name].keys) & set(target.tables[name].staged_columns)
-                facts = target.tables[name].facts | FINDINGS | given(staged)
+                staged = set(BY_NAME[name].keys) - set(target.tables[name].missing)
+                facts = target.conditions(BY_NAME[name]).with_facts(FINDINGS | given(staged))
             for statement in load(name):
                 sql = statement.render(facts, ispyb.staging_schema)
                 if sql is not None and statement.pass_ != "create":

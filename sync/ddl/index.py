@@ -110,7 +110,7 @@ class Index:
     def up_guards(self) -> list[Guard]:
         if not self.unique:
             return []
-        query = sqlfiles.named("check", self.unique).render(self.columns)
+        query = sqlfiles.named("check", self.unique).render(sqlfiles.Conditions(frozenset(self.columns)))
         return [
             Guard(
                 DUPLICATES.format(table=self.table, first=self.columns[0], query=indent(query or "", "  ")),
