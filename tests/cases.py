@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
+from facts import known_columns
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from variants import TABLES, VARIANTS, known_columns
+from variants import TABLES, VARIANTS
 
 FOLDER = Path(__file__).parent / "cases"
 ANY = "$any"

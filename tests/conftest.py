@@ -12,7 +12,7 @@ import pytest
 from databases import Ispyb, create, drop
 from small import CommandLine, in_folder
 from sqlalchemy import URL
-from variants import VARIANTS
+from variants import USUAL
 
 from sync.server import RUNNING, server
 
@@ -48,9 +48,9 @@ def databases(server_url: URL) -> Iterator[Callable[[str], Ispyb]]:
         drop(ispyb)
 
 
-@pytest.fixture(params=VARIANTS)
+@pytest.fixture(params=USUAL)
 def ispyb(request: pytest.FixtureRequest, databases: Callable[[str], Ispyb]) -> Ispyb:
-    """An empty, migrated ISPyB; the test runs once for each variant."""
+    """An empty, migrated ISPyB; the test runs once for each of the usual variants."""
     database = databases(request.param)
     database.reset()
     return database

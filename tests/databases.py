@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from facts import ALIASES
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from variants import TABLES, build
 
@@ -13,9 +14,6 @@ from sync import migrate, sqlfiles
 
 Row = dict[str, object]
 Snapshot = dict[str, tuple[int | None, list[Row]]]
-
-# One field, two names: which one a table has depends on the variant.
-_ALIASES = {"laboratoryExtPk": "laboratoryPk", "laboratoryPk": "laboratoryExtPk", "modId": "MOD_ID"}
 
 _OF_MIGRATIONS = {"alembic_version", "relaxed_column"}
 
@@ -45,8 +43,8 @@ class Ispyb:
         return {name: frozenset(column for table, column in rows if table == name) for name in names}
 
     def column(self, table: str, name: str) -> str | None:
-        """What a column is called in this variant, or None where it is lacking."""
-        candidates = (name, _ALIASES.get(name, name))
+        """What a column is called in this variant, or None where it is missing."""
+        candidates = (name, ALIASES.get(name, name))
         return next((candidate for candidate in candidates if candidate in self.tables[table]), None)
 
     def insert(self, connection: Connection, table: str, row: Mapping[str, object]) -> None:

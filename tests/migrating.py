@@ -11,7 +11,7 @@ from functools import cached_property
 import pytest
 from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.pool import NullPool
-from variants import VARIANTS, build
+from variants import USUAL, build
 
 from sync import migrate
 
@@ -103,9 +103,9 @@ def fresh(admin: URL, variant: str) -> Iterator[Fresh]:
         database.engine.dispose()
 
 
-@pytest.fixture(params=VARIANTS)
+@pytest.fixture(params=USUAL)
 def any_variant(request: pytest.FixtureRequest, server_url: URL) -> Iterator[Fresh]:
-    """Each variant in turn; a module that wants this fixture imports it."""
+    """Each of the usual variants in turn; a module that wants this fixture imports it."""
     with fresh(server_url, request.param) as database:
         yield database
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from databases import Ispyb
+from facts import known_columns
 from generate_export import Facility
 from sqlalchemy import Connection
-from variants import TABLES, VARIANTS, known_columns
+from variants import TABLES, USUAL
 
 import sync
 from sync.block import Step
@@ -144,7 +145,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> Plans:
     return plans
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", USUAL)
 def test_no_statement_scans_a_target_table_for_each_staged_row(
     databases: Callable[[str], Ispyb], plans: Plans, variant: str
 ) -> None:
