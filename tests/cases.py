@@ -6,14 +6,17 @@ nothing. Words in YAML stay words: `no`, `12:30` and `2024-01-31` are text, only
 
 import re
 import uuid
+import zlib
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from facts import known_columns
+from facts import known_columns, meets, migrated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from variants import TABLES, VARIANTS
 
+AT_ONCE = 4
+"""On so many variants a case runs in the suite."""
 FOLDER = Path(__file__).parent / "cases"
 ANY = "$any"
 
@@ -23,6 +26,8 @@ Document = dict[str, Any]
 _COUNTS = {"staged", "inserted", "updated", "unchanged", "refused", "deleted"}
 _REFUSAL = {"entity", "code", "document", "proposal", "path", "field", "value", "message"}
 _WARNING = {"code", "count", "message"}
+# Without these a row is not what the case is about.
+_KEYS = {"externalId", "laboratoryExtPk", "login", "siteId", "expSessionPk", "visit_number", "acronym"}
 
 
 class _Strict(BaseModel):
@@ -107,6 +112,16 @@ class Case(Step):
                 named.setdefault(table, set()).update(*content)
         return named
 
+    def suits(self, variant: str) -> bool:
+        """Whether a variant has what the case needs, and the tables and key columns that it names."""
+        columns = self.columns()
+        keys = [f"{table}.{name}" for table, names in columns.items() for name in names & _KEYS]
+        return (
+            variant in self.variants
+            and migrated(variant).keys() >= columns.keys()
+            and all(meets(variant, need) for need in (*keys, *self.needs))
+        )
+
     def check_columns(self) -> None:
         """Raise ValueError for a table or column that no variant has."""
         for table, columns in self.columns().items():
@@ -129,6 +144,26 @@ def load_all() -> dict[str, Case]:
     paths = sorted(FOLDER.glob("*/*.yaml"))
     _known("case folder", {path.parent.name for path in paths}, {*TABLES, "run", "undo"})
     return {path.relative_to(FOLDER).with_suffix("").as_posix(): load(path) for path in paths}
+
+
+def on_all(cases: dict[str, Case]) -> list[tuple[str, str]]:
+    """Each case with each variant that suits it."""
+    return [(name, variant) for name, case in cases.items() for variant in VARIANTS if case.suits(variant)]
+
+
+def on_some(cases: dict[str, Case]) -> list[tuple[str, str]]:
+    """Each case with four of the variants that suit it: by its name, so that each meets as many as the next."""
+    return [(name, variant) for name, case in cases.items() for variant in _some(name, case)]
+
+
+def _some(name: str, case: Case) -> list[str]:
+    """With and without a unique visit number, since that changes most, where the case suits both."""
+    suiting = [variant for variant in VARIANTS if case.suits(variant)]
+    order = sorted(suiting, key=lambda variant: zlib.crc32(f"{name} {variant}".encode()))
+    unique = [variant for variant in order if meets(variant, "BLSession.visit_number unique")]
+    plain = [variant for variant in order if variant not in unique]
+    first = [*unique[:1], *plain[:1]]
+    return [*first, *(variant for variant in order if variant not in first)][:AT_ONCE]
 
 
 def encode_id(value: int | str | None) -> bytes | None:

@@ -21,19 +21,10 @@ _REFERS = {
     "sendingLabContactId": "LabContact",
     "returnLabContactId": "LabContact",
 }
-# Without these a row is not what the case is about.
-_KEYS = {"externalId", "laboratoryExtPk", "login", "siteId", "expSessionPk", "visit_number", "acronym"}
 
 
 class Unresolved(Exception):
     """A reference such as `$login:x` that names no row, or several."""
-
-
-def lacking(ispyb: Ispyb, columns: dict[str, set[str]], needs: Sequence[str]) -> list[str]:
-    """Name the key columns of a case, and those it says it needs, that a variant lacks."""
-    wanted = [f"{table}.{name}" for table, names in columns.items() for name in sorted(names & _KEYS)]
-    split = [(item, *item.split(".")) for item in [*wanted, *needs]]
-    return [item for item, table, name in split if table not in ispyb.tables or not ispyb.column(table, name)]
 
 
 def insert_given(ispyb: Ispyb, given: Rows) -> None:

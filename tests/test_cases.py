@@ -1,4 +1,4 @@
-"""Runs every case of tests/cases on every variant, each export three times: plan, apply, apply again.
+"""Runs every case of tests/cases on four variants, in the soak on all; each export three times: plan, apply, again.
 
 What the case expects is compared after the first apply. Besides, and for every case: a plan writes nothing
 and counts what apply then does; the second apply changes nothing, not even a timestamp or a counter.
@@ -13,16 +13,18 @@ from typing import Any
 
 import pytest
 import small
-from cases import Case, Expectation, Step, load_all
-from compare import changes, compare, insert_given, lacking, match
+from cases import Case, Expectation, Step, load_all, on_all, on_some
+from compare import changes, compare, insert_given, match
 from databases import Ispyb
 from sqlalchemy import Engine, create_engine
+from variants import VARIANTS
 
 import sync
 from sync.errors import UsageError
 
 CASES = load_all()
-RUNS = [(name, variant) for name, case in CASES.items() for variant in case.variants]
+RUNS = on_some(CASES)
+ALL_RUNS = on_all(CASES)
 
 Report = dict[str, Any]
 
@@ -42,12 +44,32 @@ def engines() -> Iterator[Callable[[Ispyb], Engine]]:
         engine.dispose()
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_each_case_names_what_some_variant_has(name: str) -> None:
+    CASES[name].check_columns()
+    assert [variant for case, variant in RUNS if case == name]
+
+
+def test_the_cases_meet_all_variants_evenly() -> None:
+    met = Counter(variant for _, variant in RUNS)
+    assert met.keys() == set(VARIANTS)
+    assert max(met.values()) < 2 * min(met.values())
+
+
 @pytest.mark.parametrize(("name", "ispyb"), RUNS, indirect=["ispyb"], ids=[f"{n}-{v}" for n, v in RUNS])
 def test_case(name: str, ispyb: Ispyb, engines: Callable[[Ispyb], Engine]) -> None:
+    run_case(name, ispyb, engines)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("name", "ispyb"), ALL_RUNS, indirect=["ispyb"], ids=[f"{n}-{v}" for n, v in ALL_RUNS])
+def test_case_everywhere(name: str, ispyb: Ispyb, engines: Callable[[Ispyb], Engine]) -> None:
+    run_case(name, ispyb, engines)
+
+
+def run_case(name: str, ispyb: Ispyb, engines: Callable[[Ispyb], Engine]) -> None:
+    """Go through all steps of a case on an empty database."""
     case = CASES[name]
-    case.check_columns()
-    if missing := lacking(ispyb, case.columns(), case.needs):
-        pytest.skip(f"{ispyb.variant} has no {', '.join(missing)}")
     insert_given(ispyb, case.given)
     runs: list[int] = []
     for number, step in enumerate(case.steps, start=1):
