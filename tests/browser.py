@@ -18,7 +18,7 @@ def chromium() -> Iterator[Chrome]:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if program is None or driver is None:
-        pytest.skip("no Chromium with its chromedriver; scripts/setup --browser installs them where it may")
+        pytest.skip("no Chromium with its chromedriver; scripts/setup --tests installs them where it may")
     options = ChromeOptions()
     options.binary_location = program
     for flag in (*FLAGS, "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost"):
