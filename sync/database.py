@@ -112,11 +112,16 @@ def code_of(error: BaseException) -> int | None:
     return None
 
 
-def failure(error: BaseException, origin: str | None = None) -> DatabaseError:
-    """What a user sees of a failing statement or connection: the server's words, and where."""
+def words_of(error: BaseException) -> str:
+    """What the server or the driver says of an error."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     args: tuple[object, ...] = getattr(cause, "args", ())
-    words = str(args[1]) if len(args) > 1 else str(cause)
+    return str(args[1]) if len(args) > 1 else str(cause)
+
+
+def failure(error: BaseException, origin: str | None = None) -> DatabaseError:
+    """What a user sees of a failing statement or connection: the server's words, and where."""
+    words = words_of(error)
     if origin is None and (found := _ORIGIN.match(getattr(error, "statement", None) or "")):
         origin = found[1]
     place = f"{origin}: " if origin else "database: "

@@ -11,7 +11,6 @@ from sync.entities import Entity
 from sync.fields import Columns, Field, Fields, Row
 from sync.refusals import Refusal, refused_value
 
-
 ROW_REFUSED, VALUE_REFUSED = "the row is refused", "the column keeps what it has"
 """What becomes of a row in which a value does not fit."""
 

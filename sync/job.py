@@ -38,8 +38,3 @@ def timed(report: Report, phase: str) -> Iterator[None]:
         yield
     finally:
         report.seconds[phase] = time.perf_counter() - start
-
-
-def origin_of(error: BaseException) -> str | None:
-    """The statement that an error came from, as `sync.runner.Runner` notes it."""
-    return next(iter(getattr(error, "__notes__", ())), None)

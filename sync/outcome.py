@@ -1,10 +1,12 @@
 """What the database knows of a run, put into the report: counts, refusals in words, notices, changes."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from sync.changes import label, read_changes, readable_external_id
 from sync.entities import ENTITIES, PROPOSAL, SESSION, Entity
+from sync.fitting import ROW_REFUSED, VALUE_REFUSED
 from sync.reconcile import Found, Reconciliation
 from sync.refusals import Notice, Refusal, refused_value
 from sync.report import Counts, Report, Vanished
@@ -26,6 +28,7 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
         reconciliation.doomed[entity.name] = counts.deleted
         if counts.refused:
             report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "refusals")))
+            _refuse_whole_rows(report, entity, reconciliation.rows(entity, "contradicted"))
         parent = entity.parent_of_field
         if parent is not None and report.entities[parent].refused:
             report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "field_refusals")))
@@ -34,6 +37,17 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
         report.changes = [change for row in reconciliation.planned() for change in read_changes(row[0], [row[1:]])]
     refused_proposals = report.entities["proposal"].refused
     report.documents_refused += refused_proposals
+
+
+def _refuse_whole_rows(report: Report, entity: Entity, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Says of values that were refused by themselves that their rows are: a default would contradict the document."""
+    places = set(rows)
+    for place, refusal in enumerate(report.refusals if places else ()):
+        if refusal.entity == entity.name and (refusal.document, refusal.path) in places:
+            message = refusal.message.replace(
+                VALUE_REFUSED, f"{ROW_REFUSED}, since its default would say something else"
+            )
+            report.refusals[place] = replace(refusal, message=message)
 
 
 def find_vanished(report: Report, reconciliation: Reconciliation) -> None:
@@ -121,6 +135,8 @@ def _message(code: str, entity: Entity, name: str, value: str | None, held: str 
             )
         case "belongs_elsewhere":
             return f"it is {held} in ISPyB. Move the session there, or correct its key in the User Portal."
+        case "refused_by_database":
+            return f"the database would refuse the new row: {held}. Send the value, or let the column have a default."
         case "no_proposer":
             return "a new proposal needs a person that was not refused. Give at least one in proposal.persons."
         case _:

@@ -23,7 +23,7 @@ from sync.errors import DatabaseError, Unreachable, UsageError
 from sync.fields import Columns
 from sync.fingerprints import Fingerprints, Repeated
 from sync.job import Job as Job
-from sync.job import origin_of, timed
+from sync.job import timed
 from sync.load import Background, Loader
 from sync.lock import run_lock
 from sync.read import Reader
@@ -31,7 +31,7 @@ from sync.reading import Reading, can_be_read_again
 from sync.reconcile import Reconciliation
 from sync.report import Report
 from sync.rights import demand
-from sync.runner import Runner
+from sync.runner import Runner, origin_of
 from sync.settings import Settings
 from sync.sqlfiles import named
 from sync.stage import Stager

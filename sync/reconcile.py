@@ -13,12 +13,16 @@ Up to prune only the staging tables are written: an apply and a plan are the sam
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
 from sync.block import Outcome
+from sync.by_halves import WRITES, RefusedRow, RowsRefused, is_a_rows_fault, mark_refused, refused_rows
+from sync.database import DUPLICATE, NO_PARENT, code_of, words_of
 from sync.entities import ENTITIES, LABORATORY, PERSON, PROPOSAL, Entity
 from sync.given import Given
 from sync.passes import Move, Player
-from sync.runner import Runner
-from sync.sqlfiles import Statement, named
+from sync.runner import Runner, origin_of
+from sync.sqlfiles import Statement, named, of_pass
 from sync.tables import MOST_KEPT, Tables
 from sync.target import Target
 
@@ -101,8 +105,14 @@ class Reconciliation:
         self._runner.connection.exec_driver_sql("SET @prune = %s, @unread = %s", (which, ",".join(unread)))
         self._play((entity, "prune") for entity in self._staged())
 
-    def apply(self) -> None:
-        """Writes to ISPyB. Raises Overtaken where a row that was inserted or is to be deleted is not found again."""
+    def apply(self, again: str | None = None) -> None:
+        """Writes to ISPyB.
+
+        again   what the server said when an earlier attempt failed as if another writer had come in between
+
+        Raises Overtaken where a row that was inserted or is to be deleted is not found again; RowsRefused for rows
+        that the database refuses for a reason of its own; DBAPIError where another writer may have come in between.
+        """
         for entity in self._staged():
             actions = self.actions[entity.name]
             moves = []
@@ -113,7 +123,27 @@ class Reconciliation:
             if "insert" in actions:
                 self._player.find(entity, "inserted")
                 moves += self._looking_again(entity)
-            self._check(entity, self._player.play(moves))
+            try:
+                outcomes = self._player.play(moves)
+            except DBAPIError as error:
+                self._refuse_rows(entity, moves, error, again)
+                raise
+            self._check(entity, outcomes)
+
+    def refuse(self, rows: Sequence[RefusedRow]) -> None:
+        """Leaves out what the database has refused, when the run starts anew."""
+        mark_refused(self._runner, rows)
+
+    def _refuse_rows(self, entity: Entity, moves: Sequence[Move], error: DBAPIError, again: str | None) -> None:
+        """Raises RowsRefused where single rows are at fault: not before another writer is ruled out."""
+        origin = origin_of(error)
+        statement = next((m.statement for m in moves if m.statement.origin == origin), None)
+        if statement is None or statement.name not in WRITES or not is_a_rows_fault(error):
+            return
+        if code_of(error) in (DUPLICATE, NO_PARENT) and words_of(error) != again:
+            return
+        if rows := refused_rows(self._runner, entity, statement, self._player.conditions(entity)):
+            raise RowsRefused(rows) from None
 
     def record(self, run: int) -> None:
         """Writes what was changed into the tool's own history, in the same transaction."""
@@ -141,7 +171,9 @@ class Reconciliation:
 
     def rows(self, entity: Entity, name: str) -> Iterator[tuple[object, ...]]:
         """The rows of one statement of the report pass."""
-        yield from map(tuple, self._runner.run(named(entity.name, name), self._player.conditions(entity)) or ())
+        for statement in of_pass(entity.name, "report"):
+            if statement.name == name:
+                yield from map(tuple, self._runner.run(statement, self._player.conditions(entity)) or ())
 
     def vanished(self, entity: Entity) -> Iterator[tuple[Any, ...]]:
         """Rows of ISPyB with an externalId that nothing of the export found or names: id, key, proposal, externalId."""

@@ -91,6 +91,6 @@ def repertoires(connection: Connection, charsets: Iterable[str]) -> dict[str, Re
 
 def _asked(connection: Connection, charset: str) -> frozenset[str]:
     # The name of a character set comes from information_schema; a name cannot be a parameter.
-    sql = f"SELECT CONVERT(CONVERT(%s USING `{charset}`) USING utf8mb4)"  # noqa: S608
+    sql = f"SELECT CONVERT(CONVERT(%s USING `{charset}`) USING utf8mb4)"
     returned = str(connection.exec_driver_sql(sql, (_ALL,)).scalar_one())
     return frozenset(sent for sent, back in zip(_ALL, returned, strict=True) if sent == back) | frozenset("\t\n\r")

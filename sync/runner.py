@@ -100,3 +100,8 @@ class Runner:
     def _note(self, ran: Profile) -> None:
         self.profile.append(ran)
         log.debug("%s", ran)
+
+
+def origin_of(error: BaseException) -> str | None:
+    """The statement that an error came from, as `Runner` notes it."""
+    return next(iter(getattr(error, "__notes__", ())), None)

@@ -1,5 +1,14 @@
 """Text that is shown: what comes from elsewhere, made safe, and counts."""
 
+import re
+
+_QUOTED = re.compile(r"(\b(?:key|column|constraint|field|table) )?'(?:[^'\\]|\\.|'')*'", re.IGNORECASE)
+
+
+def masked_words(words: str) -> str:
+    """A server's words without the values that it quotes; the names of keys and columns stay."""
+    return _QUOTED.sub(lambda found: found[0] if found[1] else "'(masked)'", words)
+
 
 def printable(text: str) -> str:
     """The text with everything escaped that moves a cursor, breaks a line or turns the direction of writing."""

@@ -5,7 +5,7 @@ is told as such: whether it happened, the run's row in history says.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,17 +14,19 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync import history, patience, prune
-from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, NO_PARENT, code_of, failure, roll_back
+from sync.by_halves import RefusedRow, RowsRefused
+from sync.changes import label
+from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, NO_PARENT, code_of, failure, roll_back, words_of
 from sync.entities import ENTITIES
 from sync.errors import DatabaseError, LimitError
-from sync.job import Job, origin_of, timed
+from sync.job import Job, timed
 from sync.lock import Turn, run_lock
 from sync.outcome import fill, find_vanished
 from sync.read import Reader
 from sync.reconcile import Overtaken, Reconciliation
-from sync.refusals import Notice, Refusal
+from sync.refusals import Notice, Refusal, printable
 from sync.report import Counts, Report
-from sync.runner import Runner
+from sync.runner import Runner, origin_of
 from sync.target import Target
 
 OVERTAKEN = (DEADLOCK, LOCK_WAIT, DUPLICATE, NO_PARENT)
@@ -106,12 +108,17 @@ class Writing:
 
     def _apply(self, as_read: _AsRead, agreed: object, turn: Turn) -> bool:
         """One transaction; again where others came in between. False: it must be confirmed first."""
-        for attempt in range(1, patience.ATTEMPTS + 1):
+        attempt, again = 1, None
+        while True:
             as_read.restore(self.report)
             try:
                 with _savepoint(self.runner.connection, self.own):
-                    self._transaction(agreed, turn)
+                    self._transaction(agreed, turn, again)
                 return True
+            except RowsRefused as refused:
+                self._roll_back()
+                self._leave_out(refused.rows, as_read)
+                continue
             except (_RolledBack, _Unconfirmed) as reason:
                 self._roll_back()
                 if isinstance(reason, _Unconfirmed):
@@ -119,16 +126,28 @@ class Writing:
                 self.report.status = "rolled_back"
                 return True
             except (DBAPIError, Overtaken) as error:
-                again = isinstance(error, Overtaken) or code_of(error) in OVERTAKEN
-                if not again or (isinstance(error, DBAPIError) and not self.own):
+                worth_it = isinstance(error, Overtaken) or code_of(error) in OVERTAKEN
+                if not worth_it or (isinstance(error, DBAPIError) and not self._may_start_anew(error)):
                     raise
                 self._roll_back()
-                if attempt == patience.ATTEMPTS or not self.own:
+                if attempt == patience.ATTEMPTS or (isinstance(error, Overtaken) and not self.own):
                     raise _gave_up(error, attempt) from None
                 time.sleep(patience.PAUSE_SECONDS * attempt)
-        raise AssertionError("the last attempt returns or raises")
+                again = words_of(error) if isinstance(error, DBAPIError) else None
+                attempt += 1
 
-    def _transaction(self, agreed: object, turn: Turn) -> None:
+    def _may_start_anew(self, error: DBAPIError) -> bool:
+        """In a caller's transaction only after an error that has left the savepoint there."""
+        return self.own or code_of(error) in (DUPLICATE, NO_PARENT)
+
+    def _leave_out(self, rows: Sequence[RefusedRow], as_read: "_AsRead") -> None:
+        """Starts anew without rows that the database refuses: what hangs on them is decided again."""
+        self.reconciliation.refuse(rows)
+        if self.own:
+            self.runner.connection.commit()  # the marks stay in the staging tables
+        as_read.refusals.extend(map(_refused_by_database, rows))
+
+    def _transaction(self, agreed: object, turn: Turn, again: str | None) -> None:
         report, job = self.report, self.job
         self._decide(changes=False)
         if (excess := self._excess()) is not None:
@@ -139,7 +158,7 @@ class Writing:
             raise _Unconfirmed
         if not report.nothing_to_do:
             with timed(report, "apply"):
-                self.reconciliation.apply()
+                self.reconciliation.apply(again)
         report.run = self._record()
         self.reconciliation.record(report.run)
         if job.fingerprints is not None:
@@ -182,6 +201,16 @@ class Writing:
     def _roll_back(self) -> None:
         if self.own:
             roll_back(self.runner.connection)
+
+
+def _refused_by_database(row: RefusedRow) -> Refusal:
+    words = printable(row.words)
+    message = (
+        f"the database refused the row, error {row.code}: {words}. Correct the row in the User Portal, or the rule."
+    )
+    return Refusal(
+        row.entity.name, "refused_by_database", row.document, label(row.proposal), row.path, None, None, message
+    )
 
 
 def _what_is_shown(report: Report) -> object:

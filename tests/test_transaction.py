@@ -80,7 +80,7 @@ def test_a_failure_anywhere_leaves_nothing(dls: Ispyb, event: str) -> None:
     before = {table: rows for table, (_, rows) in dls.snapshot().items()}
     changed = export(2, family="New", title="New")
     with (
-        trigger(dls, f"AFTER {event}", "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not today'"),
+        trigger(dls, f"AFTER {event}", "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1030, MESSAGE_TEXT = 'not today'"),
         pytest.raises(DatabaseError, match="not today"),
     ):
         apply(dls, changed)
