@@ -18,10 +18,12 @@ from sync import home, revision, rights
 from sync.database import connect, failure
 from sync.entities import ENTITIES, Entity
 from sync.errors import DatabaseError
+from sync.introspection import obstacles, read_tables
 from sync.refusals import printable
 from sync.rights import Account, Rights
 from sync.settings import Settings
 from sync.sqlfiles import Conditions, Statement, load
+from sync.target import Target
 from sync.text import counted
 
 REQUIRED = (10, 3, 3)
@@ -77,24 +79,58 @@ def _findings(connection: Connection, staging_schema: str) -> Iterator[Finding]:
     yield from _server(connection)
     held = rights.account(connection)
     yield from _privileges(held, staging_schema)
-    columns = _columns(connection)
+    target = read_tables(connection)
+    columns = _columns(target)
     yield from _variant(connection, columns)
+    yield from _obstacles(target)
+    yield from _rules(connection)
     yield from _migrations(connection, columns, staging_schema)
     yield from _duplicates(connection, columns, held.rights)
 
 
-def _columns(connection: Connection) -> Columns:
+def _columns(target: Target) -> Columns:
     """Read the columns of the eight tables, each with its character set, by entity."""
-    entities = {entity.table.lower(): entity.name for entity in ENTITIES}
-    columns: Columns = {entity.name: {} for entity in ENTITIES}
-    rows = connection.exec_driver_sql(
-        "SELECT TABLE_NAME, COLUMN_NAME, CHARACTER_SET_NAME FROM information_schema.COLUMNS "
-        "WHERE TABLE_SCHEMA = DATABASE()"
-    )
-    for table, column, charset in rows:
-        if name := entities.get(table.lower()):
-            columns[name][column] = charset
-    return columns
+    return {name: {c.name: c.charset for c in table.columns.values()} for name, table in target.tables.items()}
+
+
+def _obstacles(target: Target) -> Iterator[Finding]:
+    """Say what no run can work with, and what the table would refuse of each new row."""
+    for message in obstacles(target):
+        yield Finding("error", "columns", message, "Change the column with ALTER TABLE, or rename it.")
+    for table in target.tables.values():
+        name = table.entity.table
+        for column in table.unfilled:
+            message = f"{name}.{column} must have a value and no document gives it: each new row of {name} is refused"
+            yield Finding("error", "columns", message, f"ALTER TABLE {name}: let {column} be NULL or have a default.")
+        for field in table.fields:
+            if "required" in field.facts:
+                message = f"{name}.{field.column} must have a value: a new row whose document gives none is refused"
+                yield Finding("warning", "columns", message, "Let the portal send it, or the column have a default.")
+
+
+_RULES = """
+SELECT TABLE_NAME AS `table`, CONCAT('unique key ', INDEX_NAME) AS rule
+FROM information_schema.STATISTICS
+WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0 AND INDEX_NAME <> 'PRIMARY'
+UNION
+SELECT TABLE_NAME, CONCAT('check ', CONSTRAINT_NAME)
+FROM information_schema.CHECK_CONSTRAINTS
+WHERE CONSTRAINT_SCHEMA = DATABASE()
+UNION
+SELECT EVENT_OBJECT_TABLE, CONCAT('trigger ', TRIGGER_NAME)
+FROM information_schema.TRIGGERS
+WHERE EVENT_OBJECT_SCHEMA = DATABASE()
+ORDER BY `table`, rule
+"""
+
+
+def _rules(connection: Connection) -> Iterator[Finding]:
+    """Name the site's own rules: a row that breaks one is refused alone, which only a run can find out."""
+    tables = {entity.table for entity in ENTITIES}
+    rules = [f"{table}: {rule}" for table, rule in connection.exec_driver_sql(_RULES) if table in tables]
+    if rules:
+        message = f"a row that breaks one of these is refused alone, in apply: {'; '.join(rules)}"
+        yield Finding("ok", "rules", message)
 
 
 def _server(connection: Connection) -> Iterator[Finding]:
@@ -166,7 +202,7 @@ def _variant(connection: Connection, columns: Columns) -> Iterator[Finding]:
         missing = [name for name in entity.columns if not {name, entity.aliases.get(name)} & held.keys()]
         if held and missing and missing != ["externalId"]:
             names = ", ".join(name for name in missing if name != "externalId")
-            yield Finding("ok", "columns", f"{entity.table} has no {names}: these fields are left out")
+            yield Finding("ok", "columns", f"{entity.table} has no {names}: these fields are skipped")
 
 
 def _charsets(columns: Columns) -> str:

@@ -32,6 +32,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from sync.database import connect, failure
 from sync.entities import ENTITIES, PERSON, SESSION, Entity
+from sync.target import REFERENCES
 
 QUIET = timedelta(days=365)
 """A column is quiet when the newest row with a value is this much older than the newest row of the table."""
@@ -56,7 +57,9 @@ _FIRST_DATE = date(1000, 1, 1)
 _LIVE = """
 SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE
 FROM information_schema.COLUMNS
-WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN %(tables)s
+WHERE
+    TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN %(tables)s
+    AND (@@lower_case_table_names > 0 OR BINARY TABLE_NAME IN %(tables)s)
 ORDER BY TABLE_NAME, ORDINAL_POSITION
 """
 
@@ -84,6 +87,21 @@ class Use:
     last: str | None
     newest: str | None
 
+    @property
+    def written(self) -> bool:
+        """Whether a sync writes the column; once it is dropped, the sync skips the field."""
+        return self.column in _WRITTEN[self.table]
+
+    @property
+    def drop(self) -> str | None:
+        """The statement that drops a column without a value; None for one that is in use or that the sync needs."""
+        needed = self.column == "externalId" or self.column in _NEEDED[self.table]
+        return None if self.finding != "no value" or needed else _drop(self.table, self.column)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `check --columns --json` has it."""
+        return asdict(self) | {"written": self.written, "drop": self.drop}
+
 
 @dataclass(frozen=True)
 class Key:
@@ -93,6 +111,25 @@ class Key:
     column: str
     filled: int
     needed: int
+
+    @property
+    def drop(self) -> str | None:
+        """The statement that drops it, where no row needs it."""
+        return None if self.needed else _drop(self.table, self.column)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `check --columns --json` has it."""
+        return asdict(self) | {"drop": self.drop}
+
+
+CAVEAT = "This looks at the values only. It cannot know which other programs use a column: ask before you drop one."
+
+_WRITTEN = {e.table: {*e.columns, *e.aliases.values(), *REFERENCES[e.name]} for e in ENTITIES}
+_NEEDED = {e.table: {e.primary_key, *REFERENCES[e.name]} for e in ENTITIES}
+
+
+def _drop(table: str, column: str) -> str:
+    return f"ALTER TABLE {table} DROP COLUMN `{column.replace('`', '``')}`"
 
 
 @dataclass(frozen=True)
@@ -104,7 +141,11 @@ class Columns:
 
     def to_dict(self) -> dict[str, Any]:
         """As `check --columns --json` has it."""
-        return {"columns": [asdict(use) for use in self.uses], "keys": [asdict(key) for key in self.keys]}
+        return {
+            "columns": [use.to_dict() for use in self.uses],
+            "keys": [key.to_dict() for key in self.keys],
+            "note": CAVEAT,
+        }
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from sync.entities import PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
 from sync.errors import DatabaseError, Unreachable, UsageError
 from sync.fields import Columns
 from sync.fingerprints import Fingerprints, Repeated
+from sync.introspection import introspect
 from sync.job import Job as Job
 from sync.job import timed
 from sync.load import Background, Loader
@@ -35,7 +36,7 @@ from sync.runner import Runner, origin_of
 from sync.settings import Settings
 from sync.sqlfiles import named
 from sync.stage import Stager
-from sync.target import Target, introspect
+from sync.target import Target
 from sync.writing import CommitUnanswered, Writing
 
 BELIEVED_SECONDS = 10

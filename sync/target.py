@@ -1,23 +1,20 @@
-"""What the live database is: the columns of the eight tables, their limits and keys.
+"""What the live database is: columns, limits and keys of the eight tables, as `sync.introspection` reads them.
 
-Introspected, never assumed: DLS, ESRF and py-ispyb differ, and so do sites. The tables, their primary keys and the
-references between them must be there, and `externalId`, which `migrate` adds; each other column may be absent.
+Never assumed: DLS, ESRF and py-ispyb differ, and so do sites. The tables, their primary keys and the references between
+them must be there, and `externalId`, which `migrate` adds; each other column may be absent.
 """
 
 import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from sqlalchemy import Connection
-
 from sync.entities import ENTITIES, Entity, Kind, kind_of_field
-from sync.errors import DatabaseError
-from sync.repertoire import Repertoire, repertoires
+from sync.repertoire import Repertoire
 from sync.sqlfiles import Conditions, Field
 
 _INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
-_TEXTS = ("tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob")
-_WITH_LENGTH = ("varchar", "char", "varbinary", "binary")
+TEXTS = ("tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob")
+WITH_LENGTH = ("varchar", "char", "varbinary", "binary")
 _EXTERNAL_ID_BYTES = 16
 _CONVERTED: dict[Kind, tuple[Kind, ...]] = {
     "text": ("text", "number"),
@@ -26,7 +23,7 @@ _CONVERTED: dict[Kind, tuple[Kind, ...]] = {
     "date": ("date",),
     "bytes": ("bytes",),
 }
-"""Of each kind of field, the kinds of column that can hold it: whole numbers and text are converted where that is exact."""
+"""By kind of field, the kinds of column that hold it: whole numbers and text are converted where that is exact."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ class Column:
             return "date"
         if self.name == "externalId":
             return "bytes" if self.type_name in ("binary", "varbinary") and self._holds_external_ids else None
-        return "text" if self.type_name in (*_TEXTS, "varchar", "char", "varbinary", "enum") else None
+        return "text" if self.type_name in (*TEXTS, "varchar", "char", "varbinary", "enum") else None
 
     @property
     def _holds_external_ids(self) -> bool:
@@ -224,128 +221,3 @@ class Target:
     def _conditions(self) -> dict[str, Conditions]:
         others = frozenset(f"{name}.{column}" for name, table in self.tables.items() for column in table.facts)
         return {name: Conditions(table.facts | others, table.fields) for name, table in self.tables.items()}
-
-
-_COLUMNS = """
-SELECT
-    TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, CHARACTER_MAXIMUM_LENGTH,
-    CHARACTER_OCTET_LENGTH, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, IS_GENERATED
-FROM information_schema.COLUMNS
-WHERE
-    TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN %(tables)s
-    AND (@@lower_case_table_names > 0 OR BINARY TABLE_NAME IN %(tables)s)
-ORDER BY TABLE_NAME, ORDINAL_POSITION
-"""
-
-_UNIQUE_VISIT = """
-SELECT GROUP_CONCAT(LOWER(COLUMN_NAME) ORDER BY SEQ_IN_INDEX)
-FROM information_schema.STATISTICS
-WHERE
-    TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'BLSession' AND NON_UNIQUE = 0
-    AND (@@lower_case_table_names > 0 OR BINARY TABLE_NAME = 'BLSession')
-GROUP BY INDEX_NAME
-"""
-
-
-def read_tables(connection: Connection) -> Target:
-    """Reads the columns, limits and keys of the eight tables of the connection's default schema, as they are.
-
-    A table that is not there, or that the account may not see, has no columns.
-    """
-    names = {entity.table.lower(): entity.name for entity in ENTITIES}
-    columns: dict[str, dict[str, Column]] = {entity.name: {} for entity in ENTITIES}
-    for table, *described in connection.exec_driver_sql(_COLUMNS, {"tables": [entity.table for entity in ENTITIES]}):
-        column = _column(*described)
-        if not column.generated:  # nobody can write it
-            columns[names[table.lower()]][column.name] = column
-    charsets = {c.charset for table in columns.values() for c in table.values() if c.charset is not None}
-    unique = {"proposalid,visit_number", "visit_number,proposalid"} & set(
-        connection.exec_driver_sql(_UNIQUE_VISIT).scalars()
-    )
-    return Target(
-        tables={
-            entity.name: Table(entity, columns[entity.name], entity.name == "session" and bool(unique))
-            for entity in ENTITIES
-        },
-        local_infile=bool(connection.exec_driver_sql("SELECT @@GLOBAL.local_infile").scalar()),
-        repertoires=repertoires(connection, {*charsets, "utf8mb4"}),
-    )
-
-
-def _column(
-    name: str,
-    type_name: str,
-    column_type: str,
-    nullable: str,
-    default: str | None,
-    characters: int | None,
-    octets: int | None,
-    charset: str | None,
-    collation: str | None,
-    extra: str,
-    generated: str,
-) -> Column:
-    return Column(
-        name=name,
-        type_name=type_name,
-        column_type=column_type,
-        nullable=nullable == "YES",
-        default=default,
-        characters=characters if type_name in _WITH_LENGTH else None,
-        octets=octets if type_name in _TEXTS else None,
-        charset=charset or ("binary" if type_name in (*_WITH_LENGTH, *_TEXTS) else None),
-        collation=collation,
-        extra=extra,
-        generated=generated != "NEVER",
-    )
-
-
-def introspect(connection: Connection) -> Target:
-    """What the live database is, where a run can go on it. Raises DatabaseError that names all that keeps it from that."""
-    target = read_tables(connection)
-    absent = [table.entity.table for table in target.tables.values() if not table.columns]
-    if absent:
-        schema = connection.exec_driver_sql("SELECT DATABASE()").scalar()
-        raise DatabaseError(
-            f"schema {schema}: no table {', '.join(absent)}, or no right to see it",
-            hint="Point --database at the ISPyB schema, and grant the role of sql/grants.sql.",
-        )
-    unmigrated = [
-        table.entity.table
-        for table in target.tables.values()
-        if "externalId" in table.entity.columns and table.column("externalId") is None
-    ]
-    if unmigrated:
-        raise DatabaseError(
-            f"no column externalId in {', '.join(unmigrated)}, although the migrations say so",
-            hint="Was ISPyB restored from an older dump? Run `ispyb-sync migrate`: it mends that.",
-        )
-    if problems := obstacles(target):
-        raise DatabaseError("; ".join(problems), hint=f"Nothing was read. {CHANGE_COLUMN}")
-    return target
-
-
-CHANGE_COLUMN = "Change the column with ALTER TABLE to the type that `ispyb-sync check` names."
-
-
-def obstacles(target: Target) -> list[str]:
-    """Says what no run can work with: a reference or primary key that is not there, a column of an unfit type."""
-    found = []
-    for table in target.tables.values():
-        name = table.entity.table
-        needed = (table.entity.primary_key, *REFERENCES[table.entity.name])
-        found += [f"{name} has no column {column}" for column in needed if column not in table.columns]
-        for field, column in table.unusable:
-            found.append(f"{name}.{column.name} is {column.column_type}, and {_needed(field)} is needed")
-    return found
-
-
-def _needed(field: str) -> str:
-    kind = kind_of_field(field)
-    return {
-        "text": "VARCHAR",
-        "number": "INT or VARCHAR",
-        "float": "DOUBLE",
-        "date": "DATETIME",
-        "bytes": "BINARY(16)",
-    }[kind]

@@ -24,6 +24,7 @@ from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, code_o
 from sync.entities import ENTITIES, SESSION_HAS_PERSON, Entity
 from sync.errors import Unreachable, UsageError
 from sync.fingerprints import forget
+from sync.introspection import introspect
 from sync.live import fillings, references, sees_all, unique_facts
 from sync.lock import Turn, run_lock
 from sync.refusals import Refusal
@@ -31,7 +32,6 @@ from sync.report import Counts, Report
 from sync.runner import Runner, origin_of
 from sync.settings import Settings
 from sync.sqlfiles import Conditions, named, of_pass, tables_made
-from sync.target import introspect
 
 ATTEMPTS = 5
 _PAUSE_SECONDS = 0.2

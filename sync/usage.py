@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from sync.columns import Columns, Key, Use
+from sync.columns import CAVEAT, Columns, Key, Use
 from sync.refusals import printable, refused_value
 from sync.sheets import write_sheet
 from sync.text import counted
@@ -15,8 +15,10 @@ from sync.text import counted
 
 def write_columns(found: Columns, folder: Path) -> None:
     """Writes columns.csv and keys.csv."""
-    write_sheet(folder / "columns.csv", tuple(f.name for f in fields(Use)), map(astuple, found.uses))
-    write_sheet(folder / "keys.csv", tuple(f.name for f in fields(Key)), map(astuple, found.keys))
+    uses = ((*astuple(use), use.written, use.drop) for use in found.uses)
+    write_sheet(folder / "columns.csv", (*(f.name for f in fields(Use)), "written", "drop"), uses)
+    keys = ((*astuple(key), key.drop) for key in found.keys)
+    write_sheet(folder / "keys.csv", (*(f.name for f in fields(Key)), "drop"), keys)
 
 
 def show_columns(found: Columns, console: Console) -> None:
@@ -27,8 +29,10 @@ def show_columns(found: Columns, console: Console) -> None:
     for key in found.keys:
         needed = f"needed by {counted(key.needed, 'row')} without an externalId" if key.needed else "no row needs it"
         console.print(Text(f"  {key.table}.{key.column}: in {counted(key.filled, 'row')}; {needed}"), soft_wrap=True)
+        _show_drop(key.drop, console)
     if not found.keys:
         console.print(Text("  none is there"))
+    console.print(Text(CAVEAT), soft_wrap=True)
 
 
 def _show_table(table: str, uses: list[Use], console: Console) -> None:
@@ -41,13 +45,20 @@ def _show_table(table: str, uses: list[Use], console: Console) -> None:
         for use in uses:
             if use.finding == finding:
                 console.print(Text(f"  {_line(use)}"), soft_wrap=True)
+                _show_drop(use.drop, console)
     if not any(use.finding for use in uses):
         console.print(Text("  every column is in use"))
 
 
+def _show_drop(statement: str | None, console: Console) -> None:
+    if statement is not None:
+        console.print(Text(f"    {printable(statement)};", style="dim"), soft_wrap=True)
+
+
 def _line(use: Use) -> str:
     null = "" if use.nullable else ", NOT NULL"
-    head = f"{use.finding:10}  {printable(use.column)} ({printable(use.type)}{null})"
+    written = "; the sync writes it" if use.written else ""
+    head = f"{use.finding:10}  {printable(use.column)} ({printable(use.type)}{null}{written})"
     match use.finding:
         case "one value":
             value = "" if use.value is None else f" {refused_value(use.value)!r}"

@@ -129,7 +129,11 @@ def test_a_database_that_is_not_migrated(command: CommandLine, dls: Ispyb) -> No
 
 
 def test_a_failing_statement_is_named(command: CommandLine, dls: Ispyb) -> None:
-    with trigger(dls, "BEFORE INSERT ON Protein", "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1030, MESSAGE_TEXT = 'no proteins today'"):
+    with trigger(
+        dls,
+        "BEFORE INSERT ON Protein",
+        "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1030, MESSAGE_TEXT = 'no proteins today'",
+    ):
         done = command("apply", "good.ndjson")
     assert_explained(done, 3, "protein.sql:", " insert: no proteins today", "ISPyB is unchanged")
 

@@ -10,9 +10,9 @@ from small import document
 from sync.database import connect
 from sync.entities import PERSON, SESSION, Entity
 from sync.given import Given
+from sync.introspection import introspect
 from sync.pipeline import Job, run
 from sync.settings import Settings
-from sync.target import introspect
 
 
 @pytest.mark.parametrize(

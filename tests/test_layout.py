@@ -13,10 +13,10 @@ from variants import TABLES, known_columns
 
 from sync.database import connect
 from sync.entities import ENTITIES, Entity
+from sync.introspection import introspect
 from sync.reconcile import Reconciliation
 from sync.runner import Runner
 from sync.sqlfiles import NO_CONDITIONS, Statement, folder, load
-from sync.target import introspect
 
 BY_NAME = {entity.name: entity for entity in ENTITIES}
 ROOT = Path(__file__).parent.parent

@@ -10,7 +10,7 @@ from test_oracle import Bench, _compare, bench
 
 from sync import mentions, stage
 from sync.database import connect
-from sync.target import introspect
+from sync.introspection import introspect
 
 __all__ = ["bench"]
 

@@ -15,10 +15,10 @@ from sync import load
 from sync.database import connect
 from sync.entities import LABORATORY, PERSON, PROTEIN, SESSION, SESSION_HAS_PERSON, Entity
 from sync.errors import DatabaseError
+from sync.introspection import introspect
 from sync.load import Loader
 from sync.reconcile import Reconciliation
 from sync.runner import Runner
-from sync.target import introspect
 
 HOSTILE = [
     *("tab\there", "line\nbreak", "both\r\n", "\n", "back\\slash", "\\", "\\\\", "\\N", "\\n", "\\t", "\\0", "N"),
