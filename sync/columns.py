@@ -117,10 +117,6 @@ class Key:
         """The statement that drops it, where no row needs it."""
         return None if self.needed else _drop(self.table, self.column)
 
-    def to_dict(self) -> dict[str, Any]:
-        """As `check --columns --json` has it."""
-        return asdict(self) | {"drop": self.drop}
-
 
 CAVEAT = "This looks at the values only. It cannot know which other programs use a column: ask before you drop one."
 
@@ -141,11 +137,7 @@ class Columns:
 
     def to_dict(self) -> dict[str, Any]:
         """As `check --columns --json` has it."""
-        return {
-            "columns": [use.to_dict() for use in self.uses],
-            "keys": [key.to_dict() for key in self.keys],
-            "note": CAVEAT,
-        }
+        return {"columns": [use.to_dict() for use in self.uses], "keys": [asdict(key) for key in self.keys]}
 
 
 @dataclass(frozen=True)

@@ -196,7 +196,7 @@ def _fields(entity: Entity, columns: tuple[Column, ...]) -> tuple[Field, ...]:
                 facts.add("key")
             if column.has_default:
                 facts.add("default")
-            elif not column.nullable and name != "lastUpdate":
+            elif not column.nullable and name != "lastUpdate" and entity.names != (name,):
                 facts.add("required")
         fields.append(Field(name, "" if column is None else column.name, frozenset(facts)))
     return tuple(fields)

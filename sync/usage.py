@@ -17,8 +17,7 @@ def write_columns(found: Columns, folder: Path) -> None:
     """Writes columns.csv and keys.csv."""
     uses = ((*astuple(use), use.written, use.drop) for use in found.uses)
     write_sheet(folder / "columns.csv", (*(f.name for f in fields(Use)), "written", "drop"), uses)
-    keys = ((*astuple(key), key.drop) for key in found.keys)
-    write_sheet(folder / "keys.csv", (*(f.name for f in fields(Key)), "drop"), keys)
+    write_sheet(folder / "keys.csv", tuple(f.name for f in fields(Key)), map(astuple, found.keys))
 
 
 def show_columns(found: Columns, console: Console) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from small import CommandLine, run
 from sqlalchemy import URL
 
-from sync.columns import Columns, Key, Use, columns
+from sync.columns import CAVEAT, Columns, Key, Use, columns
 from sync.usage import show_columns
 
 
@@ -154,7 +154,7 @@ def test_the_command_prints_text_json_and_csv(py: Ispyb, command: CommandLine) -
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
     assert "Person (2 rows; dated by recordTimeStamp, the newest 2026-01-02)" in lines
-    assert "  one value   faxNumber (varchar(45)): '=1' in 2 rows" in lines, done.out
+    assert "  one value   faxNumber (varchar(45); the sync writes it): '=1' in 2 rows" in lines, done.out
     assert "  Person.siteId: in 2 rows; needed by 2 rows without an externalId" in lines
     with Path("out/columns.csv").open(newline="") as file:
         rows = {(row["table"], row["column"]): row for row in csv.DictReader(file)}
@@ -183,4 +183,18 @@ def test_a_table_that_is_all_in_use_says_so() -> None:
         "  every column is in use",
         "deprecated keys",
         "  none is there",
+        CAVEAT,
     ]
+
+
+def test_what_may_go_comes_with_its_statement_and_what_the_sync_writes_is_marked(py: Ispyb) -> None:
+    run(py, people("('a', NULL, UNHEX('07'), NULL, 'Dr', NOW())"))
+    found = columns(py.role_url)
+    assert use(found, "Person", "faxNumber").drop == "ALTER TABLE Person DROP COLUMN `faxNumber`"
+    assert use(found, "Person", "faxNumber").written
+    assert not use(found, "Person", "personUUID").written
+    assert use(found, "Person", "title").drop is None  # it holds a value
+    assert use(found, "Person", "laboratoryId").drop is None  # the sync needs it
+    assert {key.column: key.drop for key in found.keys}["siteId"] == "ALTER TABLE Person DROP COLUMN `siteId`"
+    written = {row["column"]: row["written"] for row in found.to_dict()["columns"] if row["table"] == "Person"}
+    assert (written["login"], written["passwd"]) == (True, False)
