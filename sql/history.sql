@@ -19,14 +19,6 @@ VALUES (
 -- Whether a run whose commit was not answered is there.
 SELECT r.run FROM ispyb_sync.run AS r WHERE r.run = %(run)s AND r.started = %(started)s;
 
--- name: served_schema
--- The ISPyB of one run, or of the last one; one of an older release does not say.
-SELECT JSON_VALUE(r.settings, '$.schema')
-FROM ispyb_sync.run AS r
-WHERE %(run)s IS NULL OR r.run = %(run)s
-ORDER BY r.run DESC
-LIMIT 1;
-
 -- pass: plan
 
 -- name: shadow_change
@@ -50,7 +42,7 @@ CREATE TEMPORARY TABLE ispyb_sync.change (
 -- name: list_runs
 SELECT
     r.run, r.mode, r.status, r.started, r.account, r.tool_version, r.export_name, r.report, r.ended, r.export_bytes,
-    LOWER(HEX(r.export_sha256)) AS export_sha256, r.settings
+    LOWER(HEX(r.export_sha256)) AS export_sha256, r.settings, r.elsewhere
 FROM ispyb_sync.run AS r
 ORDER BY r.run DESC
 LIMIT %(limit)s;
@@ -58,7 +50,7 @@ LIMIT %(limit)s;
 -- name: show_run
 SELECT
     r.run, r.mode, r.status, r.started, r.account, r.tool_version, r.export_name, r.report, r.ended, r.export_bytes,
-    LOWER(HEX(r.export_sha256)) AS export_sha256, r.settings
+    LOWER(HEX(r.export_sha256)) AS export_sha256, r.settings, r.elsewhere
 FROM ispyb_sync.run AS r
 WHERE r.run = %(run)s;
 
@@ -74,19 +66,93 @@ ORDER BY
 LIMIT %(limit)s;
 
 -- name: show_row
--- What the tool ever did to one row.
+-- What the tool ever did to one row of the ISPyB that is served.
 SELECT c.run, c.entity, c.target_id, c.action, c.matched_by, c.row_key, c.proposal, c.fields, r.started
 FROM ispyb_sync.change AS c
 INNER JOIN ispyb_sync.run AS r ON r.run = c.run
-WHERE c.entity = %(entity)s AND c.target_id = %(id)s
+WHERE c.entity = %(entity)s AND c.target_id = %(id)s AND NOT r.elsewhere
 ORDER BY c.run, c.number;
 
 -- pass: purge
 
+-- name: count_old
+-- What a purge would forget.
+SELECT
+    COUNT(DISTINCT r.run) AS runs,
+    COUNT(c.run) AS changes
+FROM ispyb_sync.run AS r
+LEFT JOIN ispyb_sync.change AS c ON c.run = r.run
+WHERE r.started < %(before)s;
+
+-- name: forget_links
+-- A link of which an earlier purge kept the ids, and the last word is now that it was deleted. What is said behind this
+-- purge counts more: an undo may have brought the link back.
+DELETE k
+FROM ispyb_sync.made_link AS k
+INNER JOIN (
+    SELECT
+        c.entity,
+        c.target_id,
+        NVL(c.second_id, 0) AS second_id
+    FROM ispyb_sync.run AS r
+    INNER JOIN ispyb_sync.change AS c ON c.run = r.run AND c.entity IN ('proposal_has_person', 'session_has_person')
+    WHERE r.started < %(before)s AND NOT r.elsewhere AND c.action <> 'update'
+    GROUP BY c.entity, c.target_id, NVL(c.second_id, 0)
+    HAVING MAX(IF(c.action = 'insert', c.run, 0)) < MAX(c.run)
+) AS gone ON gone.entity = k.entity AND gone.target_id = k.target_id AND gone.second_id = k.second_id
+WHERE
+    NOT EXISTS (
+        SELECT 1
+        FROM ispyb_sync.change AS c
+        INNER JOIN ispyb_sync.run AS r ON r.run = c.run
+        WHERE
+            c.entity = k.entity
+            AND c.target_id = k.target_id
+            AND NVL(c.second_id, 0) = k.second_id
+            AND c.action <> 'update'
+            AND r.started >= %(before)s
+            AND NOT r.elsewhere
+    );
+
+-- name: keep_links
+-- Which links runs made outlives the changes that say so, by ids alone: --prune owned goes by it.
+INSERT INTO ispyb_sync.made_link (entity, target_id, second_id)
+SELECT
+    made.entity,
+    made.target_id,
+    made.second_id
+FROM (
+    SELECT
+        c.entity,
+        c.target_id,
+        NVL(c.second_id, 0) AS second_id,
+        MAX(IF(c.action = 'insert', c.run, 0)) = MAX(c.run) AS there
+    FROM ispyb_sync.run AS r
+    INNER JOIN ispyb_sync.change AS c ON c.run = r.run AND c.entity IN ('proposal_has_person', 'session_has_person')
+    WHERE r.started < %(before)s AND NOT r.elsewhere AND c.action <> 'update' AND c.target_id IS NOT NULL
+    GROUP BY c.entity, c.target_id, NVL(c.second_id, 0)
+    HAVING MAX(c.action = 'insert' AND r.mode = 'apply')
+) AS made
+WHERE
+    made.there
+    OR EXISTS (
+        SELECT 1
+        FROM ispyb_sync.change AS c
+        INNER JOIN ispyb_sync.run AS r ON r.run = c.run
+        WHERE
+            c.entity = made.entity
+            AND c.target_id = made.target_id
+            AND NVL(c.second_id, 0) = made.second_id
+            AND c.action <> 'update'
+            AND r.started >= %(before)s
+            AND NOT r.elsewhere
+    )
+ON DUPLICATE KEY UPDATE entity = VALUES(entity);
+
 -- name: purge_changes
 -- Personal data does not stay for ever.
 DELETE FROM ispyb_sync.change
-WHERE run IN (SELECT r.run FROM ispyb_sync.run AS r WHERE r.started < UTC_TIMESTAMP() - INTERVAL %(days)s DAY);
+WHERE run IN (SELECT r.run FROM ispyb_sync.run AS r WHERE r.started < %(before)s);
 
 -- name: purge_runs
-DELETE FROM ispyb_sync.run WHERE started < UTC_TIMESTAMP() - INTERVAL %(days)s DAY;
+DELETE FROM ispyb_sync.run WHERE started < %(before)s;

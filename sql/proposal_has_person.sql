@@ -169,7 +169,7 @@ ORDER BY s.document, t.proposalHasPersonId;
 
 -- name: own -- if: lists
 -- The tool's own links: a run inserted them, and no later one deleted them. What somebody else made anew has
--- another id.
+-- another id. Of purged runs the ids of links are kept; what history says since then is later.
 INSERT INTO ispyb_sync.stale_proposal_has_person (number, target_id, proposal, person_id, owned)
 SELECT
     x.number,
@@ -178,11 +178,15 @@ SELECT
     x.person_id,
     TRUE
 FROM ispyb_sync.stale_proposal_has_person AS x
-STRAIGHT_JOIN ispyb_sync.change AS c ON c.entity = 'proposal_has_person' AND c.target_id = x.target_id
-STRAIGHT_JOIN ispyb_sync.run AS r ON r.run = c.run
-WHERE c.action <> 'update'
+LEFT JOIN ispyb_sync.made_link AS k ON k.entity = 'proposal_has_person' AND k.target_id = x.target_id AND k.second_id = 0
+LEFT JOIN (
+    ispyb_sync.change AS c
+    INNER JOIN ispyb_sync.run AS r ON r.run = c.run AND NOT r.elsewhere
+) ON c.entity = 'proposal_has_person' AND c.target_id = x.target_id AND c.action <> 'update'
 GROUP BY x.number
-HAVING MAX(c.action = 'insert' AND r.mode = 'apply') AND MAX(IF(c.action = 'insert', c.run, 0)) = MAX(c.run)
+HAVING
+    MAX(k.target_id IS NOT NULL OR (c.action = 'insert' AND r.mode = 'apply'))
+    AND MAX(IF(c.action = 'insert', c.run, 0)) = MAX(NVL(c.run, 0))
 ON DUPLICATE KEY UPDATE owned = VALUES(owned);
 
 -- name: doom -- if: lists

@@ -243,7 +243,8 @@ WHERE NOT l.refused AND named.target_id IS NULL
 ORDER BY l.session, t.personId;
 
 -- name: own -- if: lists
--- The tool's own links: a run inserted them, and no later one deleted them.
+-- The tool's own links: a run inserted them, and no later one deleted them. Of purged runs the ids of links are kept;
+-- what history says since then is later.
 INSERT INTO ispyb_sync.stale_session_has_person (number, target_id, session, person_id, owned)
 SELECT
     x.number,
@@ -252,12 +253,16 @@ SELECT
     x.person_id,
     TRUE
 FROM ispyb_sync.stale_session_has_person AS x
-STRAIGHT_JOIN ispyb_sync.change AS c
-    ON c.entity = 'session_has_person' AND c.target_id = x.target_id AND c.second_id = x.person_id
-STRAIGHT_JOIN ispyb_sync.run AS r ON r.run = c.run
-WHERE c.action <> 'update'
+LEFT JOIN ispyb_sync.made_link AS k
+    ON k.entity = 'session_has_person' AND k.target_id = x.target_id AND k.second_id = x.person_id
+LEFT JOIN (
+    ispyb_sync.change AS c
+    INNER JOIN ispyb_sync.run AS r ON r.run = c.run AND NOT r.elsewhere
+) ON c.entity = 'session_has_person' AND c.target_id = x.target_id AND c.second_id = x.person_id AND c.action <> 'update'
 GROUP BY x.number
-HAVING MAX(c.action = 'insert' AND r.mode = 'apply') AND MAX(IF(c.action = 'insert', c.run, 0)) = MAX(c.run)
+HAVING
+    MAX(k.target_id IS NOT NULL OR (c.action = 'insert' AND r.mode = 'apply'))
+    AND MAX(IF(c.action = 'insert', c.run, 0)) = MAX(NVL(c.run, 0))
 ON DUPLICATE KEY UPDATE owned = VALUES(owned);
 
 -- name: doom -- if: lists

@@ -18,7 +18,8 @@ The map of the package, in the order of the road:
     undo         takes a run back; live, what only the live schema tells
     entities     the registry; target, what the live database is; sqlfiles, how its SQL is found
     database, settings, errors, refusals     what all of them stand on
-    history, migrate, check, columns, server, demo         the other commands
+    served       which ISPyB a tool schema serves: each command asks before it goes by what is in there
+    history, purge, migrate, check, columns, server, demo         the other commands
     cli          the command line; commands, one module a kind; options, their flags; output, terminal, files, where
                  what they say goes
 """

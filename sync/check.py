@@ -14,7 +14,7 @@ from rich.text import Text
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from sync import home, revision, rights
+from sync import revision, rights, served
 from sync.database import connect, failure
 from sync.entities import ENTITIES, Entity
 from sync.errors import DatabaseError
@@ -240,9 +240,12 @@ def _migrations(connection: Connection, columns: Columns, staging_schema: str) -
         yield Finding("error", "migrations", message, remedy)
     else:
         yield Finding("ok", "migrations", f"at revision {reached}")
-    if reached == revision.head() and (other := home.other_served(connection, staging_schema)) is not None:
-        what = home.complaint(connection, staging_schema, other)
-        yield Finding("warning", "tool schema", what, home.remedy(connection, staging_schema))
+    if reached != revision.head() or (found := served.look(connection, staging_schema)) is None:
+        return
+    if found.served is None:
+        yield Finding("error", "tool schema", f"{staging_schema} does not say which ISPyB it serves", remedy)
+    elif not found.same:
+        yield Finding("error", "tool schema", served.complaint(staging_schema, found), served.REMEDY)
 
 
 def _duplicates(connection: Connection, columns: Columns, held: Rights) -> Iterator[Finding]:

@@ -5,7 +5,8 @@ nothing in ISPyB.
 """
 
 import json
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,21 +15,20 @@ from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
 from sync.changes import read_changes
-from sync.database import SCHEMA, Database, code_of, connect, failure
+from sync.database import SCHEMA, Database, connect, failure
 from sync.entities import ENTITIES
 from sync.errors import UsageError
 from sync.reconcile import ALL_CHANGES
 from sync.refusals import Notice, Refusal
 from sync.release import tool_version
 from sync.report import Change, Counts, Report, Vanished, storable
-from sync.revision import NOT_THERE, not_migrated
+from sync.served import demand_own
 from sync.settings import Settings
 from sync.sqlfiles import named
 
 LISTED_RUNS = 50
 LONGEST_NAME = 1024
 """Characters of an export's name that history keeps: its last ones."""
-_AGE = re.compile(r"(\d{1,5})d")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Run:
 
     bytes, sha256   of the export as it was read, where that is known
     settings        those of the run, without the database
+    elsewhere       the run was on another ISPyB, which shared the tool schema once; nothing here goes by it
     """
 
     started: datetime
@@ -48,6 +49,7 @@ class Run:
     bytes: int | None = None
     sha256: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    elsewhere: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The report's public form, and who ran it when."""
@@ -60,24 +62,25 @@ class Run:
             "export_bytes": self.bytes,
             "export_sha256": self.sha256,
             "settings": self.settings,
+            "elsewhere": self.elsewhere,
             **self.report.to_dict(),
         }
 
 
 def runs(database: Database, settings: Settings, limit: int = LISTED_RUNS) -> list[Run]:
     """The latest runs, newest first, without their changes."""
-    with connect(database) as connection:
-        return [_run(row) for row in _ask(connection, settings, "list_runs", limit=limit)]
+    with opened(database, settings) as connection:
+        return [_run(row) for row in ask(connection, settings, "list_runs", limit=limit)]
 
 
 def show(database: Database, settings: Settings, run: int, *, limit: int = ALL_CHANGES) -> Run:
     """One run with its changes, or the first of them. Raises UsageError where there is none of that number."""
-    with connect(database) as connection:
-        row = _ask(connection, settings, "show_run", run=run).first()
+    with opened(database, settings) as connection:
+        row = ask(connection, settings, "show_run", run=run).first()
         if row is None:
             raise UsageError(f"no run {run} in history", hint="`ispyb-sync history` lists them.")
         found = _run(row)
-        for stored in _ask(connection, settings, "show_changes", run=run, limit=limit):
+        for stored in ask(connection, settings, "show_changes", run=run, limit=limit):
             found.report.changes.extend(read_changes(stored.entity, [tuple(stored)[1:]]))
         return found
 
@@ -87,23 +90,19 @@ def row(database: Database, settings: Settings, name: str) -> list[tuple[int, da
     entity, _, number = name.partition(":")
     if entity not in {known.name for known in ENTITIES} or not number.isdecimal():
         raise UsageError(f"{name!r} names no row", hint="Write it as person:4711, with one of the eight entities.")
-    with connect(database) as connection:
+    with opened(database, settings) as connection:
         return [
             (stored.run, stored.started, next(read_changes(entity, [tuple(stored)[2:-1]])))
-            for stored in _ask(connection, settings, "show_row", entity=entity, id=int(number))
+            for stored in ask(connection, settings, "show_row", entity=entity, id=int(number))
         ]
 
 
-def purge(database: Database, settings: Settings, older_than: str) -> int:
-    """Forgets runs older than, for instance, 180d; gives their number."""
-    age = _AGE.fullmatch(older_than)
-    if age is None:
-        raise UsageError(f"{older_than!r} is no age", hint="Write it in days, as 180d.")
+@contextmanager
+def opened(database: Database, settings: Settings) -> Iterator[Connection]:
+    """A connection whose tool schema is migrated, and serves its ISPyB. Raises SyncError."""
     with connect(database) as connection:
-        _ask(connection, settings, "purge_changes", days=int(age[1]))
-        forgotten = _ask(connection, settings, "purge_runs", days=int(age[1])).rowcount
-        connection.commit()
-        return forgotten
+        demand_own(connection, settings.staging_schema)
+        yield connection
 
 
 def record(
@@ -139,18 +138,17 @@ def record(
     return int(result.lastrowid)
 
 
-def _ask(connection: Connection, settings: Settings, name: str, **parameters: object) -> CursorResult[Any]:
+def ask(connection: Connection, settings: Settings, name: str, **parameters: object) -> CursorResult[Any]:
+    """The result of a statement of sql/history.sql; raises DatabaseError that names it."""
     statement = named("history", name)
     try:
         return connection.exec_driver_sql(statement.render(staging_schema=settings.staging_schema) or "", parameters)
     except DBAPIError as error:
-        if code_of(error) in NOT_THERE:
-            raise not_migrated() from None
         raise failure(error, statement.origin) from None
 
 
 def _run(row: Any) -> Run:
-    number, mode, status, started, account, version, export, stored, ended, size, sha256, settings = row
+    number, mode, status, started, account, version, export, stored, ended, size, sha256, settings, elsewhere = row
     data = json.loads(stored)
     report = Report(mode, status, run=number)
     report.documents_read = data["documents"]["read"]
@@ -162,4 +160,5 @@ def _run(row: Any) -> Run:
         report.vanished = [Vanished(**thing) for thing in vanished]
     report.undoes = data.get("undoes")
     report.seconds = data["seconds"]
-    return Run(started, account, version, export, report, ended, size, sha256, json.loads(settings or "{}"))
+    kept = json.loads(settings or "{}")
+    return Run(started, account, version, export, report, ended, size, sha256, kept, bool(elsewhere))

@@ -19,18 +19,27 @@ from sync.sqlfiles import STAGING_SCHEMA
 __all__ = ["downgrade", "head", "is_current", "revision", "script", "upgrade"]
 
 
-def upgrade(database_url: str, *, staging_schema: str = STAGING_SCHEMA, revision: str = "head") -> None:
+def upgrade(
+    database_url: str, *, staging_schema: str = STAGING_SCHEMA, revision: str = "head", serve_this: bool = False
+) -> list[str]:
     """Bring the database to a revision, also one whose tables were restored from an older dump.
 
-    Raises DatabaseError, with nothing changed, that lists what stands in the way.
+    serve_this   take over a tool schema that serves another ISPyB: this is the same one, renamed, restored or moved
+
+    Returns what it means that the schema was taken over, in lines. Raises, with nothing changed, UsageError where the
+    tool schema serves another ISPyB, and DatabaseError that lists what else stands in the way.
     """
-    _run(command.upgrade, _config(staging_schema, database=database_url, heal=True), revision)
+    config = _config(staging_schema, database=database_url, heal=True, serve_this=serve_this)
+    _run(command.upgrade, config, revision)
+    told: list[str] = config.attributes.get("told", [])
+    return told
 
 
 def downgrade(database_url: str, revision: str, *, staging_schema: str = STAGING_SCHEMA, force: bool = False) -> None:
     """Take back what the revisions after this one ("base": all of them) added.
 
-    Raises DatabaseError, with nothing changed, where that holds data and is not forced.
+    Raises, with nothing changed, DatabaseError where that holds data and is not forced, and UsageError where the tool
+    schema serves another ISPyB.
     """
     _run(command.downgrade, _config(staging_schema, database=database_url, force=force), revision)
 
@@ -40,11 +49,12 @@ def script(
     *,
     down: str | None = None,
     force: bool = False,
+    serve_this: bool = False,
     database_name: str = "ispyb",
 ) -> str:
     """Give the upgrade, or the downgrade to a revision, as a script for the mariadb client."""
     text = StringIO()
-    config = _config(staging_schema, database_name=database_name, force=force)
+    config = _config(staging_schema, database_name=database_name, force=force, serve_this=serve_this)
     config.output_buffer = text
     if down is None:
         _run(command.upgrade, config, "head", sql=True)

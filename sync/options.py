@@ -88,9 +88,9 @@ PruneOption = Annotated[
     Prune | None,
     typer.Option(
         "--prune",
-        help="Delete links to people whom a list of the export no longer names: those that this tool made, as far as "
-        "history knows (`history purge` forgets it), or all. A list that is absent, null, or has somebody refused "
-        "deletes nothing; nor is the proposer ever deleted. Default: none.",
+        help="Delete links to people whom a list of the export no longer names: those that this tool made, as its "
+        "history says, or all. A list that is absent, null, or has somebody refused deletes nothing; nor is the "
+        "proposer ever deleted. Default: none.",
     ),
 ]
 PruneLimitOption = Annotated[

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from sync import home, patience, revision
+from sync import patience, served
 from sync.database import LOST, SCHEMA, code_of, connect, failure
 from sync.digests import Digests
 from sync.entities import PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
@@ -151,16 +151,13 @@ def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
     On one open connection this is believed for a while, since looking takes longer than a small export does.
     """
     prunes = (PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON) if settings.prune != "none" else ()
-    by_history = settings.skips or settings.prune == "owned"
-    asked = (connection.info[SCHEMA], settings.staging_schema, write, prunes, by_history)
+    asked = (connection.info[SCHEMA], settings.staging_schema, write, prunes)
     seen = connection.info.get(_SEEN)
     if seen is not None and seen[0] == asked and time.monotonic() - seen[1] < BELIEVED_SECONDS:
         target: Target = seen[2]
         return target
     demand(connection, settings.staging_schema, write=write, delete=prunes)
-    revision.demand_current(connection, settings.staging_schema)
-    if by_history:
-        home.demand_own(connection, settings.staging_schema)
+    served.demand_own(connection, settings.staging_schema)
     target = introspect(connection)
     connection.info[_SEEN] = asked, time.monotonic(), target
     return target

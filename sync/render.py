@@ -102,6 +102,8 @@ def render_run(run: Run, console: Console, *, verbose: bool = False) -> None:
     console.print(Text(f"of {export}"), soft_wrap=True)
     chosen = [f"{name} {refused_value(value)}" for name, value in run.settings.items() if value]
     console.print(Text(f"with {', '.join(chosen)}"), soft_wrap=True)
+    if run.elsewhere:
+        console.print(Text(f"on {_ispyb_of(run)}: its ids mean nothing here"), soft_wrap=True)
     render(run.report, console, verbose=verbose)
 
 
@@ -110,8 +112,7 @@ def render_runs(runs: list[Run], console: Console) -> None:
     if not runs:
         console.print(Text("no runs yet"))
         return
-    wide = console.width >= WIDE
-    table = Table(box=None, pad_edge=False)
+    wide, table = console.width >= WIDE, Table(box=None, pad_edge=False)
     for name in ("run", "started (UTC)", "mode", "status"):
         table.add_column(name, no_wrap=True)
     for name in ("inserted", "updated", "deleted", "refused"):
@@ -125,13 +126,19 @@ def render_runs(runs: list[Run], console: Console) -> None:
             str(report.run),
             f"{run.started:%Y-%m-%d %H:%M:%S}" if wide else f"{run.started:%Y-%m-%d %H:%M}",
             report.mode,
-            report.status,
+            "elsewhere" if run.elsewhere else report.status,
             *(f"{number:,}" if number else "-" for number in (*sums, len(report.refusals))),
             *((refused_value(run.account), refused_value(run.export or "")) if wide else ()),
         )
     console.print(table)
+    if others := sorted({_ispyb_of(run) for run in runs if run.elsewhere}):
+        console.print(Text(f"  elsewhere: on {', '.join(others)}; nothing here goes by these runs"), soft_wrap=True)
     if not wide:
         console.print(Text(f"  account and export need {WIDE} columns; `history RUN` tells them too", style="dim"))
+
+
+def _ispyb_of(run: Run) -> str:
+    return refused_value(run.settings.get("schema", "another ISPyB"))
 
 
 def render_row(changes: list[tuple[int, datetime, Change]], console: Console) -> None:

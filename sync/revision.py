@@ -34,18 +34,17 @@ def revision(connection: Connection, staging_schema: str = STAGING_SCHEMA) -> st
     except DBAPIError as error:
         if code_of(error) in NOT_THERE:
             return None
-        if code_of(error) in _NO_RIGHT:
-            raise DatabaseError(
-                f"no right to read schema {staging_schema}",
-                hint="Grant the role of sql/grants.sql; if the schema is not there, run ispyb-sync migrate.",
-            ) from None
-        raise failure(error, "migrations") from None
+        raise unreadable(error, staging_schema) from None
 
 
-def demand_current(connection: Connection, staging_schema: str = STAGING_SCHEMA) -> None:
-    """Raise DatabaseError where the database is at another revision than this release."""
-    if not is_current(connection, staging_schema):
-        raise not_migrated()
+def unreadable(error: DBAPIError, staging_schema: str) -> DatabaseError:
+    """Give the error of a tool's schema that cannot be read."""
+    if code_of(error) in _NO_RIGHT:
+        return DatabaseError(
+            f"no right to read schema {staging_schema}",
+            hint="Grant the role of sql/grants.sql; if the schema is not there, run ispyb-sync migrate.",
+        )
+    return failure(error, "migrations")
 
 
 def not_migrated() -> DatabaseError:

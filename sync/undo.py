@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync import history, home, revision, rights
+from sync import history, rights, served
 from sync.changes import label, read_changes
 from sync.database import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, code_of, connect, failure
 from sync.entities import ENTITIES, SESSION_HAS_PERSON, Entity
@@ -75,8 +75,8 @@ class _Undo:
         """Undoes, or plans to."""
         schema = self._settings.staging_schema
         rights.demand(self._connection, schema, write=write, delete=ENTITIES if write else ())
-        revision.demand_current(self._connection, schema)
-        home.demand_own(self._connection, schema, self._run)
+        served.demand_own(self._connection, schema)
+        served.demand_own_run(self._connection, schema, self._run)
         start = time.perf_counter()
         try:
             if not write:

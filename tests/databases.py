@@ -17,7 +17,7 @@ Snapshot = dict[str, tuple[int | None, list[Row]]]
 
 NUMBERED_LINKS = "ALTER TABLE ProposalHasPerson MODIFY proposalHasPersonId INT(10) UNSIGNED NOT NULL AUTO_INCREMENT"
 """What a facility with a schema of 2017 has done: without it nobody is linked to a proposal; `check` asks for it."""
-_OF_MIGRATIONS = {"alembic_version", "relaxed_column"}
+_OF_MIGRATIONS = {"alembic_version", "relaxed_column", "served"}
 
 
 @dataclass(frozen=True)

@@ -116,15 +116,6 @@ def test_a_row_tells_what_was_ever_done_to_it(ispyb, settings):
     assert [change.action for _run, _started, change in found] == ["insert", "update"]
 
 
-def test_purge_forgets_old_runs_only(ispyb, settings):
-    run(ispyb, FIRST)
-    assert history.purge(ispyb.role_url, settings, "1d") == 0
-    with ispyb.engine.begin() as connection:
-        connection.exec_driver_sql(f"UPDATE {ispyb.staging_schema}.run SET started = started - INTERVAL 2 DAY")
-    assert history.purge(ispyb.role_url, settings, "1d") == 1
-    assert history.runs(ispyb.role_url, settings) == []
-
-
 @pytest.mark.parametrize("name", ["person", "person:x", "people:1", ""])
 def test_a_row_that_is_none_is_refused(ispyb, settings, name):
     with pytest.raises(UsageError, match="names no row"):

@@ -96,10 +96,18 @@ def migrate_command(
     force: Annotated[
         bool, typer.Option("--force", help="With --down: drop our columns and tables even if they hold data.")
     ] = False,
+    serve_this: Annotated[
+        bool,
+        typer.Option(
+            "--serve-this",
+            help="Take over a tool schema that serves another ISPyB: this one is the same, renamed, restored or moved. "
+            "Its old runs count for this one from then on.",
+        ),
+    ] = False,
 ) -> None:
     """Adds what the tool needs; --down takes it back.
 
-    That is externalId columns, indexes, and a schema of the tool's own.
+    That is externalId columns, indexes, and a schema of the tool's own, which serves this ISPyB and no other.
 
     Needs an account that may alter tables. Readers and writers are not blocked.
 
@@ -112,14 +120,21 @@ def migrate_command(
     settings = load_settings(database=database, staging_schema=staging_schema)
     if force and down is None:
         raise UsageError("--force without --down", hint="Only a way back can lose data: --down base --force.")
+    if serve_this and down is not None:
+        raise UsageError("--serve-this with --down", hint="Take the tool schema over first, then go back.")
     if sql:
         name = open_engine(settings.database_url()).url.database if settings.database else None
-        write_text(migrate.script(settings.staging_schema, down=down, force=force, database_name=name or "ispyb"))
+        script = migrate.script(
+            settings.staging_schema, down=down, force=force, serve_this=serve_this, database_name=name or "ispyb"
+        )
+        write_text(script)
         return
     with interruptible("what was done before stays, and does no harm; run ispyb-sync migrate again"):
         if down is not None:
             migrate.downgrade(settings.database_url(), down, staging_schema=settings.staging_schema, force=force)
             typer.echo(f"migrated down to {down}")
         else:
-            migrate.upgrade(settings.database_url(), staging_schema=settings.staging_schema)
-            typer.echo(f"migrated to {revision.head()}")
+            told = migrate.upgrade(
+                settings.database_url(), staging_schema=settings.staging_schema, serve_this=serve_this
+            )
+            typer.echo("\n".join([f"migrated to {revision.head()}", *told]))

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sync import history
+from sync import history, purge
 from sync.commands.app import COMMITTING, app, exit_code, interruptible
 from sync.errors import SyncError, UsageError
 from sync.files import Files
@@ -72,7 +72,7 @@ def history_command(
     if run == "purge":
         if older_than is None:
             raise UsageError("history purge needs --older-than", hint="For instance --older-than 180d.")
-        forgotten = history.purge(url, settings, older_than)
+        forgotten = purge.purge(url, settings, purge.find_old(url, settings, older_than))
         if as_json:
             print_json({"forgotten": forgotten})
         else:

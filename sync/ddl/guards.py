@@ -125,10 +125,8 @@ def refuse(connection: Connection, guards: Iterable[Guard], staging_schema: str)
     """Raise DatabaseError that lists all that the guards find."""
     found: dict[tuple[str, str], list[str]] = {}
     for guard in guards:
-        if all(_ask(connection, f"SELECT {condition}", staging_schema)[0] for condition in guard.when):
-            rows = [str(row) for row in _ask(connection, guard.query, staging_schema)]
-            if rows:
-                found.setdefault((guard.refusal, guard.remedy), []).extend(rows)
+        if rows := found_by(connection, guard, staging_schema):
+            found.setdefault((guard.refusal, guard.remedy), []).extend(rows)
     if found:
         lines = ["migration: nothing was changed"]
         for (refusal, _), rows in found.items():
@@ -136,6 +134,13 @@ def refuse(connection: Connection, guards: Iterable[Guard], staging_schema: str)
             lines += [f"    and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else []
         remedies = " ".join(dict.fromkeys(remedy for _, remedy in found))
         raise DatabaseError("\n".join(lines), hint=f"{remedies} Then run ispyb-sync migrate again.")
+
+
+def found_by(connection: Connection, guard: Guard, staging_schema: str) -> list[str]:
+    """List what one guard finds."""
+    if all(_ask(connection, f"SELECT {condition}", staging_schema)[0] for condition in guard.when):
+        return [str(row) for row in _ask(connection, guard.query, staging_schema)]
+    return []
 
 
 def _ask(connection: Connection, query: str, staging_schema: str) -> list[object]:

@@ -20,6 +20,7 @@ from sync.database import failure, open_engine
 from sync.ddl.change import Change, Guard, execute, failed
 from sync.ddl.column import ExternalId
 from sync.ddl.guards import VERSION_TABLE, as_block, before_downgrade, before_upgrade, not_newer, refuse
+from sync.ddl.serve import TAKEN_OVER, TITLE, guards, needed, refuse_others, serve_sql, server_sql, told
 from sync.errors import DatabaseError, SyncError, UsageError
 from sync.lock import run_lock
 from sync.release import tool_version
@@ -115,11 +116,17 @@ def _set_session(connection: DBAPIConnection, record: object) -> None:
 def _run(connection: Connection, migration: MigrationContext, schema: str) -> None:
     """Run the revisions, each committed by itself, as DDL is."""
     assert migration.config is not None
-    if not migration.opts.get("dont_mutate"):  # `alembic current` and the like only read
+    writes = not migration.opts.get("dont_mutate")  # `alembic current` and the like only read
+    up = False
+    if writes:
+        connection.exec_driver_sql(server_sql())
+        if not migration.config.attributes.get("serve_this"):
+            refuse_others(connection, schema)
         heals = bool(migration.config.attributes.get("heal"))
         heads = _known_heads(migration)
         lost = heals and _are_lost(connection, heads)
         refuse(connection, _guards(migration, () if lost else heads), schema)
+        up = _goes_up(_steps(migration, heads))
         connection.exec_driver_sql(CREATE_SCHEMA.format(schema=schema))
         if lost:  # start anew
             connection.exec_driver_sql(FORGET.format(schema=schema, table=VERSION_TABLE))
@@ -127,6 +134,14 @@ def _run(connection: Connection, migration: MigrationContext, schema: str) -> No
             _repeat_the_last(migration, heads)
     with context.begin_transaction():
         context.run_migrations()
+    if up and needed(connection, schema):
+        execute(migration, serve_sql(), TITLE)
+        if migration.config.attributes.get("serve_this"):
+            migration.config.attributes["told"] = list(told(connection, schema))
+
+
+def _goes_up(steps: list[RevisionStep]) -> bool:
+    return all(step.is_upgrade for step in steps)
 
 
 def _are_lost(connection: Connection, heads: tuple[str, ...]) -> bool:
@@ -151,7 +166,7 @@ def _guards(migration: MigrationContext, heads: tuple[str, ...]) -> list[Guard]:
     force = bool(migration.config.attributes.get("force"))
     steps = _steps(migration, heads)
     guards = [not_newer(str(context.script.get_current_head()))]
-    guards += before_upgrade() if all(step.is_upgrade for step in steps) else before_downgrade()
+    guards += before_upgrade() if _goes_up(steps) else before_downgrade()
     for step in steps:
         change: Change = step.revision.module.change
         guards += change.up_guards() if step.is_upgrade else change.down_guards(force=force)
@@ -192,7 +207,9 @@ def _offline(config: Config) -> None:
     out(f"{SESSION};")
     out(f"{READ_WRITE};")
     out("-- What must not be found. If something is, the script shows it and stops, with nothing changed.")
-    for guard in _guards(migration, heads):
+    out(f"{server_sql()};")
+    serve_this = bool(config.attributes.get("serve_this"))
+    for guard in [*(() if serve_this else guards()), *_guards(migration, heads)]:
         out(as_block(guard, schema))
     out("-- The tool's own schema, and where it keeps the revision that was reached.")
     out(f"{CREATE_SCHEMA.format(schema=schema)};")
@@ -203,3 +220,7 @@ def _offline(config: Config) -> None:
         out(f"CREATE TABLE IF NOT EXISTS {table} (version_num VARCHAR(32) NOT NULL PRIMARY KEY);")
     with context.begin_transaction():
         context.run_migrations()
+    if _goes_up(steps):
+        if serve_this:
+            out(TAKEN_OVER)
+        execute(migration, serve_sql(), TITLE)
