@@ -1,4 +1,4 @@
-"""What is only for a person at a terminal: a bar while an export is read, and the question before an apply writes.
+"""What is only for a person at a terminal: a bar while an export is read, and the question before something is done.
 
 Both go to standard error, so that standard output holds the report and nothing else.
 """
@@ -44,17 +44,27 @@ class Terminal:
         if self._task is not None and not self._bar.disable:
             self._bar.update(self._task, completed=reader.bytes_read, total=reader.total_bytes)
 
-    def can_answer(self) -> bool:
-        """Whether a question would be seen and could be answered."""
-        return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
-
     def confirm(self, report: Report) -> bool:
-        """Shows what an apply is about to write, as a plan does, and asks. An end of the input is a no."""
+        """Shows what an apply is about to write, as a plan does, and asks."""
         self._bar.stop()
-        console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        render(replace(report, mode="plan", status="planned"), console)
-        try:
-            return Confirm.ask("Write this to ISPyB?", console=console, default=False)
-        except EOFError:
-            console.print()
-            return False
+        render(replace(report, mode="plan", status="planned"), _console())
+        return confirmed("Write this to ISPyB?")
+
+
+def can_answer() -> bool:
+    """Whether a question would be seen and could be answered."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def confirmed(question: str) -> bool:
+    """Asks; anything but a yes is a no, and so is an end of the input."""
+    console = _console()
+    try:
+        return Confirm.ask(question, console=console, default=False)
+    except EOFError:
+        console.print()
+        return False
+
+
+def _console() -> Console:
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)

@@ -58,9 +58,9 @@ class AtTerminal:
         self._process.wait()
         os.close(self._own)
 
-    def asked(self) -> str:
+    def asked(self, question: str = QUESTION) -> str:
         """Waits for a question; gives what the terminal showed since the last."""
-        while not self.seen.endswith(QUESTION):
+        while not self.seen.endswith(question):
             assert self._read(), self.seen
         seen, self.seen = self.seen, ""
         return seen

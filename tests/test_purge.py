@@ -1,11 +1,13 @@
 """history purge: old runs go with their values; which links the tool made is still known, by ids alone."""
 
+import json
 import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from databases import Ispyb
-from small import Json, run
+from small import CommandLine, Json, run
+from test_confirm import AtTerminal
 
 import sync
 from sync import history, purge
@@ -185,3 +187,67 @@ def doomed(ispyb: Ispyb) -> set[tuple[str, object]]:
     return {
         (change.entity, ids[str(change.key).split(" on ")[0]]) for change in plan.changes if change.action == "delete"
     }
+
+
+# The command
+
+
+def test_the_plan_of_a_purge_says_what_would_go_and_forgets_nothing(
+    ispyb: Ispyb, settings: Settings, command: CommandLine
+) -> None:
+    apply(ispyb, team(1))
+    age(ispyb)
+    done = command("history", "purge", "--older-than", "1d", "--plan")
+    assert done.code == 0
+    assert done.out.startswith("1 run from before ")
+    assert done.out.endswith(" UTC, 8 changes: would be forgotten\n")
+    done = command("history", "purge", "--older-than", "1d", "--plan", "--json")
+    assert json.loads(done.out) == {"status": "planned", "runs": 1, "changes": 8, "forgotten": 0}
+    assert len(history.runs(ispyb.role_url, settings)) == 1
+
+
+def test_at_no_terminal_nobody_is_asked(ispyb: Ispyb, settings: Settings, command: CommandLine) -> None:
+    apply(ispyb, team(1))
+    age(ispyb)
+    done = command("history", "purge", "--older-than", "1d")
+    assert (done.code, done.out, done.err) == (0, "1 run forgotten\n", "")
+    done = command("history", "purge", "--older-than", "1d", "--json")
+    assert json.loads(done.out) == {"status": "forgotten", "runs": 0, "changes": 0, "forgotten": 0}
+    assert history.runs(ispyb.role_url, settings) == []
+
+
+QUESTION = "Forget them? [y/n] (n): "
+
+
+def test_at_a_terminal_it_says_what_goes_and_asks(
+    ispyb: Ispyb, settings: Settings, command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    apply(ispyb, team(1))
+    age(ispyb)
+    arguments = ("history", "purge", "--older-than", "1d")
+    with AtTerminal(*arguments) as terminal:
+        seen = terminal.asked(QUESTION)
+        assert "1 run from before " in seen
+        assert "8 changes: no undo takes them back then." in seen
+        terminal.answer("n\n")
+        code, out = terminal.ended()
+    assert (code, out.endswith("8 changes: nothing is forgotten\n")) == (4, True)
+    assert len(history.runs(ispyb.role_url, settings)) == 1
+    with AtTerminal(*arguments) as terminal:
+        terminal.asked(QUESTION)
+        terminal.answer("y\n")
+        assert terminal.ended() == (0, "1 run forgotten\n")
+    assert history.runs(ispyb.role_url, settings) == []
+    apply(ispyb, team(1, "New"))
+    age(ispyb)
+    with AtTerminal(*arguments, "--yes") as terminal:
+        assert terminal.ended() == (0, "1 run forgotten\n")
+        assert QUESTION not in terminal.seen
+
+
+@pytest.mark.parametrize("flag", ["--plan", "--yes"])
+def test_its_flags_go_with_nothing_else(command: CommandLine, flag: str) -> None:
+    done = command("history", flag)
+    assert (done.code, done.out) == (2, "")
+    assert "go with purge" in done.err

@@ -41,7 +41,7 @@ from sync.profile import statement_log
 from sync.render import is_idle, render, render_warnings
 from sync.report import Mode, Report
 from sync.settings import Settings, load_settings
-from sync.terminal import Terminal
+from sync.terminal import Terminal, can_answer
 
 
 @app.command()
@@ -196,7 +196,7 @@ def _reconcile(
             Terminal() as terminal,
             statement_log(terminal.console, wanted=profile or verbose > 1),
         ):
-            asks = ask and export != "-" and terminal.can_answer()
+            asks = ask and export != "-" and can_answer()
             report = call(
                 pipeline.Job(
                     export=export,

@@ -1,5 +1,6 @@
 """Commands about past runs: history, undo."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -24,7 +25,8 @@ from sync.output import print_drawn, print_json, write_files
 from sync.profile import statement_log
 from sync.render import render, render_row, render_run, render_runs
 from sync.report import Report
-from sync.settings import load_settings
+from sync.settings import Settings, load_settings
+from sync.terminal import can_answer, confirmed
 from sync.text import counted
 from sync.undo import undo
 
@@ -40,6 +42,10 @@ def history_command(
     older_than: Annotated[
         str | None, typer.Option("--older-than", metavar="DAYS", help="With purge: forget runs older than this.")
     ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="With purge: say what would be forgotten.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="With purge: do not ask. On a terminal it says what goes, and asks.")
+    ] = False,
     database: DatabaseOption = None,
     staging_schema: SchemaOption = None,
     mask: MaskOption = False,
@@ -56,7 +62,7 @@ def history_command(
 
     ispyb-sync history --row person:4711
 
-    ispyb-sync history purge --older-than 180d
+    ispyb-sync history purge --older-than 180d --plan
     """
     settings = load_settings(database=database, staging_schema=staging_schema, mask=mask or None)
     url = settings.database_url()
@@ -65,18 +71,15 @@ def history_command(
         raise UsageError("--csv and --html show one run", hint="Give its number; `ispyb-sync history` lists them.")
     if run is not None and row is not None:
         raise UsageError(f"{run} and --row at once", hint="Ask for a run, or for a row.")
-    if older_than is not None and run != "purge":
+    if run != "purge" and (older_than is not None or plan or yes):
         raise UsageError(
-            "--older-than without purge", hint="`ispyb-sync history purge --older-than 180d` forgets runs."
+            "--older-than, --plan and --yes go with purge",
+            hint="`ispyb-sync history purge --older-than 180d` forgets runs.",
         )
     if run == "purge":
         if older_than is None:
             raise UsageError("history purge needs --older-than", hint="For instance --older-than 180d.")
-        forgotten = purge.purge(url, settings, purge.find_old(url, settings, older_than))
-        if as_json:
-            print_json({"forgotten": forgotten})
-        else:
-            typer.echo(f"{counted(forgotten, 'run')} forgotten")
+        _purge(settings, older_than, plan=plan, ask=not yes, as_json=as_json)
     elif run is not None:
         if not run.isdecimal():
             raise UsageError(f"{run!r} is no run", hint="Give its number; `ispyb-sync history` lists them.")
@@ -105,6 +108,25 @@ def history_command(
             print_json([found.to_dict() for found in runs])
         else:
             print_drawn(lambda console: render_runs(runs, console))
+
+
+def _purge(settings: Settings, older_than: str, *, plan: bool, ask: bool, as_json: bool) -> None:
+    url = settings.database_url()
+    old = purge.find_old(url, settings, older_than)
+    what = f"{counted(old.runs, 'run')} from before {old.before:%Y-%m-%d %H:%M} UTC, {counted(old.changes, 'change')}"
+    status = "planned" if plan else "forgotten"
+    if not plan and ask and old.runs and can_answer():
+        print(f"{what}: no undo takes them back then.", file=sys.stderr)
+        with interruptible("nothing is forgotten"):
+            status = status if confirmed("Forget them?") else "declined"
+    forgotten = purge.purge(url, settings, old) if status == "forgotten" else 0
+    if as_json:
+        print_json({"status": status, "runs": old.runs, "changes": old.changes, "forgotten": forgotten})
+    elif status == "forgotten":
+        typer.echo(f"{counted(forgotten, 'run')} forgotten")
+    else:
+        typer.echo(f"{what}: " + ("would be forgotten" if plan else "nothing is forgotten"))
+    raise typer.Exit(4 if status == "declined" else 0)
 
 
 @app.command("undo")
