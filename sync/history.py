@@ -155,7 +155,7 @@ def _run(row: Any) -> Run:
     report.documents_refused = data["documents"]["refused"]
     report.entities |= {name: Counts(**counts) for name, counts in data["entities"].items()}
     report.refusals = [Refusal(**refusal) for refusal in data["refusals"]]
-    report.warnings = [Notice(**warning) for warning in data["warnings"]]
+    report.warnings = [Notice.from_dict(warning) for warning in data["warnings"]]
     if (vanished := data.get("vanished")) is not None:
         report.vanished = [Vanished(**thing) for thing in vanished]
     report.undoes = data.get("undoes")

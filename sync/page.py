@@ -21,7 +21,7 @@ from sync.chart import chart
 from sync.entities import ENTITIES
 from sync.history import Run
 from sync.order import in_order, refusals_in_order, vanished_in_order
-from sync.refusals import Refusal, printable, refused_value
+from sync.refusals import Example, Refusal, printable, refused_value
 from sync.release import tool_version
 from sync.render import STATUS
 from sync.report import Report
@@ -62,7 +62,14 @@ def page(run: Run, past: Sequence[Run]) -> str:
             refusals=_refusals(report),
             refused=len(report.refusals),
             kind_refused=_refused(report),
-            warnings=[(printable(warning.message), warning.count) for warning in report.warnings],
+            warnings=[
+                {
+                    "message": printable(warning.message),
+                    "count": warning.count,
+                    "examples": list(map(_place, warning.examples)),
+                }
+                for warning in report.warnings
+            ],
             vanished=_vanished(report),
             total_columns=list(_COLUMNS),
             totals=[
@@ -155,25 +162,23 @@ def _refusals(report: Report) -> list[dict[str, Any]]:
             "entity": entity,
             "code": code,
             "count": len(found),
-            "first": [
-                {
-                    "where": _where(refusal),
-                    "value": None if refusal.value is None else refused_value(refusal.value),
-                    "message": printable(refusal.message),
-                }
-                for refusal in found[:REFUSALS_FIRST]
-            ],
+            "first": [_place(refusal) | {"message": printable(refusal.message)} for refusal in found[:REFUSALS_FIRST]],
         }
         for (entity, code), found in groups.items()
     ]
 
 
-def _where(refusal: Refusal) -> str:
+def _place(thing: Refusal | Example) -> dict[str, str | None]:
+    """Where it is, and the value there."""
+    return {"where": _where(thing), "value": None if thing.value is None else refused_value(thing.value)}
+
+
+def _where(thing: Refusal | Example) -> str:
     """The place in the export, or for an undo, which has none, the row."""
     places = [
-        "" if refusal.document is None else f"document {refusal.document}",
-        f"({refused_value(refusal.proposal)})" if refusal.proposal else "",
-        printable(refusal.path),
+        "" if thing.document is None else f"document {thing.document}",
+        f"({refused_value(thing.proposal)})" if thing.proposal else "",
+        printable(thing.path),
     ]
     return " ".join(place for place in places if place)
 

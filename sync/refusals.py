@@ -15,6 +15,9 @@ from sync.documents import Document
 from sync.text import masked_words
 from sync.text import printable as printable
 
+MOST_EXAMPLES = 10
+"""What a warning tells of the places that it is about."""
+
 _LONGEST_VALUE = 200
 _MASKED = re.compile(r"\(masked: (a number of \d+ digits|\d+( or more)? characters)\)")
 _SIGNALLED = re.compile(r"(error 1644: ).*(?=\. Correct)", re.DOTALL)
@@ -58,16 +61,46 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """One place that a warning is about; document, proposal and path are those of a refusal."""
+
+    document: int | None
+    proposal: str | None
+    path: str
+    value: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the report's JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def masked(self) -> "Example":
+        """The same without its value."""
+        return self if self.value is None else replace(self, value=masked_value(self.value))
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """A warning, and how often it applies."""
+    """A warning, how often it applies, and where: up to ten examples."""
 
     code: str
     message: str
     count: int
+    examples: tuple[Example, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As in the report's JSON."""
-        return {"code": self.code, "message": self.message, "count": self.count}
+        examples = [example.to_dict() for example in self.examples]
+        return {"code": self.code, "message": self.message, "count": self.count, "examples": examples}
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> "Notice":
+        """What history kept; runs of older releases have no examples."""
+        examples = tuple(Example(**example) for example in stored.get("examples", ()))
+        return cls(stored["code"], stored["message"], stored["count"], examples)
+
+    def masked(self) -> "Notice":
+        """The same without the values of its examples."""
+        return replace(self, examples=tuple(example.masked() for example in self.examples))
 
 
 @dataclass(frozen=True, slots=True)

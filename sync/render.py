@@ -13,7 +13,7 @@ from rich.text import Text
 from sync.entities import ENTITIES
 from sync.history import Run
 from sync.order import in_order, refusals_in_order, vanished_in_order
-from sync.refusals import Refusal, printable, refused_value
+from sync.refusals import Example, Refusal, printable, refused_value
 from sync.report import Change, Report, Vanished
 from sync.text import counted
 
@@ -60,7 +60,7 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
         elif any(any(vars(counts).values()) for counts in report.entities.values()):
             console.print(_totals(report))
     _list_refusals(report, console, LISTED if not verbose else len(report.refusals))
-    render_warnings(report, console)
+    render_warnings(report, console, verbose=verbose)
     _list_changes(report, console, LISTED if not verbose else len(report.changes))
     _list_vanished(report, console, LISTED if not verbose else len(report.vanished or ()))
 
@@ -83,11 +83,13 @@ def is_idle(report: Report) -> bool:
     )
 
 
-def render_warnings(report: Report, console: Console) -> None:
-    """Prints what does not stop a run, one a line."""
+def render_warnings(report: Report, console: Console, *, verbose: bool = False) -> None:
+    """Prints what does not stop a run, one a line, each with one example or all that there are."""
     for warning in report.warnings:
         words = f"warning: {printable(warning.message)} ({warning.count:,})"
         console.print(Text(words, style="yellow"), soft_wrap=True)
+        for example in warning.examples if verbose else warning.examples[:1]:
+            console.print(Text(f"  {_place_line(example)}"), soft_wrap=True)
 
 
 def render_run(run: Run, console: Console, *, verbose: bool = False) -> None:
@@ -189,14 +191,18 @@ def _shares(counts: list[int], limit: int) -> list[int]:
 
 
 def _refusal_line(refusal: Refusal) -> str:
-    value = "" if refusal.value is None else f" = {refused_value(refusal.value)}"
-    of_undo = refusal.document is None  # which names the row, and no place in an export
-    where = refusal.path if of_undo else f"document {refusal.document}"
-    if refusal.proposal:
-        where += f" ({refused_value(refusal.proposal)})"
-    if refusal.path and not of_undo:
-        where += f" {refusal.path}"
-    return f"{where}{value}: {printable(refusal.message)}"
+    return f"{_place_line(refusal)}: {printable(refusal.message)}"
+
+
+def _place_line(thing: Refusal | Example) -> str:
+    value = "" if thing.value is None else f" = {refused_value(thing.value)}"
+    of_row = thing.document is None  # which the path names, and no place in an export
+    where = thing.path if of_row else f"document {thing.document}"
+    if thing.proposal:
+        where += f" ({refused_value(thing.proposal)})"
+    if thing.path and not of_row:
+        where += f" {printable(thing.path)}"
+    return f"{where}{value}"
 
 
 def _list_changes(report: Report, console: Console, limit: int) -> None:

@@ -111,8 +111,9 @@ class Report:
         return not any(c.inserted or c.updated or c.deleted for c in self.entities.values())
 
     def mask(self) -> None:
-        """Takes the values out of refusals and changes that are there by now."""
+        """Takes the values out of refusals, warnings and changes that are there by now."""
         self.refusals = [refusal.masked() for refusal in self.refusals]
+        self.warnings = [warning.masked() for warning in self.warnings]
         self.changes = [change.masked() for change in self.changes]
 
     def to_dict(self) -> dict[str, Any]:

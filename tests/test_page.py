@@ -17,7 +17,7 @@ from test_report import planned, refusal, update
 from sync import page as pages
 from sync.history import Run
 from sync.page import page
-from sync.refusals import Notice, Refusal
+from sync.refusals import Example, Notice, Refusal
 from sync.report import Change, Report, Vanished
 
 __all__ = ["browser", "chromium"]  # fixtures
@@ -87,7 +87,7 @@ def test_no_value_is_executed_or_taken_for_markup(browser: Chrome, tmp_path: Pat
         Change("laboratory", 2, "delete", text, None, fields),
         refusals=[Refusal("person", "key_taken", 1, text, text, "login", text, f"Message {text}")],
     )
-    report.warnings = [Notice("unknown_key", text, 1)]
+    report.warnings = [Notice("unknown_key", text, 1, (Example(1, text, text, text),))]
     open_page(browser, shown(report, account=text, export=text), tmp_path)
     assert browser.execute_script("return window.broken") is None
     assert browser.find_elements(By.CSS_SELECTOR, "img, body script script, [onload], [onerror]") == []
@@ -253,7 +253,7 @@ def test_text_stands_out_from_what_is_behind_it(browser: Chrome, tmp_path: Path,
         Change("proposal_has_person", 1, "delete", "k", None, {"a": {"old": 1, "new": None}}),
         refusals=[refusal("key_taken", 1, "MX-1")],
     )
-    report.warnings = [Notice("unknown_key", "words", 3)]
+    report.warnings = [Notice("unknown_key", "words", 3, (Example(1, "MX-1", "proposal.x", "5"),))]
     emulate(browser, prefers_color_scheme=scheme)
     open_page(browser, shown(report, past=past(3)), tmp_path)
     found = browser.execute_script(CONTRASTS)

@@ -10,7 +10,7 @@ from small import CommandLine, document, export, run, write
 import sync
 from sync.changes import read_changes
 from sync.order import natural
-from sync.refusals import Notice, Refusal
+from sync.refusals import Example, Notice, Refusal
 from sync.render import render
 from sync.report import Change, Report
 
@@ -129,6 +129,16 @@ def test_a_plan_of_nothing_is_one_line() -> None:
     assert text(report) == ["nothing to do"]
     report.refusals = [refusal("key_taken", 1, "MX-1")]
     assert len(text(report)) > 3
+
+
+def test_a_warning_shows_where_and_all_examples_when_asked() -> None:
+    report = planned()
+    report.refusals = [refusal("key_taken", 1, "MX-1")]
+    places = [Example(2, "MX-2", "proposal.x", "a\nb"), Example(3, None, "sessions[0].y", None)]
+    report.warnings = [Notice("unknown_key", "an unknown key", 2, tuple(places))]
+    lines = ["warning: an unknown key (2)", "  document 2 (MX-2) proposal.x = a\\nb", "  document 3 sessions[0].y"]
+    assert text(report)[-2:] == lines[:2]
+    assert text(report, verbose=True)[-3:] == lines
 
 
 def test_only_what_was_looked_at_is_said_to_be_in_step() -> None:
