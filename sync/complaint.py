@@ -13,6 +13,7 @@ _REMEDIES = {
     "date": "Send ISO 8601 text: YYYY-MM-DDTHH:MM:SS, with or without an offset; or null.",
     "external_id": "Send an integer 0 ... 2^128-1 or a UUID, or null.",
     "external_id_range": "Send an integer 0 ... 2^128-1 or a UUID, or null.",
+    "null_word": "Send null, or leave the field out.",
     "no_key": "Send one of them.",
     "list_type": "Send a list, or null.",
     "missing": "Send it.",

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from sync.values import Decimal, ExternalId, Flag, Integer, Key, Moment, Phone, RequiredKey, Text
+from sync.values import Decimal, ExternalId, Flag, Integer, Key, Moment, OldKey, Phone, RequiredKey, Text
 
 
 class _Refused:
@@ -41,10 +41,11 @@ _CONFIG = ConfigDict(strict=True, extra="ignore", defer_build=True)
 
 
 class _Thing(BaseModel):
-    """What has a row of its own. `named_by` are the fields of which it must give one."""
+    """What has a row of its own, of this entity. `named_by` are the fields of which it must give one."""
 
     model_config = _CONFIG
 
+    entity: ClassVar[str]
     named_by: ClassVar[tuple[str, ...]] = ()
 
     @model_validator(mode="after")
@@ -61,11 +62,12 @@ class _Thing(BaseModel):
 class Laboratory(_Thing):
     """The institute a person works for."""
 
+    entity = "laboratory"
     named_by = ("externalId", "laboratoryExtPk", "name")
 
     externalId: ExternalId | None = _field("External id", _EXTERNAL_ID.format("Laboratory"))
-    laboratoryExtPk: Integer | None = _field(
-        "User Portal key", "Feeds Laboratory.laboratoryExtPk (laboratoryPk in some schemas), an integer."
+    laboratoryExtPk: OldKey | None = _field(
+        "User Portal key", "Integer; 0 is null. Feeds Laboratory.laboratoryExtPk (laboratoryPk in some schemas)."
     )
     name: Key | None = _field("Name", "Text. Feeds Laboratory.name (45 characters).")
     address: Text | None = _field("Address", "Text. Feeds Laboratory.address (255 characters).")
@@ -78,6 +80,7 @@ class Laboratory(_Thing):
 class Person(_Thing):
     """Somebody named in a proposal, a session, a protein or a lab contact."""
 
+    entity = "person"
     named_by = ("externalId", "login", "siteId")
 
     givenName: Text | None = _field("Given name", "Text. Feeds Person.givenName (45 characters).")
@@ -85,9 +88,9 @@ class Person(_Thing):
     title: Text | None = _field("Title", "Such as Dr. Feeds Person.title (45 characters).")
     login: Key | None = _field("Login", "Account name. Feeds Person.login (45 characters).")
     externalId: ExternalId | None = _field("External id", _EXTERNAL_ID.format("Person"))
-    siteId: Integer | None = _field(
+    siteId: OldKey | None = _field(
         "Site id",
-        "Older key of the User Portal; give externalId instead. Feeds Person.siteId, an integer.",
+        "Older key of the User Portal; give externalId instead; 0 is null. Feeds Person.siteId, an integer.",
         json_schema_extra=_DEPRECATED,
     )
     emailAddress: Text | None = _field("E-mail address", "Text. Feeds Person.emailAddress (60 characters).")
@@ -105,6 +108,8 @@ class SessionOptions(BaseModel):
 
     model_config = _CONFIG
 
+    entity: ClassVar[str] = "session_has_person"
+
     role: Text | None = _field(
         "Role", "One of the roles of Session_has_Person.role, such as Team Leader (22 characters)."
     )
@@ -120,6 +125,7 @@ class SessionPerson(Person):
 class LabContact(_Thing):
     """The address card that a proposal sends its shipments from."""
 
+    entity = "lab_contact"
     named_by = ("cardName",)
 
     cardName: RequiredKey = Field(
@@ -146,6 +152,7 @@ class LabContact(_Thing):
 class Proposal(_Thing):
     """What was granted beam time, with its people. The first person is the proposer."""
 
+    entity = "proposal"
     named_by = ("externalId", "proposalNumber")
 
     title: Text | None = _field("Title", "Text. Feeds Proposal.title (200 characters).")
@@ -165,12 +172,13 @@ class Proposal(_Thing):
 class Session(_Thing):
     """One visit to a beamline."""
 
+    entity = "session"
     named_by = ("externalId", "expSessionPk", "visit_number")
 
     externalId: ExternalId | None = _field("External id", _EXTERNAL_ID.format("BLSession"))
-    expSessionPk: Integer | None = _field(
+    expSessionPk: OldKey | None = _field(
         "Session key",
-        "Older key of the User Portal; give externalId instead. Feeds BLSession.expSessionPk, an integer.",
+        "Older key of the User Portal; give externalId instead; 0 is null. Feeds BLSession.expSessionPk, an integer.",
         json_schema_extra=_DEPRECATED,
     )
     startDate: Moment | None = _field("Start", "ISO 8601 date. Feeds BLSession.startDate.")
@@ -206,6 +214,7 @@ class Session(_Thing):
 class Protein(_Thing):
     """A sample declared for a proposal."""
 
+    entity = "protein"
     named_by = ("externalId", "acronym")
 
     name: Text | None = _field("Name", "Text. Feeds Protein.name (255 characters).")

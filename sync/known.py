@@ -7,21 +7,25 @@ from typing import Any
 from pydantic import BaseModel
 
 from sync.documents import REFUSED, Document, Person
+from sync.survey import Odd
 
-_NONE: Counter[str] = Counter()
+_NONE: Counter[Odd] = Counter()
 _sets: dict[frozenset[str], frozenset[str]] = {}
 
 
 class Known:
-    """A validated person, laboratory or way of taking part; `row` is for whoever stages it."""
+    """A validated person, laboratory or way of taking part; `row` is for whoever stages it.
 
-    __slots__ = ("data", "model_fields_set", "null_words", "odd", "row")
+    odd_values, has_unknown_keys   what `sync.survey` found in it
+    """
+
+    __slots__ = ("data", "has_unknown_keys", "model_fields_set", "odd_values", "row")
 
     def __init__(self, thing: BaseModel) -> None:
         self.data = thing.__dict__
         self.model_fields_set = _shared(thing.model_fields_set)
-        self.null_words: Counter[str] = _NONE
-        self.odd = False
+        self.odd_values: Counter[Odd] = _NONE
+        self.has_unknown_keys = False
         self.row: Any = None
 
     def __getattr__(self, name: str) -> Any:

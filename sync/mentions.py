@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from sync.documents import Document, LabContact, Laboratory, Person, Proposal, Protein, Session, SessionOptions
 from sync.known import Known, Participant
-from sync.survey import Place, Survey
+from sync.survey import Odd, Place, has_unknown_keys, odd_values
 
 MOST_KNOWN = 36_000
 """Distinct mentions kept in each of two halves, the younger and the older one: some 50 MB."""
@@ -60,15 +60,14 @@ class Unknown(Exception):
 class Mentions:
     """The people of one export.
 
-    null_words  words taken for null in the people of the last document
-    odd         its people with unknown keys: where they are named, and how they were sent
+    odd_values  what is odd in the values of the people of the last document
+    misspelt    its people with unknown keys: where they are named, and how they were sent
     """
 
-    def __init__(self, timezone: ZoneInfo, survey: Survey) -> None:
-        self.null_words: Counter[str] = Counter()
-        self.odd: list[tuple[Place, dict[str, Any]]] = []
+    def __init__(self, timezone: ZoneInfo) -> None:
+        self.odd_values: Counter[Odd] = Counter()
+        self.misspelt: list[tuple[Place, dict[str, Any]]] = []
         self._timezone = timezone
-        self._survey = survey
         self._key = _key
         self._known: dict[type[BaseModel], dict[bytes, Known]] = {Person: {}, Laboratory: {}, SessionOptions: {}}
         self._older: dict[type[BaseModel], dict[bytes, Known]] = {Person: {}, Laboratory: {}, SessionOptions: {}}
@@ -79,8 +78,8 @@ class Mentions:
         from_json   whether the document was parsed from JSON, so holds nothing that JSON has not
         """
         self._key = _key_of_json if from_json else _key
-        self.null_words.clear()
-        self.odd.clear()
+        self.odd_values.clear()
+        self.misspelt.clear()
         copy = raw.copy()
         proposal = raw.get("proposal")
         if type(proposal) is dict:
@@ -124,10 +123,10 @@ class Mentions:
         except ValueError:  # not of JSON's kinds
             raise Unknown from None
         known = self._known[model].get(key) or self._keep(model, key, lambda: self._meet(model, sent))
-        if known.null_words or known.odd:
-            self.null_words.update(known.null_words)
-            if known.odd:
-                self.odd.append((place, sent))
+        if known.odd_values or known.has_unknown_keys:
+            self.odd_values.update(known.odd_values)
+            if known.has_unknown_keys:
+                self.misspelt.append((place, sent))
         return known
 
     def _keep(self, model: type[BaseModel], key: bytes, meet: Callable[[], Known]) -> Known:
@@ -141,10 +140,9 @@ class Mentions:
 
     def _meet(self, model: type[BaseModel], sent: Any) -> Known:
         """Validates what was not met before."""
-        null_words: Counter[str] = Counter()
-        context = {"timezone": self._timezone, "null_words": null_words}
+        odd: list[object] = []
         try:
-            known = Known(model.model_validate(sent, context=context))
+            known = Known(model.model_validate(sent, context={"timezone": self._timezone, "odd": odd}))
         except ValidationError:
             raise Unknown from None
         if model is Person and known.laboratory is not None:
@@ -153,8 +151,9 @@ class Mentions:
             known.data["laboratory"] = self._known[Laboratory].get(key) or self._keep(
                 Laboratory, key, lambda: Known(laboratory)
             )
-        known.null_words = null_words or known.null_words
-        known.odd = self._survey.is_odd(model, sent)
+        if odd:
+            known.odd_values = odd_values(model, sent)
+        known.has_unknown_keys = has_unknown_keys(model, sent)
         return known
 
 

@@ -12,6 +12,8 @@ from pydantic_core import ErrorDetails
 
 from sync.complaint import complaint, remedy
 from sync.documents import REFUSED, Document, LabContact, Person, Protein, Session, SessionPerson
+from sync.levels import KEYS
+from sync.names import closest_key
 from sync.parse import INVALID_DOCUMENT
 from sync.refusals import Refusal, refused_value
 
@@ -20,6 +22,9 @@ Place = tuple[int | str, ...]
 
 MOST_ERRORS = 10_000
 """A document with more errors is refused as a whole, without a list of them."""
+
+_CODES = {"null_word": "value_not_allowed"}
+"""Of errors in a value that is of the right kind."""
 
 _ENTITIES: dict[int | str, str] = {
     "persons": "person",
@@ -78,13 +83,15 @@ class Repair:
     def _refuse_error(self, error: ErrorDetails) -> Place:
         """Reports one error; returns the place of what has to go."""
         entity, place = _thing_around(error)
+        misspelt = _misspelt(error)
+        what_to_do = "Correct the key." if misspelt else remedy(error)
         has_value = error["type"] not in ("missing", "no_key")
         self._refuse(
             entity,
             error["loc"],
-            INVALID_DOCUMENT,
+            _CODES.get(error["type"], INVALID_DOCUMENT),
             refused_value(error["input"]) if has_value else None,
-            f"{complaint(error)}; {_consequence(entity, place)}. {remedy(error)}",
+            f"{complaint(error)}{misspelt}; {_consequence(entity, place)}. {what_to_do}",
             field=str(error["loc"][-1]) if len(error["loc"]) > len(place) else None,
         )
         if place[-1:] == ("person",) and "labcontacts" in place:
@@ -147,6 +154,26 @@ def _consequence(entity: str, place: Place) -> str:
     if not place:
         return "the document is refused"
     return "the person is left out here" if "person" in entity else f"the {entity.replace('_', ' ')} is refused"
+
+
+def _misspelt(error: ErrorDetails) -> str:
+    """The key that was probably meant to be the one that is missing, if there is such a key."""
+    if error["type"] == "missing":
+        missing = {str(error["loc"][-1])}
+    elif error["type"] == "no_key":
+        missing = set(error["ctx"]["names"].split(", "))
+    else:
+        return ""
+    known = _known_keys(error["loc"][:-1] if error["type"] == "missing" else error["loc"])
+    for key in error["input"]:
+        if key not in known and isinstance(key, str) and (meant := closest_key(key, known)) in missing:
+            return f"; the key `{refused_value(key)}` is not known (did you mean {meant}?)"
+    return ""
+
+
+def _known_keys(place: Place) -> frozenset[str]:
+    path = "".join("[]" if isinstance(part, int) else f".{part}" for part in place)
+    return KEYS[path.removeprefix(".")]
 
 
 def _path(place: Place) -> str:

@@ -39,7 +39,7 @@ class Served:
 def look(connection: Connection, staging_schema: str) -> Served | None:
     """Ask a tool schema whom it serves; None where there is none, or none of this release."""
     try:
-        row = connection.exec_driver_sql(named("served", "look").render((), staging_schema) or "").one()
+        row = connection.exec_driver_sql(named("served", "look").render(staging_schema=staging_schema) or "").one()
     except DBAPIError as error:
         if code_of(error) in NOT_THERE:
             return None
@@ -58,7 +58,7 @@ def demand_own(connection: Connection, staging_schema: str) -> None:
 
 def demand_own_run(connection: Connection, staging_schema: str, run: int) -> None:
     """Raise UsageError where a run was on another ISPyB, which shared the tool schema once."""
-    sql = named("served", "foreign_run").render((), staging_schema) or ""
+    sql = named("served", "foreign_run").render(staging_schema=staging_schema) or ""
     if (other := connection.exec_driver_sql(sql, {"run": run}).scalar()) is not None:
         raise UsageError(
             f"run {run} was on {other}, and this is {connection.info[SCHEMA]}",

@@ -1,20 +1,30 @@
-"""Unknown keys in documents: counted, and told once each with the closest known name.
+"""What is odd in documents and yet taken: unknown keys, words for nothing, 0 in old keys.
 
-Only the union of the keys of all objects of a kind is looked at unless something is new, so this costs little.
+Each is counted, and told once, with the places where it was met first. Of the many people of an export only those are
+looked at that were not met before; of the rest only the union of the keys of all objects of a kind, unless something
+is new, so this costs little.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel
 
-from sync.documents import Document, Laboratory
-from sync.refusals import Notice, refused_value
+from sync.documents import Laboratory, Person
+from sync.levels import KEYS, ROOT, Level, level
+from sync.names import closest_key
+from sync.refusals import MOST_EXAMPLES, Example, Notice, refused_value
+from sync.values import NULL_WORD, NULL_WORDS
 
 _MOST_KEYS = 1000
+
+Odd = tuple[str, str, object]
+"""What is odd: the code of its warning; the kind of object by its path, or by its entity; and the key or field."""
+
+_TAKEN_FOR_NULL = "taken for null"
 
 
 class Place(StrEnum):
@@ -27,115 +37,151 @@ class Place(StrEnum):
     OPTIONS = "sessions[].persons[].session_options"
 
 
-@dataclass(frozen=True)
-class _Level:
-    """One kind of object in a document: its path, its known keys, and the kinds of objects in it."""
-
-    path: str
-    known: frozenset[str]
-    children: tuple[tuple[str, bool, "_Level"], ...]
-
-
 @dataclass
-class _Unknown:
-    known: frozenset[str]
-    count: int
+class _Met:
+    count: int = 0
+    examples: list[Example] = field(default_factory=list)
 
 
 class Survey:
-    """Looks at documents one by one; `notices` tells what was found."""
+    """Looks at valid documents one by one; `notices` tells what was found."""
 
     def __init__(self) -> None:
-        self._root = _ROOT
-        self._around_people = _AROUND_PEOPLE
-        self._people = _LEVELS
-        self._unknown: dict[tuple[str, object], _Unknown] = {}
+        self._met: dict[Odd, _Met] = {}
+        self._unknown = 0
         self._beyond = 0
+        self._wanting: set[Odd] = set()
 
-    def look(self, raw: dict[str, Any]) -> None:
-        """Counts the unknown keys of one valid document."""
-        self._look(self._root, [raw])
+    def look(self, raw: dict[str, Any], number: int, proposal: str | None) -> None:
+        """Counts all that is odd in one document."""
+        for kind, _, thing in ROOT.places(raw):
+            for odd, _ in _all_odd(kind, thing):
+                self._count(odd, 1)
+        self._exemplify(raw, number, proposal)
 
-    def look_around_people(self, raw: dict[str, Any], people: Iterable[tuple[Place, dict[str, Any]]]) -> None:
-        """The same, where it is known which of its people have unknown keys."""
-        self._look(self._around_people, [raw])
+    def look_around_people(
+        self,
+        raw: dict[str, Any],
+        people: Iterable[tuple[Place, dict[str, Any]]],
+        odd_values: Mapping[Odd, int],
+        around_people: bool,
+        number: int,
+        proposal: str | None,
+    ) -> None:
+        """The same, where it is known what is odd in its people.
+
+        people         those with unknown keys
+        odd_values     how often they have which
+        around_people  whether there are odd values elsewhere
+        """
+        self._find_unknown(_AROUND_PEOPLE, [raw])
         for place, person in people:
-            self._look(self._people[place], [person])
-
-    def is_odd(self, model: type[BaseModel], raw: dict[str, Any]) -> bool:
-        """Whether a valid person, or how one takes part, has unknown keys."""
-        known = model.model_fields.keys()
-        laboratory = raw.get("laboratory")
-        return not (raw.keys() <= known and (laboratory is None or laboratory.keys() <= Laboratory.model_fields.keys()))
+            self._find_unknown(_LEVELS[place], [person])
+        for odd, times in odd_values.items():
+            self._count(odd, times)
+        if around_people:
+            for kind, _, thing in _AROUND_PEOPLE.places(raw):
+                for odd, _ in _odd_values(kind, thing):
+                    self._count(odd, 1)
+        if self._wanting:
+            self._exemplify(raw, number, proposal)
 
     def notices(self) -> Iterator[Notice]:
-        """One for each unknown key."""
-        for (path, key), unknown in self._unknown.items():
-            yield Notice("unknown_key", _message(path, key, unknown.known), unknown.count)
+        """One for each thing that is odd."""
+        for odd, met in self._met.items():
+            yield Notice(odd[0], _message(*odd), met.count, tuple(met.examples))
         if self._beyond:
             yield Notice("unknown_key", f"more than {_MOST_KEYS:,} different unknown keys", self._beyond)
 
-    def _look(self, level: _Level, things: list[dict[str, Any]]) -> None:
-        if not level.known.issuperset(set().union(*things)):
-            self._count(level, things)
-        for name, is_list, child in level.children:
+    def _find_unknown(self, kind: Level, things: list[dict[str, Any]]) -> None:
+        if not kind.known.issuperset(set().union(*things)):
+            for thing in things:
+                for odd, _ in _unknown_keys(kind, thing):
+                    self._count(odd, 1)
+        for name, is_list, child in kind.children:
             if is_list:
                 inner = [one for thing in things for one in thing.get(name) or () if isinstance(one, dict)]
             else:
                 inner = [one for thing in things if isinstance(one := thing.get(name), dict)]
             if inner:
-                self._look(child, inner)
+                self._find_unknown(child, inner)
 
-    def _count(self, level: _Level, things: list[dict[str, Any]]) -> None:
-        for thing in things:
-            for key in thing.keys() - level.known:
-                unknown = self._unknown.get((level.path, key))
-                if unknown is not None:
-                    unknown.count += 1
-                elif len(self._unknown) < _MOST_KEYS:
-                    self._unknown[level.path, key] = _Unknown(level.known, 1)
-                else:
-                    self._beyond += 1
+    def _count(self, odd: Odd, times: int) -> None:
+        met = self._met.get(odd)
+        if met is None:
+            if odd[0] == "unknown_key":
+                if self._unknown == _MOST_KEYS:
+                    self._beyond += times
+                    return
+                self._unknown += 1
+            met = self._met[odd] = _Met()
+        met.count += times
+        if len(met.examples) < MOST_EXAMPLES:
+            self._wanting.add(odd)
+
+    def _exemplify(self, raw: dict[str, Any], number: int, proposal: str | None) -> None:
+        """Takes examples from this document of what was met in it and has too few of them."""
+        if not self._wanting:
+            return
+        for kind, path, thing in ROOT.places(raw):
+            for odd, key in _all_odd(kind, thing):
+                if odd in self._wanting and len(examples := self._met[odd].examples) < MOST_EXAMPLES:
+                    place = f"{path}.{refused_value(key)}".removeprefix(".")
+                    examples.append(
+                        Example(number, proposal and refused_value(proposal), place, refused_value(thing[key]))
+                    )
+        self._wanting.clear()
 
 
-def _message(path: str, key: object, known: frozenset[str]) -> str:
+def has_unknown_keys(model: type[BaseModel], raw: dict[str, Any]) -> bool:
+    """Whether a valid person, or how one takes part, has unknown keys."""
+    laboratory = raw.get("laboratory")
+    return not (
+        raw.keys() <= model.model_fields.keys()
+        and (laboratory is None or laboratory.keys() <= Laboratory.model_fields.keys())
+    )
+
+
+def odd_values(model: type[BaseModel], raw: dict[str, Any]) -> Counter[Odd]:
+    """What is odd in the values of a valid person, or of how one takes part."""
+    kind = _PERSON if model is Person else _LEVELS[Place.OPTIONS]
+    return Counter(odd for inner, _, thing in kind.places(raw) for odd, _ in _odd_values(inner, thing))
+
+
+def _all_odd(kind: Level, thing: dict[str, Any]) -> Iterator[tuple[Odd, Any]]:
+    yield from _unknown_keys(kind, thing)
+    yield from _odd_values(kind, thing)
+
+
+def _unknown_keys(kind: Level, thing: dict[str, Any]) -> Iterator[tuple[Odd, Any]]:
+    for key in thing.keys() - kind.known:
+        yield ("unknown_key", kind.path, key), key
+
+
+def _odd_values(kind: Level, thing: dict[str, Any]) -> Iterator[tuple[Odd, Any]]:
+    for name in (*kind.texts, *kind.phones):
+        value = thing.get(name)
+        if isinstance(value, str) and value in NULL_WORDS:
+            is_null = value == NULL_WORD and name in kind.phones
+            yield ("null_word", _TAKEN_FOR_NULL if is_null else kind.entity, name), name
+    for name in kind.old_keys:
+        if thing.get(name) == 0:
+            yield ("zero_key", kind.entity, name), name
+
+
+def _message(code: str, kind: str, key: object) -> str:
     name = refused_value(key)
-    message = f"unknown key `{path}.{name}`" if path else f"unknown key `{name}`"
-    by_lower_case = {known_name.lower(): known_name for known_name in sorted(known)}
-    close = get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.75)
-    return f"{message} (did you mean {by_lower_case[close[0]]}?)" if close else message
+    if code == "null_word" and kind == _TAKEN_FOR_NULL:
+        return f'the text "{NULL_WORD}" in {name} is taken for null'
+    if code == "null_word":
+        return f"a word that stands for nothing is written as text into {kind}.{name}; send null instead"
+    if code == "zero_key":
+        return f"0 in {kind}.{name} is taken for null; send null instead"
+    message = f"unknown key `{kind}.{name}`" if kind else f"unknown key `{name}`"
+    close = closest_key(name, KEYS[kind])
+    return f"{message} (did you mean {close}?)" if close else message
 
 
-def _level(model: type[BaseModel], path: str) -> _Level:
-    children = []
-    for name, info in model.model_fields.items():
-        for child, is_list in _models_in(info.annotation):
-            child_path = f"{path}.{name}".lstrip(".") + ("[]" if is_list else "")
-            children.append((name, is_list, _level(child, child_path)))
-    return _Level(path, frozenset(model.model_fields), tuple(children))
-
-
-def _models_in(annotation: object) -> Iterator[tuple[type[BaseModel], bool]]:
-    """The models that a field holds, and whether it holds a list of them."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation, False
-    for part in get_args(annotation):
-        for model, is_list in _models_in(part):
-            yield model, is_list or get_origin(annotation) is list
-
-
-def _levels(level: _Level) -> Iterator[_Level]:
-    yield level
-    for _, _, child in level.children:
-        yield from _levels(child)
-
-
-def _without(level: _Level, paths: Collection[str]) -> _Level:
-    """A kind of object, less the kinds at these paths and all that is in them."""
-    kept = [(name, many, _without(child, paths)) for name, many, child in level.children if child.path not in paths]
-    return _Level(level.path, level.known, tuple(kept))
-
-
-_ROOT = _level(Document, "")
-_AROUND_PEOPLE = _without(_ROOT, set(Place))
-_LEVELS = {level.path: level for level in _levels(_ROOT)}
+_AROUND_PEOPLE = ROOT.without(set(Place))
+_LEVELS = {kind.path: kind for kind in ROOT.all()}
+_PERSON = level(Person)

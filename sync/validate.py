@@ -4,7 +4,6 @@ Dates with an offset are converted to one timezone here. Reports unknown keys. A
 ranges and character sets are checked against the live columns later.
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,7 +18,6 @@ from sync.read import Item, LeftOut, RawDocument, Unreadable
 from sync.refusals import Notice, Refusal, ValidDocument, refused_value
 from sync.repair import Repair
 from sync.survey import Survey
-from sync.values import NULL_WORD
 
 
 class Validator:
@@ -45,13 +43,14 @@ class Validator:
         self.refused = 0
         self.not_selected = 0
         self._timezone = ZoneInfo(timezone)
-        self._null_words: Counter[str] = Counter()
         self._refuse = refuse
         self._fingerprints = fingerprints
         self._wanted = None if proposals is None else frozenset(proposals)
         self._found: set[str | None] = set()
+        self._odd: list[object] = []
+        self._context = {"timezone": self._timezone, "odd": self._odd}
         self._survey = Survey()
-        self._mentions = Mentions(self._timezone, self._survey)
+        self._mentions = Mentions(self._timezone)
 
     def documents(self, items: Iterable[Item]) -> Iterator[ValidDocument]:
         """The documents that are left, with REFUSED in the place of what is not."""
@@ -82,10 +81,6 @@ class Validator:
         missing = sorted(label for label in (self._wanted or frozenset()) - self._found if not self._is_left_out(label))
         return [
             *self._survey.notices(),
-            *(
-                Notice("null_word", f'the text "{NULL_WORD}" in {name} is taken for null', count)
-                for name, count in self._null_words.items()
-            ),
             *(Notice("proposal_not_found", f"no document of {label} in the export", 1) for label in missing),
         ]
 
@@ -94,14 +89,13 @@ class Validator:
 
     def _document(self, item: RawDocument, label: str | None) -> Document | None:
         """The document, less what is refused; None if nothing is left."""
-        raw = item.raw
+        raw, mentions = item.raw, self._mentions
         try:
-            document = self._validated(AroundPeople, self._mentions.put_in(raw, from_json=item.line is not None))
+            document = self._validated(AroundPeople, mentions.put_in(raw, from_json=item.line is not None))
         except (Unknown, ValidationError):
             return self._as_sent(item, label)
-        if self._mentions.null_words:
-            self._null_words.update(self._mentions.null_words)
-        self._survey.look_around_people(raw, self._mentions.odd)
+        around_people = bool(self._odd)
+        self._survey.look_around_people(raw, mentions.misspelt, mentions.odd_values, around_people, item.number, label)
         return document
 
     def _as_sent(self, item: RawDocument, label: str | None) -> Document | None:
@@ -117,16 +111,12 @@ class Validator:
             if repaired is None:
                 return None
             document, raw = repaired, repair.raw
-        self._survey.look(raw)
+        self._survey.look(raw, item.number, label)
         return make_known(document)
 
     def _validated(self, model: type[Document], raw: dict[str, Any]) -> Document:
-        null_words: Counter[str] = Counter()
-        context = {"timezone": self._timezone, "null_words": null_words}
-        document = model.model_validate(raw, context=context)
-        if null_words:
-            self._null_words.update(null_words)
-        return document
+        self._odd.clear()
+        return model.model_validate(raw, context=self._context)
 
     def _repaired(self, repair: Repair, error: ValidationError) -> Document | None:
         while repair.take_out(error):

@@ -5,15 +5,23 @@ Lengths and ranges are not checked here; the live column decides them (see `sync
 """
 
 import re
+from collections.abc import Collection
 from datetime import date, datetime
-from typing import Annotated
+from itertools import product
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 NULL_WORD = "None"
 """What some producers send as a phone number when they have none."""
+
+_WORDS = ("none", "null", "nan", "n/a", "undefined")
+NULL_WORDS = frozenset(
+    "".join(letters) for word in _WORDS for letters in product(*zip(word, word.upper(), strict=True))
+) - {"Nan"}
+"""What programs write for nothing, in any case. Nan is a name of people and of a city; NA and nil may be ones too."""
 
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}"
 _DATE = (
@@ -24,24 +32,60 @@ _is_uuid = re.compile(_UUID).fullmatch
 _is_date = re.compile(_DATE, re.ASCII).fullmatch
 
 
-def _null_if_blank(text: str) -> str | None:
-    """An empty key names nothing."""
-    return None if not text or text.isspace() else text
+def _key(text: str) -> str | None:
+    """An empty key names nothing; a word for nothing would make one thing of many."""
+    name = text.strip()
+    if not name:
+        return None
+    if name in NULL_WORDS:
+        raise PydanticCustomError("null_word", "a word that stands for nothing names nothing")
+    return text
 
 
-def _not_blank(text: str) -> str:
-    if not text or text.isspace():
+def _required_key(text: str) -> str:
+    if _key(text) is None:
         raise PydanticCustomError("blank", "a name is expected, not empty text")
     return text
 
 
-def _null_if_word(text: str, info: ValidationInfo) -> str | None:
-    """None for the word; counted by field in the `null_words` of the validation's context, if there is one."""
-    if text != NULL_WORD:
-        return text
+def _note(value: object, info: ValidationInfo) -> None:
+    """Puts an odd value into the `odd` of the validation's context, if there is one."""
     if info.context is not None:
-        info.context["null_words"][info.field_name] += 1
+        info.context["odd"].append(value)
+
+
+def _without_word(text: str, info: ValidationInfo) -> str | None:
+    return None if _noted_word(text, info) == NULL_WORD else text
+
+
+def _noted_word(text: str, info: ValidationInfo) -> str:
+    if text in NULL_WORDS:
+        _note(text, info)
+    return text
+
+
+def _without_zero(number: int, info: ValidationInfo) -> int | None:
+    if number:
+        return number
+    _note(number, info)
     return None
+
+
+def _none_of(words: Collection[str]) -> str:
+    """A regular expression for the start of each text that is not one of these words."""
+    heads = sorted({word[0] for word in words if word})
+    other = f"[^{''.join(heads)}]" if heads else "(?s:.)"
+    longer = [f"{head}(?:{_none_of([word[1:] for word in words if word[:1] == head])})" for head in heads]
+    return "|".join([*(() if "" in words else ("$",)), other, *longer])
+
+
+class _WordsNoted:
+    """Text in which words for nothing are noted; all other text is recognised without a call of Python."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        plain = core_schema.str_schema(strict=True, pattern=f"(?i)^(?:{_none_of(_WORDS)})")
+        noted = core_schema.with_info_after_validator_function(_noted_word, handler(source))
+        return core_schema.union_schema([plain, noted], mode="left_to_right", custom_error_type="string_type")
 
 
 def _external_id(value: object) -> bytes:
@@ -82,15 +126,20 @@ def _moment(value: object, info: ValidationInfo) -> datetime:
     return moment.replace(microsecond=0) if moment.microsecond else moment
 
 
-Text = str
-Key = Annotated[str, AfterValidator(_null_if_blank)]
-"""Text that names a thing; empty or blank counts as null."""
+Text = Annotated[str, _WordsNoted(), WithJsonSchema({"type": "string"})]
+"""Text as it stands; that it is a word such as None is noted."""
 
-RequiredKey = Annotated[str, AfterValidator(_not_blank)]
+Key = Annotated[str, AfterValidator(_key)]
+"""Text that names a thing; empty or blank counts as null, and a word such as None is refused."""
 
-Phone = Annotated[str, AfterValidator(_null_if_word)]
+RequiredKey = Annotated[str, AfterValidator(_required_key)]
+
+Phone = Annotated[str, AfterValidator(_without_word)]
 
 Integer = Annotated[int, Field(ge=-(1 << 63), le=(1 << 63) - 1)]
+
+OldKey = Annotated[Integer, AfterValidator(_without_zero)]
+"""A key of Java's portals, which write 0 where they have none."""
 
 Decimal = Annotated[float, Field(allow_inf_nan=False)]
 

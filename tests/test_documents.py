@@ -66,6 +66,12 @@ TAKEN = [
     ("the word None in a phone number is null", (*PERSON, "phoneNumber"), "None", (None,)),
     ("the word None in a fax number is null", (*PERSON, "faxNumber"), "None", (None,)),
     ("the word None elsewhere is text", (*PERSON, "title"), "None", None),
+    ("a login that is a name and nearly a word", (*PERSON, "login"), "Nan", None),
+    ("a login that may be a short name", (*PERSON, "login"), "NA", None),
+    ("0 in siteId is null", (*PERSON, "siteId"), 0, (None,)),
+    ("0 in laboratoryExtPk is null", (*PERSON, "laboratory", "laboratoryExtPk"), 0, (None,)),
+    ("0 in expSessionPk is null", (*SESSION, "expSessionPk"), 0, (None,)),
+    ("0 in visit_number is a value", (*SESSION, "visit_number"), 0, None),
     ("externalId 0", (*PERSON, "externalId"), 0, (bytes(16),)),
     ("largest externalId", (*PERSON, "externalId"), MAXIMUM, (b"\xff" * 16,)),
     ("UUID", (*PERSON, "externalId"), SOME_UUID, (uuid.UUID(SOME_UUID).bytes,)),
@@ -440,6 +446,111 @@ def test_the_word_none_is_told_once_a_field() -> None:
         ("null_word", 'the text "None" in phoneNumber is taken for null', 6),
         ("null_word", 'the text "None" in faxNumber is taken for null', 6),
     ]
+
+
+ODD = changed(
+    (("proposal", "title"), "N/A"),
+    (("proposal", "surprise"), [1]),
+    ((*PERSON, "familyName"), "null"),
+    ((*PERSON, "phoneNumber"), "None"),
+    ((*PERSON, "siteId"), 0),
+    ((*PERSON, "laboratory", "laboratoryExtPk"), 0),
+    ((*PERSON, "laboratory", "url"), "undefined"),
+    ((*CARD, "billingReference"), "NaN"),
+    ((*PROTEIN, "description"), "NONE"),
+    ((*SESSION, "expSessionPk"), 0),
+    ((*SESSION, "comments"), "none"),
+    ((*SESSION, "persons", 0, "session_options", "role"), "None"),
+    ((*SESSION, "persons", 0, "emailAdress"), None),
+)
+"""A document of which nothing is refused."""
+FOUND = {
+    ("null_word", "proposal.title"): ("proposal.title", "N/A"),
+    ("unknown_key", "surprise"): ("proposal.surprise", "[1]"),
+    ("null_word", "person.familyName"): ("proposal.persons[0].familyName", "null"),
+    ("null_word", "in phoneNumber is taken for null"): ("proposal.persons[0].phoneNumber", "None"),
+    ("zero_key", "person.siteId"): ("proposal.persons[0].siteId", "0"),
+    ("zero_key", "laboratory.laboratoryExtPk"): ("proposal.persons[0].laboratory.laboratoryExtPk", "0"),
+    ("null_word", "laboratory.url"): ("proposal.persons[0].laboratory.url", "undefined"),
+    ("null_word", "lab_contact.billingReference"): ("proposal.labcontacts[0].billingReference", "NaN"),
+    ("null_word", "protein.description"): ("proteins[0].description", "NONE"),
+    ("zero_key", "session.expSessionPk"): ("sessions[0].expSessionPk", "0"),
+    ("null_word", "session.comments"): ("sessions[0].comments", "none"),
+    ("null_word", "session_has_person.role"): ("sessions[0].persons[0].session_options.role", "None"),
+    ("unknown_key", "emailAdress"): ("sessions[0].persons[0].emailAdress", "null"),
+}
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["as it is", "with something refused"])
+@pytest.mark.parametrize("stranger", [False, True], ids=["of JSON", "not of JSON"])
+def test_what_is_odd_and_taken_is_counted_and_shown(refused: bool, stranger: bool) -> None:
+    raw = copy.deepcopy(ODD)
+    if refused:
+        raw["proteins"].append({"acronym": 5})
+    if stranger:
+        raw["proposal"]["persons"][0]["externalId"] = uuid.UUID(SOME_UUID)
+    _, refusals, notices, _ = validated([raw] * 12)
+    assert len(refusals) == 12 * refused
+    assert len(notices) == len(FOUND)
+    for (code, words), (path, value) in FOUND.items():
+        (notice,) = [n for n in notices if n.code == code and words in n.message]
+        assert notice.count == 12
+        assert [(e.document, e.proposal, e.path, e.value) for e in notice.examples] == [
+            (number, "MX-1", path, value) for number in range(1, 11)
+        ]
+
+
+KEYS: list[Place] = [
+    (*PERSON, "login"),
+    (*PERSON, "laboratory", "name"),
+    (*PERSON, "laboratory", "city"),
+    (*PERSON, "laboratory", "country"),
+    (*PROTEIN, "acronym"),
+    (*CARD, "cardName"),
+]
+
+
+@pytest.mark.parametrize("word", ["None", "none", "NULL", "nan", "NaN", "n/a", "N/A", "undefined", " null "])
+@pytest.mark.parametrize("place", KEYS, ids=lambda place: str(place[-1]))
+def test_a_word_for_nothing_is_refused_in_a_key(place: Place, word: str) -> None:
+    raw = changed((place, word))
+    if place == (*PERSON, "login"):
+        raw["proposal"]["persons"][0]["externalId"] = 5  # which does not help: the row is refused
+    documents, (refusal,), _, _ = validated(raw)
+    assert len(documents) == 1
+    assert (refusal.code, refusal.field, refusal.value) == ("value_not_allowed", place[-1], word)
+    assert "Send null" in refusal.message
+
+
+@pytest.mark.parametrize("field", ["proposalCode", "proposalNumber"])
+def test_a_word_for_nothing_in_the_name_of_a_proposal_refuses_the_document(field: str) -> None:
+    documents, (refusal,), _, _ = validated(changed((("proposal", field), "None")))
+    assert documents == []
+    assert (refusal.code, refusal.path) == ("value_not_allowed", f"proposal.{field}")
+
+
+MISSPELT = [
+    ({"Proposal": {"proposalNumber": "1"}}, "`Proposal`", "proposal"),
+    ({"proposals": {"proposalNumber": "1"}}, "`proposals`", "proposal"),
+    ({"proposal": {"proposal_number": "1"}}, "`proposal_number`", "proposalNumber"),
+    (changed((("proposal", "labcontacts"), [{"cardname": "c", "person": {"login": "a"}}])), "`cardname`", "cardName"),
+    (changed((("proteins",), [{"name": "x", "Acronym": "a"}])), "`Acronym`", "acronym"),
+    (changed((("proposal", "persons"), [{"Login": "a"}])), "`Login`", "login"),
+    (changed(((*SESSION, "persons"), [{"login ": "a"}])), "`login `", "login"),
+    (changed(((*PERSON, "laboratory"), {"Name": "x"})), "`Name`", "name"),
+]
+
+
+@pytest.mark.parametrize(("raw", "key", "meant"), MISSPELT, ids=[m[1] for m in MISSPELT])
+def test_a_misspelt_key_is_told_where_it_is_the_reason(raw: dict[str, Any], key: str, meant: str) -> None:
+    _, (refusal,), _, _ = validated(raw)
+    assert refusal.code == "invalid_document"
+    assert f"the key {key} is not known (did you mean {meant}?)" in refusal.message
+
+
+def test_a_key_that_means_something_else_is_no_reason() -> None:
+    _, (refusal,), _, _ = validated({"proposal": {"titel": "x", "number": 5}})
+    assert "did you mean" not in refusal.message
 
 
 def test_the_number_of_different_unknown_keys_is_bounded() -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 import sync
 from sync import history
 from sync.errors import UsageError
+from sync.refusals import Example, Notice
 from sync.render import render_run, render_runs
 from sync.settings import Settings
 
@@ -100,6 +101,18 @@ def test_the_list_of_runs_cuts_no_value(ispyb, settings, width):
     assert max(map(len, lines)) <= width
     assert re.search(r"^2 +20\d\d-\d\d-\d\d \d\d:\d\d.* apply +applied +- +1 +- +-", lines[1])
     assert ("sync_" in lines[1]) == (width >= 110)
+
+
+def test_the_examples_of_warnings_are_kept_and_older_runs_have_none(ispyb, settings):
+    number = run(ispyb, {"proposal": FIRST["proposal"] | {"titel": "After"}}).run
+    (warning,) = history.show(ispyb.role_url, settings, number).report.warnings
+    assert warning.examples == (Example(1, "MX-1", "proposal.titel", "After"),)
+    with ispyb.engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"UPDATE {ispyb.staging_schema}.run SET report = JSON_REMOVE(report, '$.warnings[0].examples')"
+        )
+    (older,) = history.show(ispyb.role_url, settings, number).report.warnings
+    assert older == Notice(warning.code, warning.message, 1)
 
 
 def test_a_run_that_rolls_back_leaves_no_history(ispyb, settings):

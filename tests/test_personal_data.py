@@ -60,6 +60,7 @@ def refused(py: Ispyb) -> str:
     first["proposal"]["persons"] = first["proposal"]["persons"] + persons
     first["sessions"] = sessions
     first["proposal"]["state"] = NAME
+    first["proposal"]["emailAdress"] = NAME  # an example of a warning
     alone = {"proposal": {"proposalNumber": "7", "persons": [{"login": f"{NAME}1", "externalId": 77}]}}
     write("refused.ndjson", [first, alone])
     with Path("refused.ndjson").open("a") as file:
