@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from databases import Ispyb, create, drop
 from small import CommandLine, in_folder
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine, create_engine
 from variants import USUAL
 
 from sync.server import RUNNING, server
@@ -46,6 +46,21 @@ def databases(server_url: URL) -> Iterator[Callable[[str], Ispyb]]:
     yield get
     for ispyb in built.values():
         drop(ispyb)
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Callable[[str], Engine]]:
+    """Give the engine of a URL: runs that use the same one find an open connection."""
+    made: dict[str, Engine] = {}
+
+    def get(url: str) -> Engine:
+        if url not in made:
+            made[url] = create_engine(url)
+        return made[url]
+
+    yield get
+    for engine in made.values():
+        engine.dispose()
 
 
 @pytest.fixture(params=USUAL)

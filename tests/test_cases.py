@@ -16,7 +16,7 @@ import small
 from cases import Case, Expectation, Step, load_all, on_all, on_some
 from compare import changes, compare, insert_given, match
 from databases import Ispyb
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 from variants import VARIANTS
 
 import sync
@@ -27,21 +27,6 @@ RUNS = on_some(CASES)
 ALL_RUNS = on_all(CASES)
 
 Report = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def engines() -> Iterator[Callable[[Ispyb], Engine]]:
-    """Of each database the engine of its login: the many runs find an open connection."""
-    made: dict[str, Engine] = {}
-
-    def get(ispyb: Ispyb) -> Engine:
-        if ispyb.role_url not in made:
-            made[ispyb.role_url] = create_engine(ispyb.role_url)
-        return made[ispyb.role_url]
-
-    yield get
-    for engine in made.values():
-        engine.dispose()
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -57,24 +42,24 @@ def test_the_cases_meet_all_variants_evenly() -> None:
 
 
 @pytest.mark.parametrize(("name", "ispyb"), RUNS, indirect=["ispyb"], ids=[f"{n}-{v}" for n, v in RUNS])
-def test_case(name: str, ispyb: Ispyb, engines: Callable[[Ispyb], Engine]) -> None:
+def test_case(name: str, ispyb: Ispyb, engines: Callable[[str], Engine]) -> None:
     run_case(name, ispyb, engines)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize(("name", "ispyb"), ALL_RUNS, indirect=["ispyb"], ids=[f"{n}-{v}" for n, v in ALL_RUNS])
-def test_case_everywhere(name: str, ispyb: Ispyb, engines: Callable[[Ispyb], Engine]) -> None:
+def test_case_everywhere(name: str, ispyb: Ispyb, engines: Callable[[str], Engine]) -> None:
     run_case(name, ispyb, engines)
 
 
-def run_case(name: str, ispyb: Ispyb, engines: Callable[[Ispyb], Engine]) -> None:
+def run_case(name: str, ispyb: Ispyb, engines: Callable[[str], Engine]) -> None:
     """Go through all steps of a case on an empty database."""
     case = CASES[name]
     insert_given(ispyb, case.given)
     runs: list[int] = []
     for number, step in enumerate(case.steps, start=1):
         small.run(ispyb, *step.meanwhile)
-        problems = list(_Run(ispyb, engines(ispyb), case, step, runs).problems())
+        problems = list(_Run(ispyb, engines(ispyb.role_url), case, step, runs).problems())
         if problems:
             place = f"{name} on {ispyb.variant}" + (f", export {number}" if case.then else "")
             pytest.fail("\n\n".join([f"{place}\n{case.why.strip()}", *problems]), pytrace=False)

@@ -4,6 +4,7 @@ Of each field there is a first value and a second one, so that a changed export 
 Text is ASCII unless a test gives it otherwise. Each thing has an externalId, and is found without its other keys.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from small import Json
@@ -11,14 +12,19 @@ from small import Json
 Values = dict[str, Any]
 
 
-def document(edition: int = 1, number: int = 1, **texts: str) -> Json:
+def same(place: str, value: Any) -> Any:
+    """Change no value."""
+    return value
+
+
+def document(edition: int = 1, number: int = 1, *, change: Callable[[str, Any], Any] = same) -> Json:
     """One proposal and all that hangs on it, in its first or second edition.
 
-    `texts` gives other values by table and column, such as Person_familyName="Ångström".
+    `change` gives another value for a place such as Person.familyName.
     """
 
     def fields(table: str, values: Values) -> Values:
-        return {name: texts.get(f"{table}_{name}", value) for name, value in values.items()}
+        return {name: change(f"{table}.{name}", value) for name, value in values.items()}
 
     proposer, other = (_person(10 * number + place, edition, fields) for place in (1, 2))
     options = {"role": ("Staff", "Team Leader")[edition - 1], "remote": edition == 1}
