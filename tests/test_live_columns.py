@@ -24,7 +24,7 @@ IN_OTHER_CASE = ("diamond_2017", "py")
 
 
 def _has_shape(facts: set[str], shape: str) -> bool:
-    """Whether a column can have a shape: an ENUM has no length, a number is not both signed and not."""
+    """Whether a column of its type can have a shape that it has not."""
     kind = kind_of(facts)
     match shape:
         case "not null" | "not null default":
