@@ -32,7 +32,7 @@ TABLES = {
 }
 PUBLISHED = ("official_2024", "diamond_2026", "diamond_2017", "esrf_2025", "esrf_2017")
 VARIANTS = ("py", "esrf", "dls", "legacy", *PUBLISHED)
-USUAL = ("py", "esrf", "dls", "legacy")
+USUAL = ("py", "dls", "legacy", "official_2024")
 """Those of tests that take long, or that ask little of the schema."""
 
 _METADATA = {"py": "ispyb.models", "esrf": "ispyb.models", "dls": "ispyb.sqlalchemy"}
