@@ -753,6 +753,31 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
 
+-- name: possible_twins -- if: given(proposalNumber)
+-- A new proposal whose number differs from a known one by leading zeros only. The known ones are looked through once, and
+-- only if there is a new proposal.
+SELECT
+    s.document,
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
+    s.path,
+    CONVERT(s.proposalNumber USING utf8mb4) AS value,
+    CONCAT('proposalId ', t.proposalId) AS twin
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+STRAIGHT_JOIN (
+    SELECT
+        t.proposalId,
+        t.proposalCode, -- if: proposalCode
+        TRIM(LEADING '0' FROM CONVERT(t.proposalNumber USING utf8mb4)) AS bare
+    FROM Proposal AS t
+    WHERE t.proposalNumber IS NOT NULL
+) AS t ON t.bare = TRIM(LEADING '0' FROM CONVERT(s.proposalNumber USING utf8mb4))
+WHERE
+    t.proposalCode <=> s.proposalCode AND -- if: proposalCode
+    m.action = 'insert' AND m.thing = m.row_id
+ORDER BY m.row_id;
+
 -- name: vanished
 -- What ISPyB knows by its externalId and the export names neither by that nor by another key. Refused rows are named.
 SELECT

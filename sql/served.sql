@@ -131,7 +131,7 @@ DELETE FROM ispyb_sync.made_link WHERE @apart;
 
 -- name: forget_documents
 -- None was applied to this ISPyB, as far as is known.
-DELETE FROM ispyb_sync.fingerprint WHERE FALSE;
+DELETE FROM ispyb_sync.fingerprint WHERE @another;
 
 -- name: write_down
 -- Last: until then, all of this may be done again.

@@ -426,14 +426,6 @@ WHERE
     AND giver.refused IS NULL
     AND NVL(given.expSessionPk <> s.expSessionPk, FIND_IN_SET('expSessionPk', given.clears));
 
--- name: keep_visit_number -- if: given(clears), unique(visit_number)
--- The same of a visit number, where it is a key.
-UPDATE ispyb_sync.stage_session AS s
-STRAIGHT_JOIN ispyb_sync.map_session AS m ON m.row_id = s.row_id
-STRAIGHT_JOIN ispyb_sync.map_session AS whole ON whole.row_id = m.thing
-SET s.clears = TRIM(BOTH ',' FROM REPLACE(CONCAT(',', s.clears, ','), ',visit_number,', ','))
-WHERE whole.target_id IS NULL;
-
 -- name: match_visit_number -- if: unique(visit_number)
 INSERT INTO ispyb_sync.map_session (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
@@ -615,7 +607,7 @@ LEFT JOIN (
     ispyb_sync.map_session AS giver
     INNER JOIN ispyb_sync.stage_session AS given ON given.row_id = giver.row_id
 ) ON giver.target_id = h.sessionId AND giver.thing = giver.row_id AND giver.refused IS NULL
-    AND NVL(given.visit_number <> h.visit_number, FIND_IN_SET('visit_number', given.clears))
+    AND given.visit_number <> h.visit_number
 WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.sessionId <=> m.target_id AND (t.sessionId IS NULL OR NOT t.visit_number <=> s.visit_number)
 GROUP BY m.row_id, h.sessionId;
 
@@ -831,6 +823,33 @@ FROM ispyb_sync.map_session AS m
 INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
+ORDER BY m.row_id;
+
+-- name: possible_twins -- if: beamLineName, startDate, endDate
+-- A new session of a proposal and beamline, at a time at which ISPyB has one that no key names: MXCuBE makes such.
+SELECT
+    s.document,
+    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
+    s.path,
+    CONCAT_WS(' ', CONVERT(s.beamLineName USING utf8mb4), s.startDate) AS value,
+    CONCAT('sessionId ', t.sessionId) AS twin
+FROM ispyb_sync.map_session AS m
+STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
+STRAIGHT_JOIN BLSession AS t
+    ON t.proposalId = proposal.target_id
+    AND t.beamLineName = s.beamLineName
+    AND t.startDate < s.endDate
+    AND t.endDate > s.startDate
+LEFT JOIN ispyb_sync.map_session AS found ON found.target_id = t.sessionId
+WHERE
+    m.action = 'insert'
+    AND m.thing = m.row_id
+    AND t.externalId IS NULL
+    AND t.expSessionPk IS NULL -- if: expSessionPk
+    AND t.visit_number IS NULL -- if: unique(visit_number)
+    AND found.row_id IS NULL
 ORDER BY m.row_id;
 
 -- name: vanished

@@ -118,7 +118,7 @@ SESSION = Entity(
     keys=("externalId", "expSessionPk", "visit_number"),
     names=("externalId", "expSessionPk", "visit_number"),
     initial=("comments", "usedFlag", "lastUpdate"),
-    given_up=("expSessionPk", "visit_number"),
+    given_up=("expSessionPk",),
     compared=("expSessionPk",),
 )
 SESSION_HAS_PERSON = Entity(

@@ -8,14 +8,14 @@ from sync.changes import label, read_changes, readable_external_id
 from sync.entities import ENTITIES, PROPOSAL, SESSION, Entity
 from sync.fitting import ROW_REFUSED, VALUE_REFUSED
 from sync.reconcile import Found, Reconciliation
-from sync.refusals import Notice, Refusal, refused_value
+from sync.refusals import MOST_EXAMPLES, Example, Notice, Refusal, refused_value
 from sync.report import Counts, Report, Vanished
 from sync.target import Target
 
 
 def fill(report: Report, reconciliation: Reconciliation, target: Target, *, changes: bool) -> None:
     """Adds what the database knows of the run to the report."""
-    found = reconciliation.read(("counts", "deleted", "stale_links", *_NOTICES))
+    found = reconciliation.read(("counts", "deleted", "stale_links", "possible_twins", *_NOTICES))
     for entity in ENTITIES:
         if not reconciliation.is_staged(entity):
             continue
@@ -72,11 +72,20 @@ _NOTICES = {
 }
 
 
+_TWINS = {
+    "proposal": "new proposals differ from one in ISPyB by leading zeros of their number only: are they the same?",
+    "session": "new sessions overlap one of the same proposal and beamline that has no key in ISPyB: are they the same?",
+}
+
+
 def _notices(entity: Entity, found: Found, target: Target) -> Iterator[Notice]:
     for code, words in _NOTICES.items():
         for (count,) in found.get((entity.name, code), ()):
             if count:
                 yield Notice(code, words.format(entity=entity.name), int(count))
+    if twins := found.get((entity.name, "possible_twins"), ()):
+        examples = [Example(d, label(proposal), path, f"{v} ({twin})") for d, proposal, path, v, twin in twins]
+        yield Notice("possible_twin", _TWINS[entity.name], len(twins), tuple(examples[:MOST_EXAMPLES]))
     for stale, owned in found.get((entity.name, "stale_links"), ()):
         if stale:
             words = (
