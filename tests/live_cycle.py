@@ -30,7 +30,9 @@ Rows = dict[str, list[dict[str, object]]]
 Engines = Callable[[str], Engine]
 
 
-def trials(changes: Iterable[tuple[str, str, str]], suits: Callable[[set[str], str], bool]) -> list[Any]:
+def trials(
+    changes: Iterable[tuple[str, str, str]], suits: Callable[[set[str], str], bool], at_once: int = AT_ONCE
+) -> list[Any]:
     """Changes of a column (table, field, what is changed) that suit it, on some variants; in the soak on all."""
     by_column: dict[tuple[str, str], list[tuple[str, str, str, str]]] = {}
     for table, field, what in changes:
@@ -39,7 +41,7 @@ def trials(changes: Iterable[tuple[str, str, str]], suits: Callable[[set[str], s
             for variant in VARIANTS
             if meets(variant, f"{table}.{field}") and suits(_facts(variant, table, field), what)
         )
-    some = [trial for every in by_column.values() for trial in sorted(every, key=_by_name)[:AT_ONCE]]
+    some = [trial for every in by_column.values() for trial in sorted(every, key=_by_name)[:at_once]]
     return [
         *(pytest.param(*trial, id=" ".join(trial)) for trial in some),
         *(
