@@ -58,12 +58,16 @@ SELECT
     proposal.thing,
     NVL(s.refused, IF(proposal.refused IS NULL, NULL, 'parent_refused')),
     IF(s.refused IS NULL AND proposal.refused IS NOT NULL, 'proposal', NULL),
-    IF(s.refused IS NULL AND proposal.refused IS NULL AND COUNT(NVL(t.proteinId, a.proteinId)) = 1, MIN(NVL(t.proteinId, a.proteinId)), NULL),
-    IF(COUNT(NVL(t.proteinId, a.proteinId)) = 1, IF(s.externalId IS NULL, 'acronym', 'externalId'), NULL)
+    IF(s.refused IS NULL AND proposal.refused IS NULL AND COUNT(NVL(e.proteinId, a.proteinId)) = 1, MIN(NVL(e.proteinId, a.proteinId)), NULL), -- if: acronym
+    IF(s.refused IS NULL AND proposal.refused IS NULL AND COUNT(e.proteinId) = 1, MIN(e.proteinId), NULL), -- if: not acronym
+    CASE
+        WHEN COUNT(e.proteinId) = 1 THEN 'externalId'
+        WHEN COUNT(a.proteinId) = 1 THEN 'acronym' -- if: acronym
+    END
 FROM ispyb_sync.stage_protein AS s
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
-LEFT JOIN Protein AS t ON t.proposalId = proposal.target_id AND t.externalId = s.externalId
-LEFT JOIN Protein AS a ON s.externalId IS NULL AND a.proposalId = proposal.target_id AND a.acronym = s.acronym
+LEFT JOIN Protein AS e ON e.proposalId = proposal.target_id AND e.externalId = s.externalId
+LEFT JOIN Protein AS a ON s.externalId IS NULL AND a.proposalId = proposal.target_id AND a.acronym = s.acronym -- if: acronym
 GROUP BY s.row_id;
 
 -- name: join_external_id -- if: several, given(externalId)
@@ -151,7 +155,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: match_acronym
+-- name: match_acronym -- if: given(acronym)
 -- A row of that acronym with a different externalId is another protein: acronyms are not unique.
 INSERT INTO ispyb_sync.map_protein (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
@@ -177,7 +181,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: recount_acronym -- if: several
+-- name: recount_acronym -- if: several, given(acronym)
 -- Of several proteins of one acronym, those that get another one in this run do not count.
 INSERT INTO ispyb_sync.map_protein (row_id, thing, target_id, matched_by)
 SELECT
@@ -423,7 +427,7 @@ SELECT
     NULL,
     m.action,
     IF(m.action = 'update', m.matched_by, NULL),
-    NVL(s.acronym, HEX(s.externalId)),
+    NVL(CONVERT(s.acronym USING utf8mb4), HEX(s.externalId)),
     COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(

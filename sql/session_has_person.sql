@@ -337,9 +337,11 @@ SELECT
     IF(
         m.action = 'insert',
         JSON_OBJECT(
-            'role', CONVERT(IF(FIND_IN_SET('role', s.clears), s.role, NVL(s.role, DEFAULT(s.role))) USING utf8mb4) -- if: role
+            'role', CONVERT(NVL(s.role, DEFAULT(s.role)) USING utf8mb4) -- if: default(role)
+            'role', CONVERT(s.role USING utf8mb4) -- if: role, not default(role)
             , -- if: role, remote
-            'remote', IF(FIND_IN_SET('remote', s.clears), s.remote, NVL(s.remote, DEFAULT(s.remote))) -- if: remote
+            'remote', IF(FIND_IN_SET('remote', s.clears), s.remote, NVL(s.remote, DEFAULT(s.remote))) -- if: default(remote)
+            'remote', s.remote -- if: remote, not default(remote)
         ),
         m.changes
     )

@@ -100,6 +100,10 @@ def _obstacles(target: Target) -> Iterator[Finding]:
         yield Finding("error", "columns", message, "Change the column with ALTER TABLE, or rename it.")
     for table in target.tables.values():
         name = table.entity.table
+        if not table.is_numbered:
+            key = table.entity.primary_key
+            message = f"{name}.{key} has no AUTO_INCREMENT: each new row of {name} is refused"
+            yield Finding("error", "columns", message, f"ALTER TABLE {name} MODIFY {key} ... AUTO_INCREMENT.")
         for column in table.unfilled if migrated else ():
             message = f"{name}.{column} must have a value and no document gives it: each new row of {name} is refused"
             yield Finding("error", "columns", message, f"ALTER TABLE {name}: let {column} be NULL or have a default.")

@@ -25,11 +25,17 @@ from sync.entities import (
 )
 
 _BY_TABLE = {entity.table.lower(): entity for entity in ENTITIES}
+_TABLES = {"tables": [entity.table for entity in ENTITIES]}
 
+# Names of tables compare as the server compares them: PERSON beside Person is another table, unless it says otherwise.
 _FOREIGN_KEYS = """
-SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, LOWER(REFERENCED_TABLE_NAME), REFERENCED_COLUMN_NAME
+SELECT
+    TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, LOWER(REFERENCED_TABLE_NAME), REFERENCED_COLUMN_NAME,
+    @@lower_case_table_names > 0
 FROM information_schema.KEY_COLUMN_USAGE
-WHERE REFERENCED_TABLE_SCHEMA = DATABASE() AND LOWER(REFERENCED_TABLE_NAME) IN %(tables)s
+WHERE
+    REFERENCED_TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IN %(tables)s
+    AND (@@lower_case_table_names > 0 OR BINARY REFERENCED_TABLE_NAME IN %(tables)s)
 ORDER BY TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME
 """
 
@@ -69,7 +75,7 @@ class Reference:
 
     def statement(self, staging_schema: str) -> str:
         """Keeps the rows that the undo would delete and that this column refers to."""
-        child = _BY_TABLE.get(self.table.lower()) if self.schema is None else None
+        child = next((e for e in ENTITIES if e.table == self.table), None) if self.schema is None else None
         unless = ""
         if child is not None:
             unless = _UNLESS_UNDONE.format(
@@ -113,17 +119,19 @@ def references(connection: Connection) -> list[Reference]:
     """Every column that refers to one of the eight tables, as far as the account sees it (`sees_all`)."""
     schema = connection.exec_driver_sql("SELECT DATABASE()").scalar()
     found = [Reference(None, child.table, parent.primary_key, parent, parent.primary_key) for child, parent in _OWN]
-    for where, table, column, parent, referenced in connection.exec_driver_sql(
-        _FOREIGN_KEYS, {"tables": list(_BY_TABLE)}
-    ):
-        found.append(Reference(None if where == schema else where, table, column, _BY_TABLE[parent], referenced))
-    return list({(r.schema, r.words.lower(), r.entity.name): r for r in found}.values())
+    for where, table, column, parent, referenced, any_case in connection.exec_driver_sql(_FOREIGN_KEYS, _TABLES):
+        own = _BY_TABLE.get(table.lower()) if any_case and where == schema else None
+        child = table if own is None else own.table
+        found.append(Reference(None if where == schema else where, child, column, _BY_TABLE[parent], referenced))
+    return list({(r.schema, r.words, r.entity.name): r for r in found}.values())
 
 
 _UNIQUE = """
 SELECT LOWER(TABLE_NAME), GROUP_CONCAT(LOWER(COLUMN_NAME) ORDER BY LOWER(COLUMN_NAME))
 FROM information_schema.STATISTICS
-WHERE TABLE_SCHEMA = DATABASE() AND LOWER(TABLE_NAME) IN %(tables)s AND NON_UNIQUE = 0
+WHERE
+    TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN %(tables)s AND NON_UNIQUE = 0
+    AND (@@lower_case_table_names > 0 OR BINARY TABLE_NAME IN %(tables)s)
 GROUP BY TABLE_NAME, INDEX_NAME
 """
 
@@ -140,7 +148,7 @@ _UNIQUE_FACTS = {
 def unique_facts(connection: Connection) -> dict[str, frozenset[str]]:
     """By entity, which of its keys only one row may hold."""
     facts: dict[str, set[str]] = {entity.name: set() for entity in ENTITIES}
-    for table, columns in connection.exec_driver_sql(_UNIQUE, {"tables": list(_BY_TABLE)}):
+    for table, columns in connection.exec_driver_sql(_UNIQUE, _TABLES):
         if columns in _UNIQUE_FACTS:
             facts[_BY_TABLE[table].name].add(_UNIQUE_FACTS[columns])
     return {name: frozenset(names) for name, names in facts.items()}
@@ -150,7 +158,8 @@ _COLUMNS = """
 SELECT LOWER(TABLE_NAME), COLUMN_NAME
 FROM information_schema.COLUMNS
 WHERE
-    TABLE_SCHEMA = DATABASE() AND LOWER(TABLE_NAME) IN %(tables)s AND COLUMN_KEY <> 'PRI'
+    TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN %(tables)s AND COLUMN_KEY <> 'PRI'
+    AND (@@lower_case_table_names > 0 OR BINARY TABLE_NAME IN %(tables)s)
     AND (IS_NULLABLE = 'YES' OR COLUMN_DEFAULT IS NOT NULL)
     AND IS_GENERATED = 'NEVER' AND NVL(COLUMN_DEFAULT, '') NOT LIKE '%%(%%'
 ORDER BY TABLE_NAME, ORDINAL_POSITION
@@ -172,7 +181,7 @@ def fillings(connection: Connection, staging_schema: str) -> Iterator[tuple[Enti
     Such a column still has its default; one whose default is an expression, as the time of the insert, tells nothing.
     """
     others: dict[str, list[str]] = {}
-    for table, column in connection.exec_driver_sql(_COLUMNS, {"tables": list(_BY_TABLE)}):
+    for table, column in connection.exec_driver_sql(_COLUMNS, _TABLES):
         entity = _BY_TABLE[table]
         parents = {parent.primary_key for child, parent in _OWN if child is entity}
         if column not in {*entity.columns, *entity.aliases.values(), *parents}:

@@ -74,7 +74,7 @@ _NOTICES = {
 
 _TWINS = {
     "proposal": "new proposals differ from one in ISPyB by leading zeros of their number only: are they the same?",
-    "session": "new sessions overlap one of the same proposal and beamline that has no key in ISPyB: are they the same?",
+    "session": "new sessions overlap one that ISPyB has on the same beamline without a key: are they the same?",
 }
 
 

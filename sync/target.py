@@ -80,14 +80,14 @@ class Column:
     @cached_property
     def kind(self) -> Kind | None:
         """What its values are; None for a type that no field of a document can feed."""
+        if self.name == "externalId":
+            return "bytes" if self.type_name in ("binary", "varbinary") and self._holds_external_ids else None
         if self.bounds is not None:
             return "number"
         if self.type_name in ("float", "double"):
             return "float"
         if self.type_name in ("datetime", "timestamp"):
             return "date"
-        if self.name == "externalId":
-            return "bytes" if self.type_name in ("binary", "varbinary") and self._holds_external_ids else None
         return "text" if self.type_name in (*TEXTS, "varchar", "char", "varbinary", "enum") else None
 
     @property
@@ -141,9 +141,16 @@ class Table:
         return tuple(
             column.name
             for column in self.columns.values()
-            if not (column.nullable or column.has_default or column.generated or "auto_increment" in column.extra)
-            and column.name not in written
+            if not (column.nullable or column.has_default or "auto_increment" in column.extra)
+            and column.name not in {*written, self.entity.primary_key}
         )
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the server gives each new row its id; a Session_has_Person is known by what it links."""
+        key = self.columns.get(self.entity.primary_key)
+        by_links = self.entity.primary_key in REFERENCES[self.entity.name]
+        return key is None or by_links or "auto_increment" in key.extra
 
     @cached_property
     def facts(self) -> frozenset[str]:
@@ -155,6 +162,7 @@ class Table:
         if self.visit_number_unique:
             facts.add("unique(visit_number)")
         facts |= {f"nullable({column.name})" for column in self.columns.values() if column.nullable}
+        facts |= {f"default({column.name})" for column in self.columns.values() if column.has_default}
         if any("required" in field.facts for field in self.fields):
             facts.add("any(required)")
         return frozenset(facts)

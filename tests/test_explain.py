@@ -115,7 +115,7 @@ def conditions() -> frozenset[str]:
 def findings() -> frozenset[str]:
     """What conditions ask for that is no fact about the table or its staged rows, but found by an earlier statement."""
     columns = {column for table in TABLES.values() for column in known_columns(table)}
-    facts = ("unique(", "given(", "lacks(", "nullable(", "any(")
+    facts = ("unique(", "given(", "lacks(", "nullable(", "default(", "any(")
     return frozenset(word for word in conditions() - columns if not word.startswith(facts) and "." not in word)
 
 

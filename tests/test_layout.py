@@ -115,7 +115,9 @@ def test_the_header_and_the_passes_are_in_order(entity: Entity) -> None:
 def test_each_condition_names_something_real(name: str) -> None:
     tables = [TABLES[name]] if name in TABLES else TABLES.values()
     facts = {column for table in tables for column in known_columns(table)}
-    facts |= {f"is({column})" for column in facts} | {f"nullable({column})" for column in facts}
+    facts |= {f"is({column})" for column in facts} | {
+        f"{word}({column})" for column in facts for word in ("nullable", "default")
+    }
     if name in TABLES:
         facts |= FINDINGS | given(BY_NAME[name].keys) | OF_FIELDS
         facts |= {f"{entity}.{column}" for entity, table in TABLES.items() for column in known_columns(table)}

@@ -14,6 +14,7 @@ from live_cycle import TEXT, Live, kind_of, live, lost, of_each, text, trials, u
 from small import CommandLine, Json
 from variants import TABLES, VARIANTS
 
+from sync import pipeline
 from sync.entities import ENTITIES
 
 __all__ = ["live"]  # a fixture
@@ -37,6 +38,12 @@ def _has_shape(facts: set[str], shape: str) -> bool:
             return kind in ("varchar", "int", "tinyint", "float", "text")
         case _:
             return kind in ("varchar", "int", "double", "text")
+
+
+@pytest.fixture(autouse=True)
+def each_run_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pooled connection believes for some seconds what it saw of the live tables, which change here meanwhile."""
+    monkeypatch.setattr(pipeline, "BELIEVED_SECONDS", 0)
 
 
 @pytest.mark.parametrize(("table", "field", "what", "variant"), trials(of_each(["dropped"]), lambda facts, what: True))
@@ -69,7 +76,7 @@ def test_text_may_have_any_character_set(table: str, field: str, collation: str,
         got_first, got_second, _ = live.cycle(whole.document(1), whole.document(2))
         assert list(lost(got_first, first)) == []
         assert list(lost(got_second, second)) == []
-        if column.kind != "enum":
+        if column.kind != "enum" and (collation, field) != (BINARY, "proposalType"):  # which has no two bytes to spare
             assert live.apply([with_letter(f"{table}.{field}", letter)]).refusals == []
             assert {text(row[column.name])[0] for row in live.ispyb.rows(table)} == {letter}
 
@@ -122,7 +129,8 @@ def test_a_number_with_a_leading_zero_does_not_fit_an_integer(variant: str, live
         document = whole.document(change=lambda here, given: value if here == place else given)  # noqa: B023
         with altered(live.ispyb, table, f"MODIFY `{field}` INT NULL"):
             report = live.apply([document])
-            assert {(refusal.field, refusal.value) for refusal in report.refusals if refusal.field} == {(field, value)}
+            causes = [refusal for refusal in report.refusals if refusal.code != "parent_refused"]
+            assert {(refusal.field, refusal.value) for refusal in causes} == {(field, value)}
             assert [row[field] for row in live.ispyb.rows(table)] == ([] if table == "Proposal" else [None, None])
         live.ispyb.reset()
 
