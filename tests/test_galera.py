@@ -108,6 +108,7 @@ def test_each_node_sees_what_another_wrote(trio: list[Ispyb]) -> None:
     for node in trio[1:]:
         assert synced(node, "SELECT COUNT(*) FROM Proposal") == 30
         assert apply(node, export(30)).nothing_to_do
+        assert str(synced(node, f"SELECT server FROM `{node.staging_schema}`.served")).startswith("cluster ")
     assert apply(trio[2], export(31, title="New")).entities["proposal"].updated == 30
 
 

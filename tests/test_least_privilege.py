@@ -97,9 +97,9 @@ def test_a_right_on_the_tools_schema(command: CommandLine, dls: Ispyb, right: st
         for arguments in ("apply good.ndjson", "plan good.ndjson"):
             assert_named(command, arguments, account(dls), lack)
         if right == "SELECT":
-            assert_named(command, "history", "SELECT", "run")
+            assert_named(command, "history", "no right to read", dls.staging_schema)
         if right == "DELETE":
-            assert_named(command, "history purge --older-than 1d", "DELETE", "change")
+            assert_named(command, "history purge --older-than 1d", "DELETE", "made_link")
     assert untouched(dls)
 
 
