@@ -5,6 +5,7 @@ object the last one counts. Raises UsageError where the export as a whole cannot
 """
 
 import os
+import reprlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, cast
@@ -12,9 +13,16 @@ from typing import IO, Any, cast
 import orjson
 
 from sync.errors import UsageError
+from sync.levels import KEYS
+from sync.names import closest_key
 from sync.parse import INVALID_DOCUMENT, INVALID_JSON, kind_of
+from sync.slot import Prints, Slot
 from sync.source import ByteSource, Path
-from sync.split import Prints, Slot, split
+from sync.split import split
+from sync.text import printable
+
+_SHOWN = 60
+"""Characters of what is no export at all."""
 
 Export = Path | IO[Any] | dict[str, Any] | Iterable[dict[str, Any]]
 """A path, "-" for standard input, an open file, one document, or an iterable of documents."""
@@ -40,13 +48,17 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Something in the place of a document, why it is none, and what to do."""
+    """Something in the place of a document, why it is none, and what to do.
+
+    no_document   it does not even look like a broken one
+    """
 
     number: int
     line: int | None
     message: str
     hint: str
     code: str
+    no_document: bool = False
 
 
 Item = RawDocument | LeftOut | Unreadable
@@ -72,6 +84,7 @@ class Reader:
         self._limit = max_document_bytes
         self._bytes: ByteSource | None = None
         self._dicts: Iterable[object] = ()
+        self._first: object = None
         if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
             self._bytes = ByteSource(cast(Path | IO[Any], source))
         elif isinstance(source, dict):
@@ -102,9 +115,35 @@ class Reader:
         return None if self._bytes is None else self._bytes.total_bytes
 
     def __iter__(self) -> Iterator[Item]:
+        """Raises UsageError at the end if nothing was a document."""
+        item = None
+        found = False
+        for item in self._items():
+            found = found or _is_document(item)
+            yield item
+        if item is not None and not found:
+            raise UsageError(
+                f"{self.info.name}: there is no document in it; it begins with {self._beginning()}",
+                hint="A document is a JSON object with a proposal. Look at what the User Portal sent.",
+            )
+
+    def _beginning(self) -> str:
+        """The first characters, to be recognised by."""
+        if self._bytes is None:
+            text = reprlib.repr(self._first)
+        else:
+            text = self._bytes.beginning.decode(errors="backslashreplace")
+        shown = printable(text.strip())
+        return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+
+    def _items(self) -> Iterator[Item]:
         if self._bytes is not None:
-            return self._from_bytes(self._bytes)
-        return (self._from_dict(number, value) for number, value in enumerate(self._dicts, 1))
+            yield from self._from_bytes(self._bytes)
+            return
+        for number, value in enumerate(self._dicts, 1):
+            if number == 1:
+                self._first = value
+            yield self._from_dict(number, value)
 
     def _from_dict(self, number: int, value: object) -> Item:
         if self._prints is not None:
@@ -128,7 +167,7 @@ class Reader:
             message, hint = source.problem
             if number == 0:
                 raise UsageError(f"{source.name}: {message}", hint=hint)
-            yield Unreadable(number + 1, line, message, hint, INVALID_JSON)
+            yield Unreadable(number + 1, line, message, hint, INVALID_JSON, no_document=True)
 
 
 def read(source: Export, *, max_document_bytes: int) -> Reader:
@@ -143,7 +182,7 @@ def _from_slot(number: int, slot: Slot) -> Item:
     if fault is None:
         return _item(number, slot.line, slot.value, slot.nbytes, slot.fingerprint)
     where = f"line {slot.line + fault.lines}: {fault.message}"
-    return Unreadable(number, slot.line, where, fault.hint, fault.code)
+    return Unreadable(number, slot.line, where, fault.hint, fault.code, slot.no_document)
 
 
 def _item(
@@ -153,4 +192,15 @@ def _item(
         return RawDocument(number, line, value, nbytes, fingerprint)
     where = "" if line is None else f"line {line}: "
     message = f"{where}{kind_of(value)} where a document is expected"
-    return Unreadable(number, line, message, "A document is a JSON object with a proposal.", INVALID_DOCUMENT)
+    hint = "A document is a JSON object with a proposal."
+    return Unreadable(number, line, message, hint, INVALID_DOCUMENT, no_document=True)
+
+
+def _is_document(item: Item) -> bool:
+    """Whether it is a document, if a bad one: it has a key of a document, or one that is nearly such a key."""
+    if isinstance(item, Unreadable):
+        return not item.no_document
+    known = KEYS[""]
+    return isinstance(item, LeftOut) or any(
+        isinstance(key, str) and (key in known or closest_key(key, known) is not None) for key in item.raw
+    )

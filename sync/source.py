@@ -18,12 +18,13 @@ from typing import IO, Any
 
 from sync.errors import UsageError
 from sync.text import printable
+from sync.window import MARK
 
 CHUNK_BYTES = 1 << 18
 _MOST_WAITING = 16
 
 _GZIP = b"\x1f\x8b"
-_UTF8_MARK = b"\xef\xbb\xbf"
+_BEGINNING = 200
 _FOREIGN = {
     _GZIP: "packed with gzip twice",
     b"PK\x03\x04": "a zip archive",
@@ -44,6 +45,7 @@ class ByteSource:
 
     bytes_read   as stored, so compressed ones of a gzip file
     total_bytes  size of the file; None where it is not known
+    beginning    the first plain bytes
     problem      what ended the export too early, and what to do; None if nothing did
     """
 
@@ -52,6 +54,7 @@ class ByteSource:
         self._is_stdin = False
         self._checksum = _Checksum()
         self.bytes_read = 0
+        self.beginning = b""
         self.total_bytes: int | None = None
         self.problem: tuple[str, str] | None = None
         if isinstance(source, str | os.PathLike):
@@ -71,7 +74,7 @@ class ByteSource:
         return self._checksum.hexdigest()
 
     def chunks(self) -> Iterator[bytes]:
-        """The plain bytes, without a byte order mark. Raises UsageError where they cannot be read."""
+        """The plain bytes. Raises UsageError where they cannot be read."""
         stored = self._stored()
         start = _at_least(stored, _SIGNATURE_BYTES)
         plain: Iterator[bytes] = chain([start], stored)
@@ -87,8 +90,11 @@ class ByteSource:
                 )
         next(plain)
         blank = True
-        for chunk in chain([start.removeprefix(_UTF8_MARK)], plain):
-            blank = blank and (not chunk or chunk.isspace())
+        for chunk in chain([start], plain):
+            if blank:
+                text = _without_blanks(chunk)
+                blank = not text
+                self.beginning = text[:_BEGINNING]
             yield chunk
         if blank and self.problem is None:
             raise UsageError(f"{self.name} is empty", hint="An export without documents is written as [].")
@@ -175,6 +181,13 @@ class _Checksum:
         while self._waiting:
             self._waiting.popleft().result()
         return self._hash.hexdigest()
+
+
+def _without_blanks(chunk: bytes) -> bytes:
+    """The chunk without blanks and byte order marks at its start."""
+    while (text := chunk.lstrip().removeprefix(MARK)) != chunk:
+        chunk = text
+    return chunk
 
 
 def _byte_by_byte(member: "zlib._Decompress", block: bytes) -> Iterator[bytes]:

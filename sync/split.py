@@ -1,4 +1,4 @@
-"""Finds the documents in a stream of bytes: NDJSON, a JSON array, or documents one after another.
+"""Finds the documents in a stream of bytes: NDJSON, a JSON array, or documents one after another, also on one line.
 
 Memory holds one document and some buffers. A broken document does not stop those after it: NDJSON goes on at
 the next line, an array at the next place that looks like the start of a document. That place is only trusted
@@ -7,35 +7,22 @@ documents that do not end is not searched for their ends any more.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
-from sync.parse import INVALID_DOCUMENT, INVALID_JSON, Fault, explain, parse
-from sync.window import Window
+from sync.parse import INVALID_DOCUMENT
+from sync.slot import KEY, Prints, Slot, misplaced, oversize, parsed
+from sync.window import BLANKS, MARK, Window
 
-Prints = Callable[[bytes], tuple[bytes, bool]]
-"""Gives the fingerprint of a document's text, and whether the document is left out."""
-
-_START = rb'(?=\{\s*+"(?:proposal|sessions|proteins)"\s*+:)'
-_NEXT_IN_ARRAY = re.compile(rb",\s*+" + _START)
-_NEXT_OF_SEVERAL = re.compile(rb"\n\s*+" + _START)
+_START = rb"\{\s*+" + KEY
+_NEXT_IN_ARRAY = re.compile(rb"," + BLANKS + rb"(?=" + _START + rb")")
+_NEXT_OF_SEVERAL = re.compile(_START)
+_BETWEEN = b" \t\r\n" + MARK
+_FAR = 4096
+"""Bytes that are looked at for what stands before a document."""
+_BEHIND = re.compile(BLANKS + rb"\{")
+_ONE_BEHIND_ANOTHER = re.compile(rb"\}" + BLANKS + rb"\{")
 _PATIENCE = 32
 """How many documents of the largest size are searched for an end that they do not have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """The place of one document: the line it starts on, its size, and its value or what is wrong with it.
-
-    One that is left out has no value.
-    """
-
-    line: int
-    nbytes: int
-    value: object = None
-    fault: Fault | None = None
-    fingerprint: bytes | None = None
-    left_out: bool = False
 
 
 def split(chunks: Iterator[bytes], limit: int, prints: Prints | None = None) -> Iterator[Slot]:
@@ -50,25 +37,50 @@ def split(chunks: Iterator[bytes], limit: int, prints: Prints | None = None) -> 
 
 
 def _is_spread_over_lines(window: Window, limit: int) -> bool:
-    """Whether the first document goes on after its first line."""
+    """Whether the first document goes on after its first line, or another one begins on that line."""
+    whole = True
     while (end := window.data.find(b"\n", window.pos)) < 0:
         if window.size > limit or not window.fill():
-            return False
+            whole, end = False, len(window.data)
+            break
     first = window.data[window.pos : end].rstrip()
-    if Window(iter([first])).size_of_value(limit, in_array=False) is not None:
+    size = Window(iter([first])).size_of_value(limit, in_array=False)
+    if size is not None:
+        return _BEHIND.match(first, size) is not None
+    if not whole:
         return False
     following = window.byte_after(end - window.pos, limit)
     return following != b"" and (following != b"{" or first[-1:] in b"[:,")
 
 
 def _lines(window: Window, limit: int, prints: Prints | None) -> Iterator[Slot]:
-    """One document a line; blank lines are nothing."""
+    """One document a line, or several; blank lines are nothing."""
     first = window.line()
     for line, (text, size) in enumerate(_texts(window.rest(), limit), first):
         if size > limit:
-            yield _oversize(line, size, limit)
-        elif stripped := text.strip():
-            yield _parsed(line, stripped, limit, prints)
+            yield oversize(line, size, limit)
+            continue
+        stripped = text.strip()
+        while stripped.startswith(MARK):
+            stripped = stripped.removeprefix(MARK).lstrip()
+        if stripped:
+            slot = parsed(line, stripped, limit, prints)
+            if slot.fault is not None and _ONE_BEHIND_ANOTHER.search(stripped):
+                yield from _several_on_a_line(slot, stripped, limit, prints)
+            else:
+                yield slot
+
+
+def _several_on_a_line(broken: Slot, text: bytes, limit: int, prints: Prints | None) -> list[Slot]:
+    """The documents of a line that is not one; if none of them is valid either, the line as it is."""
+    window = Window(iter([text]))
+    slots = []
+    while window.peek():
+        size = window.size_of_value(limit, in_array=False) or window.size
+        piece = window.data[window.pos : window.pos + size]
+        slots.append(parsed(broken.line, piece, limit, prints))
+        window.pos += size
+    return slots if any(slot.fault is None for slot in slots) else [broken]
 
 
 def _texts(chunks: Iterable[bytes], limit: int) -> Iterator[tuple[bytes, int]]:
@@ -97,7 +109,6 @@ class _Splitter:
         self._limit = limit
         self._prints = prints
         self._in_array = in_array
-        self._next_document = _NEXT_IN_ARRAY if in_array else _NEXT_OF_SEVERAL
         self._searched: bytes | None = None
         self._patience = _PATIENCE * limit
 
@@ -116,11 +127,11 @@ class _Splitter:
         line = window.line()
         if not window.peek():
             if slot is None or slot.fault is None:
-                yield _misplaced(line, "the array is not closed: the export was cut off")
+                yield misplaced(line, "the array is not closed: the export was cut off")
             return
         window.pos += 1
         if window.peek():
-            yield _misplaced(window.line(), "text after the end of the array")
+            yield misplaced(window.line(), "text after the end of the array")
             for _ in window.rest():
                 pass
 
@@ -139,15 +150,28 @@ class _Splitter:
         window = self._window
         if self._searched is window.data:
             return None
-        found = self._next_document.search(window.data, window.pos)
+        found = self._next_document(len(window.data))
         if found is None:
             self._searched = window.data
             return None
-        slot = _parsed(window.line(), window.data[window.pos : found.start()], self._limit, self._prints)
+        slot = parsed(window.line(), window.data[window.pos : found], self._limit, self._prints)
         if slot.fault is not None:
             return None
-        window.pos = found.start()
+        window.pos = found
         return slot
+
+    def _next_document(self, end: int) -> int | None:
+        """Where the document at the position seems to end, as another one starts behind it."""
+        data, pos = self._window.data, self._window.pos
+        if self._in_array:
+            found = _NEXT_IN_ARRAY.search(data, pos, end)
+            return None if found is None else found.start()
+        for start in _NEXT_OF_SEVERAL.finditer(data, pos + 1, end):
+            before = data[max(pos, start.start() - _FAR) : start.start()]
+            text = before.rstrip(_BETWEEN)
+            if text.endswith(b"}") or b"\n" in before[len(text) :]:
+                return start.start() - len(before) + len(text)
+        return None
 
     def _up_to_its_end(self) -> Slot:
         """The thorough way: counts brackets; what is broken ends at the next start of a document."""
@@ -156,23 +180,23 @@ class _Splitter:
         size = self._size()
         slot = None
         if size is not None:
-            slot = _parsed(line, window.data[window.pos : window.pos + size].rstrip(), limit, self._prints)
+            slot = parsed(line, window.data[window.pos : window.pos + size].rstrip(), limit, self._prints)
             if slot.fault is None or slot.fault.code == INVALID_DOCUMENT:
                 window.pos += size
                 return slot
         end = len(window.data) if size is None else window.pos + size
-        found = self._next_document.search(window.data, window.pos, end)
+        found = self._next_document(end)
         if found is not None:
             self._patience -= window.size
-            slot = _parsed(line, window.data[window.pos : found.start()], limit, self._prints)
-            window.pos = found.start()
+            slot = parsed(line, window.data[window.pos : found], limit, self._prints)
+            window.pos = found
             return slot
         if slot is not None:
             window.pos = end
             return slot
         nbytes = window.size
         window.skip_value(in_array=self._in_array)
-        return _oversize(line, nbytes, limit)
+        return oversize(line, nbytes, limit)
 
     def _size(self) -> int | None:
         """The size of the document at the position, or of all the rest.
@@ -184,36 +208,9 @@ class _Splitter:
             size = window.size_of_value(limit, in_array=self._in_array)
             if size is not None:
                 return size
-        while self._next_document.search(window.data, window.pos) is None:
+        while self._next_document(len(window.data)) is None:
             if window.size > limit:
                 return None
             if not window.fill():
                 return window.size
         return None
-
-
-def _parsed(line: int, text: bytes, limit: int, prints: Prints | None) -> Slot:
-    if len(text) > limit:
-        return _oversize(line, len(text), limit)
-    fingerprint = None
-    if prints is not None:
-        fingerprint, left_out = prints(text)
-        if left_out:
-            return Slot(line, len(text), left_out=True)
-    try:
-        return Slot(line, len(text), parse(text), fingerprint=fingerprint)
-    except ValueError as error:
-        return Slot(line, len(text), fault=explain(text, error))
-
-
-def _oversize(line: int, nbytes: int, limit: int) -> Slot:
-    fault = Fault(
-        INVALID_DOCUMENT,
-        f"larger than {limit:,} bytes",
-        "A document is one proposal; if this is one, raise the setting max_document_mb.",
-    )
-    return Slot(line, nbytes, fault=fault)
-
-
-def _misplaced(line: int, message: str) -> Slot:
-    return Slot(line, 0, fault=Fault(INVALID_JSON, message, "Write the export again."))

@@ -9,7 +9,10 @@ from itertools import accumulate
 from operator import indexOf
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_BLANK = re.compile(rb"[ \t\r\n]*+")
+MARK = b"\xef\xbb\xbf"
+BLANKS = rb"[ \t\r\n]*+(?:" + MARK + rb"[ \t\r\n]*+)*+"
+"""What may stand between documents; also a byte order mark, which comes into the middle where files are joined."""
+_BLANK = re.compile(BLANKS)
 _STRING_END = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 # To the next bracket; outside all brackets, to the next bracket or comma. None in an unfinished string.
@@ -67,16 +70,16 @@ class Window:
         """Moves over blanks; returns the byte there, or nothing at the end."""
         while True:
             self.pos = self._after_blanks(self.pos)
-            if self.pos < len(self.data):
+            if self.pos < len(self.data) and not self._is_half_mark(self.pos):
                 return self.data[self.pos : self.pos + 1]
             if not self.fill():
-                return b""
+                return self.data[self.pos : self.pos + 1]
 
     def byte_after(self, offset: int, limit: int) -> bytes:
         """The first byte that is no blank, so far behind the position or farther; the position stays."""
         while True:
             at = self._after_blanks(self.pos + offset)
-            if at < len(self.data):
+            if at < len(self.data) and not self._is_half_mark(at):
                 return self.data[at : at + 1]
             if self.size > limit or not self.fill():
                 return b""
@@ -119,6 +122,10 @@ class Window:
                 ended = not self._skip_string()
             else:
                 ended = not self.fill()
+
+    def _is_half_mark(self, at: int) -> bool:
+        """Whether all that is at hand from there on is the start of a byte order mark."""
+        return len(self.data) - at < len(MARK) and MARK.startswith(self.data[at:])
 
     def _after_blanks(self, start: int) -> int:
         found = _BLANK.match(self.data, start)

@@ -152,3 +152,15 @@ def test_an_export_is_named_with_its_place(command: CommandLine) -> None:
     (refusal,) = json.loads(done.out)["refusals"]
     assert (refusal["code"], refusal["document"]) == ("invalid_json", 3)
     assert "line 3" in refusal["message"]
+
+
+def test_an_answer_of_the_portal_that_is_no_export_writes_nothing(command: CommandLine, dls: Ispyb) -> None:
+    Path("page.html").write_text("<!DOCTYPE html>\n<html><body>Log in</body></html>\n")
+    Path("error.json").write_text('{"error": "no such proposal"}')
+    for name, words in (("page.html", "begins with <!DOCTYPE html>"), ("error.json", 'with {"error": "no such')):
+        for verb in ("validate", "plan", "apply"):
+            assert_explained(command(verb, name), 2, name, words)
+        done = command("apply", name, "--json")
+        assert (done.code, json.loads(done.out)["status"]) == (2, "failed")
+    assert dls.rows("Proposal") == []
+    assert json.loads(command("history", "--json").out) == []

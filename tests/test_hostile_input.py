@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -143,8 +144,13 @@ def test_gzip_cut_off_anywhere(export: bytes) -> None:
 
 @pytest.mark.parametrize("export", EXPORTS, ids=["one", "NDJSON", "array", "array over lines", "one over lines"])
 def test_an_export_cut_off_anywhere(export: bytes) -> None:
+    named = export.index(b'"proposal"') + len(b'"proposal":')
     for length in range(1, len(export)):
-        found = items(export[:length])
+        try:
+            found = items(export[:length])
+        except UsageError:  # nothing of a document is to be seen yet
+            assert length < named
+            continue
         good_ones = [item for item in found if isinstance(item, RawDocument)]
         assert all(item.raw == GOOD for item in good_ones)
         assert len(found) - len(good_ones) <= 1
@@ -169,6 +175,13 @@ def _plain(value: Any) -> bool:
 # Time
 
 
+def read_all(export: bytes, limit: int) -> None:
+    """Reads to the end, where it may turn out that nothing was a document."""
+    with suppress(UsageError):
+        for _item in read(io.BytesIO(export), max_document_bytes=limit):
+            pass
+
+
 @pytest.mark.parametrize(
     "piece",
     [
@@ -184,17 +197,15 @@ def _plain(value: Any) -> bool:
 def test_many_broken_documents_take_no_long_time(piece: bytes, comma: bytes) -> None:
     start = time.process_time()
     export = comma.join([piece] * (2_000_000 // len(piece)))
-    for source in (b"[" + export + b"]", export):
-        for _item in read(io.BytesIO(source), max_document_bytes=200_000):
-            pass
+    for source in (b"[" + export + b"]", export, comma.join([export, b"{}{" + export.replace(b"\n", b"}{")])):
+        read_all(source, 200_000)
     assert time.process_time() - start < 20
 
 
 def test_blanks_and_commas_without_end_take_no_long_time() -> None:
     start = time.process_time()
     for source in (b"[" + b"," * 100_000, b"{" + b"\n" * 1_000_000, b"[" + b" " * 5_000_000 + b"]"):
-        for _item in read(io.BytesIO(source), max_document_bytes=100_000):
-            pass
+        read_all(source, 100_000)
     assert time.process_time() - start < 20
 
 

@@ -35,6 +35,21 @@ FORMS = [
     ("empty array", b" [ ] ", []),
     ("byte order mark", MARK + ONE + b"\n" + TWO, [(1, 1, "1"), (2, 2, "2")]),
     ("byte order mark and array", MARK + b"[" + ONE + b"]", [(1, 1, "1")]),
+    ("one behind the other on one line", ONE + TWO + b" " + THREE, [(1, 1, "1"), (2, 1, "2"), (3, 1, "3")]),
+    ("one behind the other, over several lines", PRETTY + PRETTY_TWO, [(1, 1, "1"), (2, 5, "2")]),
+    ("two on the first line", ONE + TWO + b"\n" + THREE, [(1, 1, "1"), (2, 1, "2"), (3, 2, "3")]),
+    ("two on a later line", ONE + b"\n" + TWO + THREE + b"\n", [(1, 1, "1"), (2, 2, "2"), (3, 2, "3")]),
+    ("files of lines that were joined", (MARK + ONE + b"\n") + (MARK + TWO + b"\n"), [(1, 1, "1"), (2, 2, "2")]),
+    (
+        "files without a last line end",
+        (MARK + ONE) + (MARK + TWO) + MARK + THREE,
+        [(1, 1, "1"), (2, 1, "2"), (3, 1, "3")],
+    ),
+    ("files over several lines", (MARK + PRETTY) + (MARK + PRETTY_TWO), [(1, 1, "1"), (2, 5, "2")]),
+    ("byte order mark before a later line", PRETTY + b"\n" + MARK + PRETTY_TWO, [(1, 1, "1"), (2, 6, "2")]),
+    ("byte order marks in an array", b"[" + MARK + ONE + b"," + MARK + TWO + b"]", [(1, 1, "1"), (2, 1, "2")]),
+    ("byte order mark at the end", ONE + b"\n" + MARK, [(1, 1, "1")]),
+    ("two byte order marks", MARK + MARK + ONE, [(1, 1, "1")]),
 ]
 
 
@@ -45,6 +60,7 @@ def test_every_form_of_export_is_read(export: bytes, expected: list[Any], pack: 
 
 
 BROKEN = b'{"proposal": {"title": "x"'
+NAN = b'{"proposal": {"title": NaN}}'
 JSON, DOCUMENT = "invalid_json", "invalid_document"
 BAD_PIECES = [
     ("unfinished", BROKEN, JSON, "unexpected end"),
@@ -110,7 +126,6 @@ OUTER = [
     ("array cut off after a document", b"[" + ONE + b"," + TWO, [(1, 1, "1"), (2, 1, "2"), (3, 1, JSON)]),
     ("array cut off after a comma", b"[" + ONE + b",\n", [(1, 1, "1"), (2, 2, JSON)]),
     ("array cut off in a document", b"[" + ONE + b"," + TWO[:-5], [(1, 1, "1"), (2, 1, JSON)]),
-    ("array cut off at once", b"[", [(1, 1, JSON)]),
     ("text after the array", b"[" + ONE + b"]\n" + TWO, [(1, 1, "1"), (2, 2, JSON)]),
     ("comma at the end of the array", b"[" + ONE + b",]", [(1, 1, "1"), (2, 1, JSON)]),
     ("two commas", b"[" + ONE + b",," + TWO + b"]", [(1, 1, "1"), (2, 1, JSON), (3, 1, "2")]),
@@ -118,7 +133,15 @@ OUTER = [
     ("NDJSON cut off", ONE + b"\n" + TWO[:-3], [(1, 1, "1"), (2, 2, JSON)]),
     ("text after a document over lines", PRETTY + b"\nx", [(1, 1, "1"), (2, 6, JSON)]),
     ("a broken document over lines", PRETTY[:-2] + b"x\n" + ONE, [(1, 1, JSON), (2, 5, "1")]),
-    ("a JSON scalar", b"17", [(1, 1, DOCUMENT)]),
+    ("broken between two on one line", ONE + NAN + TWO, [(1, 1, "1"), (2, 1, JSON), (3, 1, "2")]),
+    (
+        "broken between two on a later line",
+        ONE + b"\n" + TWO + NAN + THREE,
+        [(1, 1, "1"), (2, 2, "2"), (3, 2, JSON), (4, 2, "3")],
+    ),
+    ("unfinished after one on a later line", ONE + b"\n" + TWO + BROKEN, [(1, 1, "1"), (2, 2, "2"), (3, 2, JSON)]),
+    ("a broken document alone", NAN, [(1, 1, JSON)]),
+    ("a document of a misspelt key", b'{"Proposal": 5}', [(1, 1, "{'Proposal': 5}")]),
 ]
 
 
@@ -239,6 +262,43 @@ def test_dicts_are_taken_as_they_are() -> None:
     assert numbers(found) == [(1, None, "1"), (2, None, DOCUMENT), (3, None, DOCUMENT)]
     assert read([raw], max_document_bytes=1).info.sha256 is None
     assert list(read([], max_document_bytes=1)) == []
+
+
+NO_DOCUMENT = [
+    ("an HTML page", b"<!DOCTYPE html>\n<html><body>\n  <p>Log in, please</p>\n</body></html>", "<!DOCTYPE html>"),
+    ("an error of the portal", b'{"error": "no such proposal", "status": 404}', "no such proposal"),
+    ("an error over several lines", b'{\n  "error": {\n    "code": 500\n  }\n}\n', r'{\n  "error"'),
+    ("an array of errors", b'[{"error": "x"},\n{"error": "y"}]', r'[{"error": "x"},\n'),
+    ("lines of errors", b'{"error": "x"}\n{"error": "y"}\n', '{"error": "x"}'),
+    ("an empty object", b"{}", "{}"),
+    ("a JSON scalar", b"17", "17"),
+    ("an array that is cut off at once", b"[", "["),
+    ("an envelope", b'{"data": [' + ONE + b"]}", '{"data": [{"proposal"'),
+    ("a list in a list", b"[[" + ONE + b"]]", '[[{"proposal"'),
+    ("text that is not UTF-8", b"\xff\xfa\x00\x1b[31m", r"\xff\xfa\x00\x1b[31m"),
+    ("a long line", b"x" * 9000, "x" * 60 + "…"),
+]
+
+
+@pytest.mark.parametrize(("export", "words"), [n[1:] for n in NO_DOCUMENT], ids=[n[0] for n in NO_DOCUMENT])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_an_input_without_a_document_is_wrong_usage_and_shows_its_start(export: bytes, words: str, pack: Any) -> None:
+    with pytest.raises(UsageError, match="there is no document in it") as raised:
+        items(pack(export))
+    assert words in raised.value.message
+    assert len(raised.value.message) < 150
+    assert raised.value.message.isprintable()
+
+
+@pytest.mark.parametrize("source", [{"error": "x"}, [{"error": "x"}, None]], ids=["a dict", "dicts"])
+def test_dicts_without_a_document_are_wrong_usage(source: Any) -> None:
+    with pytest.raises(UsageError, match=r"begins with \{'error': 'x'\}"):
+        list(read(source, max_document_bytes=LIMIT))
+
+
+def test_an_error_of_the_portal_between_documents_is_refused() -> None:
+    found = items(b'{"error": "x"}\n' + ONE + b"\n<html>\n")
+    assert numbers(found) == [(1, 1, "{'error': 'x'}"), (2, 2, "1"), (3, 3, JSON)]
 
 
 UNUSABLE = [
