@@ -14,10 +14,17 @@ from sync.documents import Document
 from sync.fingerprints import Fingerprints
 from sync.known import make_known
 from sync.mentions import AroundPeople, Mentions, Unknown
+from sync.names import folded, nearest
 from sync.read import Item, LeftOut, RawDocument, Unreadable
 from sync.refusals import Notice, Refusal, ValidDocument, refused_value
 from sync.repair import Repair
 from sync.survey import Survey
+
+NOT_FOUND = "proposal_not_found"
+"""The code of the warning of a proposal that was asked for and is not there: a run that did not do what it was told."""
+
+_MOST_NAMES = 50_000
+"""Names of proposals that are kept to find the nearest among them: some 5 MB."""
 
 
 class Validator:
@@ -26,7 +33,7 @@ class Validator:
     timezone   IANA name of the zone that dates are stored in
     refuse     takes each refusal
     fingerprints  of the documents that were applied before
-    proposals  labels of the proposals to take, as `proposal_label` gives them; None for all
+    proposals  labels of the proposals to take, as `proposal_label` gives them, in any case; None for all
 
     read, refused, not_selected   documents so far; those not selected are not validated
     """
@@ -45,8 +52,9 @@ class Validator:
         self._timezone = ZoneInfo(timezone)
         self._refuse = refuse
         self._fingerprints = fingerprints
-        self._wanted = None if proposals is None else frozenset(proposals)
-        self._found: set[str | None] = set()
+        self._wanted = None if proposals is None else {folded(label): label for label in sorted(proposals)}
+        self._found: set[str] = set()
+        self._names: dict[str, None] = {}
         self._odd: list[object] = []
         self._context = {"timezone": self._timezone, "odd": self._odd}
         self._survey = Survey()
@@ -63,13 +71,11 @@ class Validator:
                 self._refuse(_unreadable(item))
                 continue
             label = proposal_label(item.raw)
-            if self._wanted is not None:
-                if label not in self._wanted:
-                    self.not_selected += 1
-                    continue
-                self._found.add(label)
+            if self._wanted is not None and not self._is_wanted(label):
+                self.not_selected += 1
+                continue
             if self._fingerprints is not None and label is not None and item.fingerprint is not None:
-                self._fingerprints.met(item.number, label, item.fingerprint)
+                self._fingerprints.met(item.number, folded(label), item.fingerprint)
             document = self._document(item, label)
             if document is None:
                 self.refused += 1
@@ -78,14 +84,28 @@ class Validator:
 
     def notices(self) -> list[Notice]:
         """What is worth telling, once all documents are through."""
-        missing = sorted(label for label in (self._wanted or frozenset()) - self._found if not self._is_left_out(label))
-        return [
-            *self._survey.notices(),
-            *(Notice("proposal_not_found", f"no document of {label} in the export", 1) for label in missing),
-        ]
+        return [*self._survey.notices(), *self._not_found()]
 
-    def _is_left_out(self, label: str) -> bool:
-        return self._fingerprints is not None and self._fingerprints.knows(label)
+    def _is_wanted(self, label: str | None) -> bool:
+        """Whether a document is of a proposal that was asked for; keeps the names of proposals, up to a number."""
+        if label is None:
+            return False
+        if len(self._names) < _MOST_NAMES:
+            self._names[refused_value(label)] = None
+        name = folded(label)
+        if self._wanted is None or name not in self._wanted:
+            return False
+        self._found.add(name)
+        return True
+
+    def _not_found(self) -> Iterator[Notice]:
+        """One for each proposal that was asked for and that the export does not have."""
+        for name, label in (self._wanted or {}).items():
+            if name not in self._found and not (self._fingerprints is not None and self._fingerprints.knows(name)):
+                close = nearest(label, self._names)
+                like = f" (the nearest are {', '.join(close)})" if close else ""
+                words = f"no document of {refused_value(label)} in the export{like}"
+                yield Notice(NOT_FOUND, words, 1)
 
     def _document(self, item: RawDocument, label: str | None) -> Document | None:
         """The document, less what is refused; None if nothing is left."""

@@ -94,8 +94,9 @@ def test_standard_input_gzip_and_array_are_read_alike(command: CommandLine, monk
 
 def test_only_the_proposals_named_are_taken(command: CommandLine, dls: Ispyb) -> None:
     write("three.ndjson", export(3))
-    done = command("apply", "three.ndjson", "--proposal", "MX-1", "--proposal", "MX-3", "--proposal", "MX-9")
-    assert done.code == 0
+    assert command("plan", "three.ndjson", "--proposal", "mx-1", "--proposal", "MX-3").code == 0
+    done = command("apply", "three.ndjson", "--proposal", "mx-1", "--proposal", "MX-3", "--proposal", "MX-9")
+    assert done.code == 1
     assert {row["proposalNumber"] for row in dls.rows("Proposal")} == {"1", "3"}
     assert holds(dls, 2)
     assert "no document of MX-9" in done.out

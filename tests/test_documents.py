@@ -398,7 +398,27 @@ def test_only_the_proposals_asked_for_are_taken() -> None:
     assert [(valid.number, valid.proposal) for valid in documents] == [(1, "MX-1"), (3, "20140076")]
     assert refusals == []
     assert (validator.read, validator.refused, validator.not_selected) == (4, 0, 2)
-    assert [(n.code, n.message) for n in notices] == [("proposal_not_found", "no document of MX-9 in the export")]
+    assert [(n.code, n.message) for n in notices] == [
+        ("proposal_not_found", "no document of MX-9 in the export (the nearest are MX-1, MX-11)")
+    ]
+
+
+@pytest.mark.parametrize("asked", ["MX-é1", "mx-e1", "Mx-E1", " mx - É1 ", "MX-E\u03011"])
+@pytest.mark.parametrize("code", ["MX", "mx", "MX "])
+def test_a_proposal_is_asked_for_as_collations_compare(code: str, asked: str) -> None:
+    raw = changed((("proposal", "proposalCode"), code), (("proposal", "proposalNumber"), "é1"))
+    documents, _, notices, _ = validated([good(), raw], proposals={asked})
+    assert [valid.number for valid in documents] == [2]
+    assert notices == []
+
+
+def test_a_proposal_that_is_not_there_is_told_with_the_nearest() -> None:
+    raws = [changed((("proposal", "proposalNumber"), str(number))) for number in (2112, 2113, 2221, 77)]
+    _, _, (notice,), _ = validated([*raws, {"proposal": {"proposalCode": "BX"}}], proposals={"mx2112", "MX-2112"})
+    assert notice.code == "proposal_not_found"
+    assert notice.message.startswith("no document of mx2112 in the export (the nearest are MX-2112, MX-2")
+    _, _, (notice,), _ = validated(raws, proposals={"\x1bQ"})
+    assert notice.message == "no document of \\x1bQ in the export"
 
 
 def test_what_cannot_be_read_is_refused_with_its_position() -> None:

@@ -83,6 +83,18 @@ def test_a_proposal_of_several_documents_is_never_left_out(dls: Ispyb, tmp_path:
     assert skipped(apply(dls, path)) == 1
 
 
+def test_another_spelling_names_the_same_proposal(dls: Ispyb, tmp_path: Path) -> None:
+    path = tmp_path / "export.ndjson"
+    one, other = document(1, title="One"), document(1, title="Other", proposalCode="mx ")
+    apply(dls, one)
+    path.write_text("\n".join(map(json.dumps, [one, other])))
+    assert skipped(apply(dls, path)) == 0
+    assert title(dls, 1) == "Other"
+    apply(dls, one)
+    report = apply(dls, one, proposals=["mx-1"])
+    assert (skipped(report), [w.code for w in report.warnings if w.code == "proposal_not_found"]) == (1, [])
+
+
 def test_where_it_cannot_be_read_again_such_a_proposal_is_an_error(dls: Ispyb) -> None:
     one, other = document(1, title="One"), document(1, title="Other")
     apply(dls, one)

@@ -9,11 +9,12 @@ import typer
 
 from sync.release import tool_version
 from sync.report import Report
+from sync.validate import NOT_FOUND
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 done, but part of the export was refused; 2 wrong usage, settings or an unreadable "
-    "export; 3 database unreachable, locked or failing; 4 a safety limit, or a no, stopped the run. "
-    "With 2, 3 and 4 nothing was written."
+    "Exit codes: 0 done; 1 done, but part of the export was refused, or a --proposal is not in it; 2 wrong usage, "
+    "settings or an unreadable export; 3 database unreachable, locked or failing; 4 a safety limit, or a no, "
+    "stopped the run. With 2, 3 and 4 nothing was written."
 )
 
 app = typer.Typer(
@@ -55,7 +56,7 @@ def interruptible(state: str) -> Iterator[None]:
 
 
 def exit_code(report: Report) -> int:
-    """0 done, 1 done in part, 4 stopped before anything was written."""
+    """0 done, 1 done in part or not what was asked for, 4 stopped before anything was written."""
     if report.status in ("rolled_back", "declined"):
         return 4
-    return 1 if report.refusals else 0
+    return 1 if report.refusals or any(warning.code == NOT_FOUND for warning in report.warnings) else 0
