@@ -35,6 +35,7 @@ EXAMPLES = 1_000
 SOAK = 50_000
 """So many of each variant, in parts."""
 PART = 2_500
+SHORT = 150
 CHECKED_EVERY = 100
 """How many follow at a time where what must be reached was not."""
 SHOWN = 4
@@ -120,21 +121,29 @@ def test_the_sql_does_what_the_oracle_says(bench: Bench) -> None:
 
 
 @pytest.mark.soak
+def test_the_sql_does_what_the_oracle_says_in_short(bench: Bench) -> None:
+    """For `scripts/mutate`, which runs it often: few examples, and none is made smaller."""
+    _compare(bench, SHORT, first=0, smallest=False)
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("first", range(1, 1 + SOAK // PART))
 def test_the_sql_does_what_the_oracle_says_for_long(bench: Bench, first: int) -> None:
     """In parts, each from a seed of its own: one may be run again, and Hypothesis forgets the examples of the last."""
     _compare(bench, PART, first)
 
 
-def _compare(bench: Bench, examples: int, first: int, until: Sequence[Any] = ()) -> None:
+def _compare(bench: Bench, examples: int, first: int, until: Sequence[Any] = (), *, smallest: bool = True) -> None:
     """So many examples; goes on past some that differ, and shows the smallest forms of them.
 
-    until   what must be reached; as long as it is not, so many examples follow, three times at most
+    until     what must be reached; as long as it is not, so many examples follow, three times at most
+    smallest  else the first that differs is shown as it is
     """
     waiting: dict[str, list[World]] = {"keep": [], "clear": []}
     sizes = {nulls: cycle(AT_ONCE) for nulls in waiting}
     size = {nulls: next(sizes[nulls]) for nulls in waiting}
     found: list[World] = []
+    enough = SHOWN if smallest else 1
     done = 0
 
     @seed(first)
@@ -152,15 +161,17 @@ def _compare(bench: Bench, examples: int, first: int, until: Sequence[Any] = ())
                     # Together, they may differ where none of them does.
                     found.extend([one for one in several if _differs(bench, one)] or [apart(several)])
                 several.clear()
-        if len(found) >= SHOWN or (last and not bench.missed(until)) or done == 3 * examples:
+        if len(found) >= enough or (last and not bench.missed(until)) or done == 3 * examples:
             raise _Enough
 
     with pytest.raises(_Enough):
         compare()
     if found:
-        smallest = [smaller(world, lambda candidate: _differs_if_possible(bench, candidate)) for world in found[:SHOWN]]
-        shown = [_explain(world, list(_problems(bench, world))) for world in smallest]
-        pytest.fail("\n\n".join([*shown, f"{len(found)} examples differ, of {done}"]), pytrace=False)
+        shown = found[:enough]
+        if smallest:
+            shown = [smaller(world, lambda candidate: _differs_if_possible(bench, candidate)) for world in shown]
+        explained = [_explain(world, list(_problems(bench, world))) for world in shown]
+        pytest.fail("\n\n".join([*explained, f"{len(found)} examples differ, of {done}"]), pytrace=False)
 
 
 def _differs(bench: Bench, world: World) -> bool:
