@@ -140,13 +140,14 @@ def _is_inside(refusal: Json, outcome: Outcome) -> bool:
 
 
 def codes_reached(outcome: Outcome) -> Counter[tuple[str, str]]:
-    """How often each entity was refused with a code, inserted, updated and unchanged, and how often a key given up told
-    which row is meant.
+    """How often each entity was refused with a code, inserted, updated and unchanged, how often a key given up told
+    which row is meant, and how often a rare rule held.
     """
     reached = Counter((name, code) for name, things in outcome.things.items() for t in things for code in t.codes)
     reached.update(
         (name, "told") for name, things in outcome.things.items() for t in things if t.left and not t.refused
     )
+    reached.update((name, rule) for name, things in outcome.things.items() for t in things for rule in t.rules)
     for name, counts in outcome.counts.items():
         reached.update({(name, action): number for action, number in counts.items() if action != "staged"})
     return reached

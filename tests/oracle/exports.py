@@ -115,9 +115,24 @@ _PROTEIN = _with(
 )
 _HOLDING = [{"login": who, "session_options": {"role": role}} for who in "abo" for role in ("Staff", "Team Leader")]
 _PLAIN_SESSION = _with(
-    fields(externalId=[ABSENT, 1, 2], expSessionPk=[ABSENT, ABSENT, 1, 2], visit_number=[ABSENT, ABSENT, 1, 2]),
+    fields(
+        externalId=[ABSENT, 1, 2],
+        expSessionPk=[ABSENT, ABSENT, None, 1, 2],
+        visit_number=[ABSENT, ABSENT, None, 1, 2],
+    ),
     persons=st.sampled_from([ABSENT, [{"login": "a"}], *([person] for person in _HOLDING)]),
 )
+_SESSION_GIVING_UP = st.sampled_from(
+    [
+        *(
+            {"externalId": 1, "expSessionPk": None, **more}
+            for more in ({}, {"visit_number": None}, {"visit_number": 2})
+        ),
+        *({"externalId": 2, **more} for more in ({"expSessionPk": 1}, {"visit_number": 1})),
+        *({"visit_number": 1, **more} for more in ({}, {"expSessionPk": 3}, {"expSessionPk": 3, "externalId": 3})),
+    ]
+)
+"""One that gives an expSessionPk up, or that may get it; and some that claim one visit number."""
 _PLAIN_PROTEIN = fields(externalId=[ABSENT, ABSENT, 1], acronym=["H", "h", "L", "L"])
 """What is likely to meet what is there, and each other."""
 _CARD = _with(
@@ -148,11 +163,20 @@ _AT_LABORATORY = _with(
         address=[ABSENT, "x", "y"],
     ),
 )
+_PERSON_GIVING_UP = st.sampled_from(
+    [
+        *({"externalId": 1, "login": None, **more} for more in ({}, {"siteId": None}, {"siteId": 2})),
+        *({"externalId": 2, "login": "c", **more} for more in ({}, {"siteId": 1}, {"siteId": None})),
+        {"login": "c", "siteId": None},
+    ]
+)
+"""One who gives a login or a siteId up, or one who may get it."""
 _PLAIN_PROPOSAL = _with(
     fields(proposalCode=["MX"], proposalNumber=["1", "1", "1", "2"]),
     persons=st.one_of(
         st.sampled_from([ABSENT, [{"login": "a"}], [{"login": "b"}, {"login": "a"}]]),
         st.lists(_AT_LABORATORY, min_size=1, max_size=3),
+        st.lists(_PERSON_GIVING_UP, min_size=1, max_size=3),
     ),
     labcontacts=_list(_CARD, 3),
 )
@@ -161,7 +185,7 @@ DOCUMENT = st.one_of(
     st.builds(lambda proposal: {"proposal": proposal}, _PROPOSAL),
     _with(
         st.builds(lambda proposal: {"proposal": proposal}, _PLAIN_PROPOSAL),
-        sessions=_list(st.one_of(_SESSION, _PLAIN_SESSION, _PLAIN_SESSION), 3),
+        sessions=_list(st.one_of(_SESSION, _PLAIN_SESSION, _PLAIN_SESSION, _SESSION_GIVING_UP), 3),
         proteins=_list(st.one_of(_PROTEIN, _PLAIN_PROTEIN, _PLAIN_PROTEIN), 4),
     ),
 )

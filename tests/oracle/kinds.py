@@ -1,6 +1,6 @@
 """The eight entities as design.md names them: keys in order, and which columns are the portal's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from oracle.facts import Column, Facts
@@ -13,12 +13,14 @@ class Key:
     needed         without this field the key is missing; that another one is missing is a value like any other
     names_one_row  rule 6 holds; a laboratory's name and an acronym are not unique
     in_proposal    it names a row only within its proposal
+    weak           rule 8: of what the export names, it joins only what gives no other key
     """
 
     fields: tuple[str, ...]
     needed: str
     names_one_row: bool = True
     in_proposal: bool = False
+    weak: bool = False
 
     def value(self, columns: dict[str, Column], values: dict[str, Any], proposal: object = None) -> Any:
         """What two rows of this key have in common, or None: null never matches."""
@@ -30,7 +32,11 @@ class Key:
 
 @dataclass(frozen=True)
 class Kind:
-    """One entity. `portal` is inserted and updated, `initial` inserted only; keys are the portal's too."""
+    """One entity. `portal` is inserted and updated, `initial` inserted only; keys are the portal's too.
+
+    given_up  keys that a null empties, where an earlier key finds the row
+    unkept    fields of keys that the live table has no column for
+    """
 
     name: str
     table: str
@@ -38,6 +44,8 @@ class Kind:
     keys: tuple[Key, ...] = ()
     portal: tuple[str, ...] = ()
     initial: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
+    unkept: tuple[str, ...] = ()
     forgiving: bool = False
     """A later key that finds a row of a different earlier key makes a new row, and is not refused."""
 
@@ -58,7 +66,7 @@ def one(name: str, **more: Any) -> Key:
 
 def kinds(facts: Facts) -> dict[str, Kind]:
     """The entities by name, parents before children, with the columns that the live tables have."""
-    visit = (one("visit_number", in_proposal=True),) if facts.unique_visits else ()
+    visit = (one("visit_number", in_proposal=True, weak=True),) if facts.unique_visits else ()
     pk = "laboratoryExtPk" if "laboratoryExtPk" in facts.tables["Laboratory"] else "laboratoryPk"
     every = (
         Kind(
@@ -75,6 +83,7 @@ def kinds(facts: Facts) -> dict[str, Kind]:
             "personId",
             (one("externalId"), one("login"), one("siteId")),
             portal=("familyName", "givenName", "title", "emailAddress", "phoneNumber", "faxNumber"),
+            given_up=("login", "siteId"),
         ),
         Kind(
             "proposal",
@@ -95,6 +104,7 @@ def kinds(facts: Facts) -> dict[str, Kind]:
                 *(() if visit else ("visit_number",)),
             ),
             initial=("comments", "usedFlag", "lastUpdate"),
+            given_up=("expSessionPk",),
         ),
         Kind("session_has_person", "Session_has_Person", "sessionId", portal=("role", "remote")),
         Kind(
@@ -119,12 +129,11 @@ def kinds(facts: Facts) -> dict[str, Kind]:
 
 def _live(kind: Kind, columns: dict[str, Column]) -> Kind:
     """The kind without the columns that the live table lacks."""
-    return Kind(
-        kind.name,
-        kind.table,
-        kind.primary_key,
-        tuple(key for key in kind.keys if all(name in columns for name in key.fields)),
-        tuple(name for name in kind.portal if name in columns),
-        tuple(name for name in kind.initial if name in columns),
-        kind.forgiving,
+    return replace(
+        kind,
+        keys=tuple(key for key in kind.keys if all(name in columns for name in key.fields)),
+        portal=tuple(name for name in kind.portal if name in columns),
+        initial=tuple(name for name in kind.initial if name in columns),
+        given_up=tuple(name for name in kind.given_up if name in columns),
+        unkept=tuple(name for key in kind.keys for name in key.fields if name not in columns),
     )

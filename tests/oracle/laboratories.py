@@ -1,9 +1,10 @@
 """What is special about laboratories: their names are not unique, and people have them already."""
 
+from oracle.joining import external_keys, unite
 from oracle.kinds import Key
 from oracle.match import going, holders, row_key, wanted
 from oracle.mentions import Json
-from oracle.things import Thing, external_keys, unite
+from oracle.things import Thing
 
 
 def has_external_key(lab: Thing) -> bool:

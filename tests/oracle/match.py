@@ -6,9 +6,10 @@ one gives the key up, what is left may say which.
 
 from collections.abc import Callable, Iterable
 
+from oracle.joining import CONTRADICTION, sharing, unite
 from oracle.kinds import Key
 from oracle.mentions import Json
-from oracle.things import CONTRADICTION, Thing, sharing, unite
+from oracle.things import Thing
 
 
 def find(thing: Thing, rows: list[Json]) -> None:
@@ -30,7 +31,7 @@ def find(thing: Thing, rows: list[Json]) -> None:
             thing.several = found
             return
         if found and allowed:
-            thing.row = found[0]
+            thing.row, thing.found_by = found[0], number
             return
 
 
@@ -73,7 +74,10 @@ def is_somebody_else(thing: Thing, row: Json, keys: Iterable[Key]) -> bool:
 
 
 def settle(things: list[Thing]) -> None:
-    """Rule 5: things that turn out to be one row are one thing, or are refused if their keys contradict."""
+    """Rule 5: things that turn out to be one row are one thing, or are refused if their keys contradict.
+
+    A new thing of which a value does not fit is refused where the column's default would say something else.
+    """
     found = [thing for thing in things if thing.row is not None and not thing.refused]
     for group in sharing(found, lambda thing: {thing.id}):
         if any(_contradict(group, key) for key in group[0].kind.keys) or _is_renamed(group):
@@ -82,6 +86,10 @@ def settle(things: list[Thing]) -> None:
         else:
             for thing in group[1:]:
                 unite(things, group[0], thing)
+    for thing in going(things):
+        if thing.row is None and thing.belied:
+            thing.rules.add("belied")
+            thing.refuse("value_not_allowed")
 
 
 def _contradict(group: list[Thing], key: Key) -> bool:
@@ -107,12 +115,12 @@ def _is_renamed(group: list[Thing]) -> bool:
 def wanted(thing: Thing, key: Key) -> object:
     """The key's value after the run: what the thing gives, else what its row has.
 
-    Of a key of several columns, a column that the thing does not give stays as the row has it.
+    Of a key of several columns, a column that the thing does not give stays as the row has it; a null may empty it.
     """
     values = thing.values
     if thing.row is not None:
         kept = [name for name in thing.kind.initial if thing.row[name] is not None]
-        values = thing.row | values | {name: thing.row[name] for name in kept}
+        values = thing.row | values | {name: thing.row[name] for name in kept} | dict.fromkeys(thing.emptied)
     return key.value(thing.columns, values, min(thing.proposals, key=str, default=None))
 
 
@@ -141,6 +149,31 @@ def _is_taken(thing: Thing, key: Key, things: list[Thing], rows: list[Json]) -> 
         return False
     held_by = [row for row in rows if row is not thing.row and row_key(thing, key, row) == value]
     return not all(gives_up(row, key, things) for row in held_by)
+
+
+def refuse_forgotten_codes(proposals: list[Thing], rows: list[Json]) -> None:
+    """A new proposal without a code, of a number that ISPyB has with a code after this run, and not without one."""
+    number = Key(("proposalNumber",), "proposalNumber")
+    for thing in going(proposals):
+        if thing.row is None and "proposalCode" not in thing.values:
+            same = holders(thing, number, rows)
+            stay = [row for row in same if not gives_up(row, thing.kind.keys[-1], proposals)]
+            if stay and all(row["proposalCode"] is not None for row in stay):
+                thing.rules.add("forgotten_code")
+                thing.refuse("ambiguous_match", at="proposalNumber")
+
+
+def mark_given_up(things: list[Thing]) -> None:
+    """Marks who empties a key of its row, and who gets one that is emptied."""
+    for thing in going(things):
+        names = thing.emptied & set(thing.kind.given_up) if thing.row is not None else set()
+        given = {key for key in thing.kind.keys if key.needed in names and row_key(thing, key, thing.row) is not None}
+        if not given:
+            continue
+        thing.rules.add("key_emptied")
+        for other in going(things):
+            if other is not thing and any(_claimed(other, key) == row_key(thing, key, thing.row) for key in given):
+                other.rules.add("emptied_key_taken")
 
 
 def going(things: Iterable[Thing]) -> list[Thing]:

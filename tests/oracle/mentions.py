@@ -31,7 +31,9 @@ class Refusal:
 class Mention:
     """One place that names something, numbered in the order of the export.
 
-    nulls    the columns that it empties
+    nulls    the columns that it empties, if they may be
+    belied   the columns of which it gives a value that does not fit, and the default says something else
+    unkept   values of keys that the live table has no column for: they still tell things apart
     refused  the code that refuses it, or None
     """
 
@@ -41,6 +43,8 @@ class Mention:
     path: str
     values: Json = field(default_factory=dict)
     nulls: set[str] = field(default_factory=set)
+    belied: set[str] = field(default_factory=set)
+    unkept: set[Any] = field(default_factory=set)
     parents: "dict[str, Mention]" = field(default_factory=dict)
     refused: str | None = None
     thing: Any = None
@@ -148,6 +152,8 @@ class Reader:
         columns = self._facts.tables[kind.table]
         self._number += 1
         mention = Mention(self._number, entity, self._document, path, parents=parents or {})
+        unkept = ((name, _value(name, raw.get(name), is_key=True)) for name in kind.unkept)
+        mention.unkept = {(name, value) for name, value in unkept if value is not None}
         for name in kind.fields:
             column = columns[name]
             given = "laboratoryExtPk" if name == "laboratoryPk" else name
@@ -157,9 +163,11 @@ class Reader:
                 self._refuse(entity, code, f"{place}.{given}", given, value)
                 if name in kind.key_fields or (not column.nullable and column.default is None):
                     mention.refused = mention.refused or code
+                elif column.data_type == "enum" and column.default is not None:
+                    mention.belied.add(name)
             elif value is not None:
                 mention.values[name] = column.stored(value)
-            elif self._clear and given in raw and column.nullable and name in kind.portal:
+            elif self._clear and given in raw and column.nullable and name in (*kind.portal, *kind.given_up):
                 mention.nulls.add(name)
         self.mentions[entity].append(mention)
         return mention

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oracle.facts import ANY, Facts
+from oracle.joining import join
 from oracle.kinds import Kind, kinds
 from oracle.laboratories import (
     give_to_completed,
@@ -16,9 +17,19 @@ from oracle.laboratories import (
     leave_disputed,
     prefer_own,
 )
-from oracle.match import claim, find, find_all, gives_up, going, holders, settle
+from oracle.match import (
+    claim,
+    find,
+    find_all,
+    gives_up,
+    going,
+    holders,
+    mark_given_up,
+    refuse_forgotten_codes,
+    settle,
+)
 from oracle.mentions import Json, Mention, Reader, Refusal
-from oracle.things import Thing, join
+from oracle.things import Thing
 
 Tables = dict[str, list[Json]]
 
@@ -84,8 +95,11 @@ class _Run:
         """The proposer is the first person of the list; a new proposal needs somebody."""
         things = self._joined("proposal")
         self._match("proposal", things)
-        for thing in going(things):
+        refuse_forgotten_codes(things, self._rows("proposal"))
+        for thing in things:
             if thing.row is None and self._proposer(thing) is None:
+                # Where the code is forgotten as well, the design does not say which comes first.
+                thing.codes |= {"no_proposer"} if "forgotten_code" in thing.rules else set()
                 thing.refuse("no_proposer")
         self._write("proposal", things, lambda thing: {"personId": self._proposer(thing)})
 
@@ -232,12 +246,14 @@ class _Run:
         """Inserts and updates; counts; reports what is refused."""
         kind = self.kinds[entity]
         columns = self.facts.tables[kind.table]
+        mark_given_up(things)
         counts = self.outcome.counts[entity] = Counter(staged=len(things))
         self.outcome.things[entity] = things
         for thing in things:
             if thing.refused:
                 counts["refused"] += 1
-                if not thing.codes & {m.refused for m in thing.mentions} - {"parent_refused"}:
+                reported = {m.refused for m in thing.mentions} - {"parent_refused"}
+                if not thing.codes & reported and "belied" not in thing.rules:
                     self.outcome.refusals.append(Refusal(entity, thing.codes, thing.places))
             elif thing.row is not None:
                 new = _updates(thing, self.facts) | references(thing)
@@ -264,7 +280,7 @@ def _updates(thing: Thing, facts: Facts) -> Json:
     names = [name for name in (*kind.key_fields, *kind.portal) if name not in kind.initial]
     if kind.name == "laboratory" and not has_external_key(thing):
         names = ["address", "url"]
-    return {name: values.get(name) for name in names if name in values or name in thing.nulls}
+    return {name: values.get(name) for name in names if name in values or name in thing.emptied}
 
 
 def _inserts(thing: Thing, facts: Facts) -> Json:

@@ -119,15 +119,16 @@ _ROWS = st.fixed_dictionaries(
 
 
 _NOBODY = {"externalId": None, "siteId": None, "familyName": None, "phoneNumber": None, "laboratoryId": None}
+_KNOWN = _NOBODY | {"externalId": _IDS[3], "login": "c", "siteId": 1}
 _AT_HOME = {
-    "Person": [_NOBODY | {"login": "a"}, _NOBODY | {"login": "b"}],
+    "Person": [_NOBODY | {"login": "a"}, _NOBODY | {"login": "b"}, _KNOWN],
     "Proposal": [{"externalId": None, "proposalCode": "MX", "proposalNumber": "1", "title": None, "personId": 1}],
 }
 """Rows that the plain documents find, so that what hangs on them is found as well."""
 _SESSION = {"proposalId": 1, "beamLineName": None, "comments": "mine", "lastUpdate": datetime(2020, 1, 1)}
 _LABORATORY = {"name": "N", "city": None, "address": None}
 _AT_WORK = _AT_HOME | {
-    "Person": [*_AT_HOME["Person"], _NOBODY | {"login": "o"}],
+    "Person": [_NOBODY | {"login": "a"}, _NOBODY | {"login": "b"}, _NOBODY | {"login": "o"}, _KNOWN],
     "Laboratory": [
         _LABORATORY | {"externalId": None, "laboratoryExtPk": 1},
         _LABORATORY | {"externalId": _IDS[3], "laboratoryExtPk": 2},
