@@ -1,5 +1,5 @@
 """Alembic's way in: `ispyb-sync migrate` and `alembic upgrade head` both come through here."""
 
-from sync.ddl.run import from_alembic
+from sync.migrate.ddl.run import from_alembic
 
 from_alembic()

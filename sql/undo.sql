@@ -7,7 +7,7 @@
 -- never     deletes a row that the run did not insert, that has changed, or that anything refers to
 --
 -- Passes named after an entity run children before parents, so that what hangs on a row is decided before the row.
--- Rows that refer to others are found by statements that sync/live.py makes from the live foreign keys.
+-- Rows that refer to others are found by statements that sync/history/references.py makes from the live foreign keys.
 
 -- pass: create
 

@@ -4,27 +4,28 @@
     report = sync.apply(document, database=connection)
     report = sync.undo(report.run, database=connection)
 
-The map of the package, in the order of the road:
+The map of the rooms, in the order of the road; each may use those below it in the contract of `pyproject.toml`:
 
-    pipeline     the whole road; read this first
-    read         export -> documents, streaming
-    documents    the document schema, one class per entity; validate checks against it, mentions knows people again
-    stage, load  documents -> rows that fit the live columns (fitting, fields) -> staging tables
-    fingerprints     documents that were applied before, to be left out; digests, whether their rows are as they were
-    reconcile    runs the passes of sql/*.sql: match, settle, compare, prune, apply
-    writing      the write phase: one transaction, the run's lock, its row in history
-    report       what a run did; outcome and changes fill it, render prints it in its order, page shows it in a
-                 browser, sheets writes it as CSV
-    undo         takes a run back; live, what only the live schema tells
-    entities     the registry; target, what the live database is; sqlfiles, how its SQL is found
-    database, settings, errors, refusals     what all of them stand on
-    served       which ISPyB a tool schema serves: each command asks before it goes by what is in there
-    history, purge, migrate, check, columns, server, demo         the other commands
-    cli          the command line; commands, one module a kind; options, their flags; output, terminal, files, where
-                 what they say goes
+    api          the one door of Python: plan, apply, undo
+    pipeline     the whole road in one module; read this first
+    read         the export -> documents as they were sent, one by one
+    validate     documents as they were sent -> valid ones, and what is refused of them
+    stage        valid documents -> rows that fit the live columns -> staging tables
+    reconcile    staged rows -> who is who -> what differs -> ISPyB, in one transaction
+    history      what the tool did: runs, changes, undo; which documents are as they were
+    show         a report for people: on a terminal, as a page, as CSV
+    check        whether a run is possible; which columns nobody uses
+    migrate      the migrations, run by Alembic, and what their revisions are made of
+    demo         the tool at work, on a MariaDB of its own
+    cli          the command line, one module a kind of command
+
+    statements   how the statements of sql/ are run: which, in what order, in how many round trips
+    schema       what the live ISPyB is: its columns, their limits and keys
+    database     the server: connections, locks, rights, retries, the tool's own schema, the SQL files
+    model        what is spoken of, without a database: entities, documents, settings, errors, refusals, reports
 """
 
 from sync.api import apply, plan, undo
-from sync.report import Report
+from sync.model.report import Report
 
 __all__ = ["Report", "apply", "plan", "undo"]

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from sync import pipeline
-from sync import undo as undoing
-from sync.database import Database
-from sync.read import Export
-from sync.report import Report
-from sync.settings import load_settings
+from sync.database.connection import Database
+from sync.history import undo as undoing
+from sync.model.report import Report
+from sync.model.settings import load_settings
+from sync.read.reader import Export
 
 
 def plan(export: Export, *, database: Database | None = None, proposals: Iterable[str] = (), **settings: Any) -> Report:
@@ -17,9 +17,9 @@ def plan(export: Export, *, database: Database | None = None, proposals: Iterabl
     export      a path, "-", an open file, a dict (one document) or an iterable of dicts
     database    a SQLAlchemy URL, an Engine, or a Connection in the caller's transaction; default: the setting
     proposals   only these documents, as CODE-NUMBER
-    settings    as in `sync.settings`, over environment and file
+    settings    as in `sync.model.settings`, over environment and file
 
-    Raises UsageError, DatabaseError or LimitError (`sync.errors`).
+    Raises UsageError, DatabaseError or LimitError (`sync.model.errors`).
     """
     return _run(export, database, proposals, settings, write=False)
 

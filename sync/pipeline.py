@@ -15,29 +15,29 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from sync import patience, served
-from sync.database import LOST, SCHEMA, code_of, connect, failure
-from sync.digests import Digests
-from sync.entities import PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
-from sync.errors import DatabaseError, Unreachable, UsageError
-from sync.fields import Columns
-from sync.fingerprints import Fingerprints, Repeated
-from sync.introspection import introspect
-from sync.job import Job as Job
-from sync.job import timed
-from sync.load import Background, Loader
-from sync.lock import run_lock
-from sync.read import Reader
-from sync.reading import Reading, can_be_read_again
-from sync.reconcile import Reconciliation
-from sync.report import Report
-from sync.rights import demand
-from sync.runner import Runner, origin_of
-from sync.settings import Settings
-from sync.sqlfiles import named
-from sync.stage import Stager
-from sync.target import Target
-from sync.writing import CommitUnanswered, Writing
+from sync.database import retry, tool_schema
+from sync.database.connection import LOST, SCHEMA, code_of, connect, failure
+from sync.database.lock import run_lock
+from sync.database.rights import demand
+from sync.database.sqlfiles import named
+from sync.history.digests import Digests
+from sync.history.fingerprints import Fingerprints, Repeated
+from sync.model.entities import PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
+from sync.model.errors import DatabaseError, Unreachable, UsageError
+from sync.model.report import Report
+from sync.model.settings import Settings
+from sync.read.reader import Reader
+from sync.reconcile.documents import Reading, can_be_read_again
+from sync.reconcile.reconciliation import Reconciliation
+from sync.reconcile.request import Job as Job
+from sync.reconcile.request import timed
+from sync.reconcile.transaction import CommitUnanswered, Writing
+from sync.schema.introspection import introspect
+from sync.schema.target import Target
+from sync.stage.columns import Columns
+from sync.stage.load import Background, Loader
+from sync.stage.stager import Stager
+from sync.statements.send import Runner, origin_of
 
 BELIEVED_SECONDS = 10
 """How long an open connection's database is taken for what it was when last looked at."""
@@ -68,9 +68,9 @@ def run(job: Job) -> Report:
             if isinstance(raised, CommitUnanswered) and _was_committed(job, raised):
                 return raised.report
             error = raised.error if isinstance(raised, CommitUnanswered) else raised
-        if attempt == patience.ATTEMPTS or not _worth_another(job, error, attempt):
+        if attempt == retry.ATTEMPTS or not _worth_another(job, error, attempt):
             raise error if isinstance(error, Unreachable) else failure(error, origin_of(error)) from None
-        time.sleep(patience.PAUSE_SECONDS * 2**attempt)
+        time.sleep(retry.PAUSE_SECONDS * 2**attempt)
         attempt += 1
 
 
@@ -157,7 +157,7 @@ def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
         target: Target = seen[2]
         return target
     demand(connection, settings.staging_schema, write=write, delete=prunes)
-    served.demand_own(connection, settings.staging_schema)
+    tool_schema.demand_own(connection, settings.staging_schema)
     target = introspect(connection)
     connection.info[_SEEN] = asked, time.monotonic(), target
     return target
@@ -189,7 +189,7 @@ def _was_committed(job: Job, unanswered: CommitUnanswered) -> bool:
     sql = named("history", "find_run").render(staging_schema=job.settings.staging_schema) or ""
     lock_timeout, schema = job.settings.lock_timeout, job.settings.staging_schema
     params = {"run": unanswered.report.run, "started": unanswered.started}
-    for attempt in range(1, patience.ATTEMPTS + 1):
+    for attempt in range(1, retry.ATTEMPTS + 1):
         try:
             with connect(job.database) as connection:
                 if connection.exec_driver_sql(sql, params).first() is not None:
@@ -199,8 +199,8 @@ def _was_committed(job: Job, unanswered: CommitUnanswered) -> bool:
         except (DBAPIError, DatabaseError) as error:
             if not isinstance(error, Unreachable) and code_of(error) not in LOST:
                 break
-            if attempt < patience.ATTEMPTS:
-                time.sleep(patience.PAUSE_SECONDS * 2**attempt)  # the server may be starting again
+            if attempt < retry.ATTEMPTS:
+                time.sleep(retry.PAUSE_SECONDS * 2**attempt)  # the server may be starting again
     raise DatabaseError(
         f"the connection was lost during the commit: whether run {unanswered.report.run} is written is not known",
         hint="Apply the export again once the server answers: what is there already is not written twice.",

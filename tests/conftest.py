@@ -14,7 +14,7 @@ from small import CommandLine, in_folder
 from sqlalchemy import URL, Engine, create_engine
 from variants import USUAL
 
-from sync.server import RUNNING, server
+from sync.demo.server import RUNNING, server
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -10,7 +10,8 @@ from facts import ALIASES
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from variants import TABLES, build
 
-from sync import migrate, sqlfiles
+from sync.database import sqlfiles
+from sync.migrate import commands as migrate
 
 Row = dict[str, object]
 Snapshot = dict[str, tuple[int | None, list[Row]]]

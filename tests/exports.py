@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from sync.read import RawDocument, Unreadable, read
-from sync.refusals import Notice, Refusal, ValidDocument
-from sync.validate import Validator
+from sync.model.refusals import Notice, Refusal, ValidDocument
+from sync.read.reader import RawDocument, Unreadable, read
+from sync.validate.validator import Validator
 
 LIMIT = 10_000
 

@@ -21,10 +21,10 @@ from sqlalchemy import URL, make_url
 from variants import TABLES
 
 import sync
-from sync import history
-from sync.entities import ENTITIES
-from sync.server import _answers, _find, _reserved_port
-from sync.settings import load_settings
+from sync.demo.server import _answers, _find, _reserved_port
+from sync.history import runs as history
+from sync.model.entities import ENTITIES
+from sync.model.settings import load_settings
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 LINKS = {"proposal_has_person", "session_has_person"}

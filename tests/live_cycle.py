@@ -14,10 +14,10 @@ from sqlalchemy import Engine
 from variants import TABLES, VARIANTS
 
 import sync
-from sync.check import Finding, check
-from sync.entities import ENTITIES
-from sync.errors import SyncError
-from sync.settings import Settings
+from sync.check.findings import Finding, check
+from sync.model.entities import ENTITIES
+from sync.model.errors import SyncError
+from sync.model.settings import Settings
 
 AT_ONCE = 2
 """So often each column is tried in the suite; in the soak each change is tried on each variant."""

@@ -13,7 +13,7 @@ from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.pool import NullPool
 from variants import USUAL, build
 
-from sync import migrate
+from sync.migrate import commands as migrate
 
 NO_ZERO_DATE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ANSI_QUOTES,NO_BACKSLASH_ESCAPES"
 DUPLICATES = (

@@ -14,7 +14,7 @@ import pytest
 from databases import Ispyb
 from sqlalchemy import make_url
 
-from sync import cli
+from sync.cli import main as cli
 
 Json = dict[str, Any]
 

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 
 import sync
-from sync.errors import DatabaseError, UsageError
+from sync.model.errors import DatabaseError, UsageError
 
 
 @pytest.fixture

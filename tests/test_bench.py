@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL
 
-from sync.server import RUNNING
+from sync.demo.server import RUNNING
 
 ROOT = Path(__file__).parent.parent
 NAMES = [

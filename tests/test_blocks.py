@@ -7,10 +7,10 @@ from databases import Ispyb
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync.block import Step
-from sync.database import code_of, connect
-from sync.runner import Runner
-from sync.sqlfiles import Statement
+from sync.database.connection import code_of, connect
+from sync.database.sqlfiles import Statement
+from sync.statements.block import Step
+from sync.statements.send import Runner
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from variants import VARIANTS
 
 import sync
-from sync.errors import UsageError
+from sync.model.errors import UsageError
 
 CASES = load_all()
 RUNS = on_some(CASES)

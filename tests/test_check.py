@@ -9,12 +9,12 @@ from rich.console import Console
 from sqlalchemy import URL
 from test_grants import Login, login
 
-from sync import migrate
-from sync.check import Finding, _version, check, show
-from sync.errors import DatabaseError
-from sync.rights import Grant, Rights, _like
-from sync.settings import Settings
-from sync.sqlfiles import load
+from sync.check.findings import Finding, _version, check, show
+from sync.database.rights import Grant, Rights, _like
+from sync.database.sqlfiles import load
+from sync.migrate import commands as migrate
+from sync.model.errors import DatabaseError
+from sync.model.settings import Settings
 
 __all__ = ["any_variant", "login"]  # fixtures
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from small import CommandLine, run
 from sqlalchemy import URL
 
-from sync.columns import CAVEAT, Columns, Key, Use, columns
-from sync.usage import show_columns
+from sync.check.show_unused import show_columns
+from sync.check.unused_columns import CAVEAT, Columns, Key, Use, columns
 
 
 def use(found: Columns, table: str, column: str) -> Use:

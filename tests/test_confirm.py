@@ -14,10 +14,11 @@ from databases import Ispyb
 from small import CommandLine, document, export, holds, run, write
 from sqlalchemy import make_url
 
-from sync import history, pipeline
+from sync import pipeline
+from sync.history import runs as history
+from sync.model.report import Report
+from sync.model.settings import load_settings
 from sync.pipeline import Job
-from sync.report import Report
-from sync.settings import load_settings
 
 QUESTION = "Write this to ISPyB? [y/n] (n): "
 

@@ -9,9 +9,9 @@ import pytest
 from databases import Ispyb
 from sqlalchemy import URL, create_engine, make_url
 
-from sync.database import connect, open_engine
-from sync.errors import DatabaseError, SyncError, UsageError
-from sync.server import server
+from sync.database.connection import connect, open_engine
+from sync.demo.server import server
+from sync.model.errors import DatabaseError, SyncError, UsageError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from exports import GOOD, good, validated
 from pydantic import BaseModel
 
-from sync.documents import (
+from sync.model.documents import (
     REFUSED,
     Document,
     LabContact,
@@ -23,9 +23,9 @@ from sync.documents import (
     SessionPerson,
     schema,
 )
-from sync.refusals import Refusal, refused_value
-from sync.repair import MOST_ERRORS
-from sync.validate import proposal_label
+from sync.model.refusals import Refusal, refused_value
+from sync.validate.repair import MOST_ERRORS
+from sync.validate.validator import proposal_label
 
 PARIS = "Europe/Paris"
 Place = tuple[int | str, ...]

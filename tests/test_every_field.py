@@ -1,6 +1,6 @@
 """Hostile values in each field of the document schema, and each output that may repeat them.
 
-The fields are those of `sync.documents.schema()`, so that one which is added later is tried too.
+The fields are those of `sync.model.documents.schema()`, so that one which is added later is tried too.
 """
 
 import copy
@@ -19,9 +19,9 @@ from rich.console import Console
 from small import CommandLine, write
 
 import sync
-from sync.documents import schema
-from sync.render import render
-from sync.sheets import FORMULA
+from sync.model.documents import schema
+from sync.show.console import render
+from sync.show.sheets import FORMULA
 
 HOSTILE = [
     "\x1b[2J\x1b]0;owned\x07",

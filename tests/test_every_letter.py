@@ -14,9 +14,9 @@ from databases import Ispyb
 from small import Json
 
 import sync
-from sync.documents import schema
-from sync.entities import ENTITIES
-from sync.report import Change
+from sync.model.documents import schema
+from sync.model.entities import ENTITIES
+from sync.model.report import Change
 
 CHANGES = {
     "case": ("e", "E"),

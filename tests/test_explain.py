@@ -18,12 +18,13 @@ from sqlalchemy import Connection
 from variants import TABLES, USUAL
 
 import sync
-from sync.block import Step
-from sync.passes import Move, Player
-from sync.runner import Runner
-from sync.settings import Settings
-from sync.sqlfiles import NO_CONDITIONS, Conditions, Statement, folder, load
-from sync.undo import undo
+from sync.database.sqlfiles import Statement, folder, load
+from sync.history.undo import undo
+from sync.model.conditions import NO_CONDITIONS, Conditions
+from sync.model.settings import Settings
+from sync.statements.block import Step
+from sync.statements.play import Move, Player
+from sync.statements.send import Runner
 
 PROPOSALS = 300
 CHANGED = 30

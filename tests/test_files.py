@@ -13,9 +13,17 @@ from databases import Ispyb
 from small import ROWS, CommandLine, document, export, run, write
 from test_report import planned, refusal, update
 
-from sync.entities import ENTITIES
-from sync.report import Change, Report, Vanished
-from sync.sheets import CHANGE_COLUMNS, FORMULA, REFUSAL_COLUMNS, VANISHED_COLUMNS, harmless, write_sheet, write_sheets
+from sync.model.entities import ENTITIES
+from sync.model.report import Change, Report, Vanished
+from sync.show.sheets import (
+    CHANGE_COLUMNS,
+    FORMULA,
+    REFUSAL_COLUMNS,
+    VANISHED_COLUMNS,
+    harmless,
+    write_sheet,
+    write_sheets,
+)
 
 SHEETS = {f"{entity.name}.csv" for entity in ENTITIES} | {"refusals.csv", "vanished.csv"}
 Sheet = list[dict[str, str]]
@@ -122,7 +130,7 @@ def test_letters_of_all_kinds_are_utf_8(tmp_path: Path) -> None:
 
 
 def test_many_rows_are_written_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sync.sheets._ROWS_AT_ONCE", 3)
+    monkeypatch.setattr("sync.show.sheets._ROWS_AT_ONCE", 3)
     write_sheet(tmp_path / "a.csv", ("n",), ((number,) for number in range(7)))
     assert (tmp_path / "a.csv").read_text().split() == ["n", *"0123456"]
 
@@ -212,7 +220,7 @@ def test_an_apply_writes_what_history_keeps_and_history_writes_it_again(command:
 def test_a_page_of_a_large_run_reads_no_more_than_it_holds(
     command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sync.page.MOST_ROWS", 5)
+    monkeypatch.setattr("sync.show.page.MOST_ROWS", 5)
     assert command("apply", "good.ndjson", "--html", "apply.html").code == 0
     changes = 2 * sum(ROWS.values())
     assert f"first 5 rows; {changes - 5} more are left out" in Path("apply.html").read_text()

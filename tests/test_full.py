@@ -7,10 +7,10 @@ from databases import Ispyb
 from small import CommandLine, Json, document, export, run
 
 import sync
-from sync import history
-from sync.errors import UsageError
-from sync.report import Report
-from sync.settings import load_settings
+from sync.history import runs as history
+from sync.model.errors import UsageError
+from sync.model.report import Report
+from sync.model.settings import load_settings
 
 pytestmark = pytest.mark.parametrize("ispyb", ["dls"], indirect=True)
 

@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from test_every_field import HOSTILE, PLACES, spoilt, whole
 from test_hostile_input import EXPORTS, survives
 
-from sync.errors import UsageError
-from sync.read import read
-from sync.refusals import refused_value
-from sync.validate import Validator
+from sync.model.errors import UsageError
+from sync.model.refusals import refused_value
+from sync.read.reader import read
+from sync.validate.validator import Validator
 
 BRIEF, LONG = 150, 30_000
 MOST_MEMORY = 40_000_000

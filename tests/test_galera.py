@@ -21,11 +21,14 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 import sync
-from sync import load, lock, patience, writing
-from sync.database import DEADLOCK, connect
-from sync.errors import DatabaseError
-from sync.lock import run_lock
-from sync.reconcile import Overtaken, Reconciliation
+from sync.database import lock
+from sync.database import retry as patience
+from sync.database.connection import DEADLOCK, connect
+from sync.database.lock import run_lock
+from sync.model.errors import DatabaseError
+from sync.reconcile import transaction as writing
+from sync.reconcile.reconciliation import Overtaken, Reconciliation
+from sync.stage import load
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "galera"
 NOT_INSTALLED = 69
@@ -227,7 +230,7 @@ def test_an_undo_takes_its_turn_too(trio: list[Ispyb], monkeypatch: pytest.Monke
     monkeypatch.setattr(lock, "LEASE_SECONDS", 2)
     apply(trio[0], export(1))
     run = apply(trio[0], export(2, title="New")).run
-    undo = partial(sync.undo, run, database=trio[1].url, staging_schema=trio[1].staging_schema)
+    undo = partial(sync.history.undo, run, database=trio[1].url, staging_schema=trio[1].staging_schema)
     with killed_holder(trio[2]), pytest.raises(DatabaseError, match="another run holds the lock"):
         undo(lock_timeout=0)
     assert undo(lock_timeout=20).status == "applied"

@@ -7,12 +7,12 @@ import pytest
 from databases import Ispyb
 from small import document
 
-from sync.database import connect
-from sync.entities import PERSON, SESSION, Entity
-from sync.given import Given
-from sync.introspection import introspect
+from sync.database.connection import connect
+from sync.model.entities import PERSON, SESSION, Entity
+from sync.model.settings import Settings
 from sync.pipeline import Job, run
-from sync.settings import Settings
+from sync.schema.introspection import introspect
+from sync.statements.staged_facts import Given
 
 
 @pytest.mark.parametrize(

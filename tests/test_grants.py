@@ -11,10 +11,11 @@ from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from sync import migrate, rights
-from sync.entities import ENTITIES
-from sync.errors import DatabaseError
-from sync.sqlfiles import folder
+from sync.database import rights
+from sync.database.sqlfiles import folder
+from sync.migrate import commands as migrate
+from sync.model.entities import ENTITIES
+from sync.model.errors import DatabaseError
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 
 import sync
-from sync import history
-from sync.errors import UsageError
-from sync.refusals import Example, Notice
-from sync.render import render_run, render_runs
-from sync.settings import Settings
+from sync.history import runs as history
+from sync.model.errors import UsageError
+from sync.model.refusals import Example, Notice
+from sync.model.settings import Settings
+from sync.show.console import render_run, render_runs
 
 FIRST = {
     "proposal": {

@@ -15,10 +15,10 @@ from exports import GOOD, LIMIT, document, good, items, numbers, validated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.errors import UsageError
-from sync.parse import parse
-from sync.read import RawDocument, Unreadable, read
-from sync.split import split
+from sync.model.errors import UsageError
+from sync.read.parse import parse
+from sync.read.reader import RawDocument, Unreadable, read
+from sync.read.split import split
 
 LINE = json.dumps(GOOD).encode()
 EXPORTS = [
@@ -215,8 +215,8 @@ MEMORY_TEST = """
     import gzip, io, json, resource, sys, zlib
     sys.path.insert(0, sys.argv[1])
     from exports import GOOD
-    from sync.read import read
-    from sync.validate import Validator
+    from sync.read.reader import read
+    from sync.validate.validator import Validator
 
     GOOD["sessions"][0]["comments"] = 'long "text" ' * 1000
     LINE = json.dumps(GOOD).encode()

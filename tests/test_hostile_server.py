@@ -13,8 +13,9 @@ from small import document, export, holds
 from sqlalchemy import create_engine, make_url
 
 import sync
-from sync import load, patience
-from sync.errors import DatabaseError
+from sync.database import retry as patience
+from sync.model.errors import DatabaseError
+from sync.stage import load
 
 SECRET = "the content of a file that no server may have"
 MOMENTS = ["", "SET NAMES", "autocommit", "@@SESSION", "SELECT", "information_schema", "CREATE TEMPORARY", "GET_LOCK"]

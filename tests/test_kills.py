@@ -18,9 +18,10 @@ from small import export, holds, role, run
 from sqlalchemy import URL
 
 import sync
-from sync import load, patience
-from sync.errors import DatabaseError, UsageError
-from sync.server import _find
+from sync.database import retry as patience
+from sync.demo.server import _find
+from sync.model.errors import DatabaseError, UsageError
+from sync.stage import load
 
 needs_mariadbd = pytest.mark.skipif(_find("mariadbd") is None, reason="no mariadbd on this machine")
 
@@ -247,7 +248,7 @@ def _undo_again_and_again(
     duration = 0.0
     for _ in range(kills + 1):
         number = apply(ispyb, export(4, family="Other", title="Other")).run
-        undo = partial(sync.undo, number, database=url, staging_schema=ispyb.staging_schema, lock_timeout=10)
+        undo = partial(sync.history.undo, number, database=url, staging_schema=ispyb.staging_schema, lock_timeout=10)
         after = State.of(ispyb)
         if duration:
             kill(undo, duration)

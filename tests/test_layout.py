@@ -11,12 +11,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from variants import TABLES, known_columns
 
-from sync.database import connect
-from sync.entities import ENTITIES, Entity
-from sync.introspection import introspect
-from sync.reconcile import Reconciliation
-from sync.runner import Runner
-from sync.sqlfiles import NO_CONDITIONS, Statement, folder, load
+from sync.database.connection import connect
+from sync.database.sqlfiles import Statement, folder, load
+from sync.model.conditions import NO_CONDITIONS
+from sync.model.entities import ENTITIES, Entity
+from sync.reconcile.reconciliation import Reconciliation
+from sync.schema.introspection import introspect
+from sync.statements.send import Runner
 
 BY_NAME = {entity.name: entity for entity in ENTITIES}
 ROOT = Path(__file__).parent.parent

@@ -10,7 +10,7 @@ from databases import Ispyb
 from small import CommandLine, document, holds, role, run, write
 from sqlalchemy import make_url
 
-from sync.sqlfiles import folder
+from sync.database.sqlfiles import folder
 
 GRANTS = [
     (found["schema"], found["table"], right)

@@ -8,9 +8,10 @@ from exports import validated
 from small import document
 from test_oracle import Bench, _compare, bench
 
-from sync import mentions, stage
-from sync.database import connect
-from sync.introspection import introspect
+from sync.database.connection import connect
+from sync.schema.introspection import introspect
+from sync.stage import stager as stage
+from sync.validate import mentions
 
 __all__ = ["bench"]
 

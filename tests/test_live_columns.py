@@ -15,7 +15,7 @@ from small import CommandLine, Json
 from variants import TABLES, VARIANTS
 
 from sync import pipeline
-from sync.entities import ENTITIES
+from sync.model.entities import ENTITIES
 
 __all__ = ["live"]  # a fixture
 

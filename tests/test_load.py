@@ -11,14 +11,14 @@ from small import document
 from sqlalchemy import Connection
 
 import sync
-from sync import load
-from sync.database import connect
-from sync.entities import LABORATORY, PERSON, PROTEIN, SESSION, SESSION_HAS_PERSON, Entity
-from sync.errors import DatabaseError
-from sync.introspection import introspect
-from sync.load import Loader
-from sync.reconcile import Reconciliation
-from sync.runner import Runner
+from sync.database.connection import connect
+from sync.model.entities import LABORATORY, PERSON, PROTEIN, SESSION, SESSION_HAS_PERSON, Entity
+from sync.model.errors import DatabaseError
+from sync.reconcile.reconciliation import Reconciliation
+from sync.schema.introspection import introspect
+from sync.stage import load
+from sync.stage.load import Loader
+from sync.statements.send import Runner
 
 HOSTILE = [
     *("tab\there", "line\nbreak", "both\r\n", "\n", "back\\slash", "\\", "\\\\", "\\N", "\\n", "\\t", "\\0", "N"),

@@ -18,8 +18,9 @@ from small import document, export, holds, run, trigger
 from sqlalchemy import make_url
 
 import sync
-from sync import load, patience
-from sync.errors import DatabaseError
+from sync.database import retry as patience
+from sync.model.errors import DatabaseError
+from sync.stage import load
 
 DOCUMENTS = 3
 

@@ -9,10 +9,10 @@ from exports import validated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.known import Known, Participant
-from sync.mentions import Mentions
-from sync.refusals import REFUSED
-from sync.validate import Validator
+from sync.model.people import Known, Participant
+from sync.model.refusals import REFUSED
+from sync.validate.mentions import Mentions
+from sync.validate.validator import Validator
 
 VALID_PEOPLE = st.fixed_dictionaries(
     {"login": st.sampled_from(["a", "A"])},

@@ -8,8 +8,8 @@ from alembic.script import ScriptDirectory
 from migrating import Fresh, any_variant, beam_line_setup, down, is_current, legacy, py, up, whole
 from sqlalchemy import Engine, event
 
-from sync import migrate
-from sync.ddl import Change
+from sync.migrate import commands as migrate
+from sync.migrate.ddl import Change
 
 __all__ = ["any_variant", "legacy", "py"]  # fixtures
 

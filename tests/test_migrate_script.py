@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from migrating import DUPLICATES, NO_ZERO_DATE, Fresh, any_variant, down, is_current, legacy, py, script, up, whole
 
-from sync import migrate
-from sync.errors import DatabaseError
+from sync.migrate import commands as migrate
+from sync.model.errors import DatabaseError
 
 __all__ = ["any_variant", "legacy", "py"]  # fixtures
 

@@ -5,10 +5,10 @@ from migrating import DUPLICATES, NO_ZERO_DATE, Fresh, beam_line_setup, down, is
 from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import NullPool
 
-from sync import migrate
-from sync.ddl import change, run
-from sync.errors import DatabaseError, UsageError
-from sync.lock import run_lock
+from sync.database.lock import run_lock
+from sync.migrate import commands as migrate
+from sync.migrate.ddl import change, run
+from sync.model.errors import DatabaseError, UsageError
 
 __all__ = ["legacy", "py"]  # fixtures
 

@@ -9,8 +9,9 @@ from small import document
 from sqlalchemy import Connection, create_engine, event
 
 import sync
-from sync import pipeline, tables
-from sync.errors import DatabaseError
+from sync import pipeline
+from sync.model.errors import DatabaseError
+from sync.statements import temporary_tables as tables
 
 CREATE = "CREATE TEMPORARY TABLE"
 
@@ -81,7 +82,10 @@ def test_after_a_run_that_failed_the_tables_are_made_anew(
     run(connection, py, document(1))
     connection.commit()
     with monkeypatch.context() as patch:
-        patch.setattr("sync.reconcile.Reconciliation.match", lambda self: self._runner.connection.exec_driver_sql("no"))
+        patch.setattr(
+            "sync.reconcile.reconciliation.Reconciliation.match",
+            lambda self: self._runner.connection.exec_driver_sql("no"),
+        )
         with pytest.raises(DatabaseError):
             run(connection, py, document(2))
     connection.rollback()
@@ -110,7 +114,7 @@ def test_strict_leaves_the_tables_empty(py: Ispyb, connection: Connection) -> No
 def test_of_a_large_run_nothing_is_kept(
     py: Ispyb, connection: Connection, sent: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sync.reconcile.MOST_KEPT", 20)
+    monkeypatch.setattr("sync.reconcile.reconciliation.MOST_KEPT", 20)
     run(connection, py, [document(1), document(2)])
     assert makes_tables(sent)
     run(connection, py, document(3))

@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from variants import TABLES
 
 import sync
-from sync.errors import SyncError
+from sync.model.errors import SyncError
 
 Json = dict[str, Any]
 Tables = dict[str, list[Json]]

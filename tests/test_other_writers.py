@@ -16,8 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 import sync
-from sync.database import DEADLOCK, LOCK_WAIT, code_of
-from sync.errors import DatabaseError
+from sync.database.connection import DEADLOCK, LOCK_WAIT, code_of
+from sync.model.errors import DatabaseError
 
 PROPOSALS = 40
 HELD = 0.4

@@ -14,11 +14,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 from test_report import planned, refusal, update
 
-from sync import page as pages
-from sync.history import Run
-from sync.page import page
-from sync.refusals import Example, Notice, Refusal
-from sync.report import Change, Report, Vanished
+from sync.history.runs import Run
+from sync.model.refusals import Example, Notice, Refusal
+from sync.model.report import Change, Report, Vanished
+from sync.show import page as pages
+from sync.show.page import page
 
 __all__ = ["browser", "chromium"]  # fixtures
 

@@ -9,8 +9,8 @@ import pytest
 from databases import Ispyb
 from small import CommandLine, document, run, write
 
-from sync.refusals import Refusal, masked_value
-from sync.report import Change
+from sync.model.refusals import Refusal, masked_value
+from sync.model.report import Change
 
 NAME = "Zebulon"
 NUMBER = 987_654_321_012

@@ -8,10 +8,10 @@ import pytest
 from databases import Ispyb
 from small import CommandLine
 
-from sync import sqlfiles
-from sync.database import log
-from sync.entities import ENTITIES
-from sync.profile import SLOWEST
+from sync.database import sqlfiles
+from sync.database.connection import log
+from sync.model.entities import ENTITIES
+from sync.show.slowest import SLOWEST
 
 LINE = re.compile(r"(?P<origin>\w+\.sql:\d+ \w+|load stage_\w+) +(?P<rows>-?\d+) rows +(?P<ms>[\d.]+) ms")
 SHARE = re.compile(LINE.pattern + r" +(?P<share>\d+)%")

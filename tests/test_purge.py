@@ -10,10 +10,11 @@ from small import CommandLine, Json, run
 from test_confirm import AtTerminal
 
 import sync
-from sync import history, purge
-from sync.errors import UsageError
-from sync.report import Report
-from sync.settings import Settings
+from sync.history import purge
+from sync.history import runs as history
+from sync.model.errors import UsageError
+from sync.model.report import Report
+from sync.model.settings import Settings
 
 PEOPLE = 5
 LINKS = ("proposal_has_person", "session_has_person")

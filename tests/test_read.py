@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from exports import LIMIT, document, items, numbers
 
-from sync.errors import UsageError
-from sync.read import RawDocument, Reader, Unreadable, read
+from sync.model.errors import UsageError
+from sync.read.reader import RawDocument, Reader, Unreadable, read
 
 ONE, TWO, THREE = document(1), document(2), document(3)
 MARK = b"\xef\xbb\xbf"

@@ -10,6 +10,7 @@ from small import Json, counts, document, run, trigger
 from sqlalchemy import create_engine
 
 import sync
+from sync.model.errors import DatabaseError
 
 
 @contextmanager
@@ -145,7 +146,10 @@ def test_masked_words_hold_no_value(dls: Ispyb, which: str, hidden: str) -> None
 
 def test_what_is_no_rows_fault_stops_the_run(dls: Ispyb) -> None:
     full = "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'The table is full'"
-    with trigger(dls, "BEFORE INSERT ON Protein", full), pytest.raises(sync.errors.DatabaseError, match="is full"):
+    with (
+        trigger(dls, "BEFORE INSERT ON Protein", full),
+        pytest.raises(DatabaseError, match="is full"),
+    ):
         sync.apply(document(1), **settings(dls))
     assert counts(dls)["Person"] == 0
 

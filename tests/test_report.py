@@ -8,11 +8,11 @@ from rich.console import Console
 from small import CommandLine, document, export, run, write
 
 import sync
-from sync.changes import read_changes
-from sync.order import natural
-from sync.refusals import Example, Notice, Refusal
-from sync.render import render
-from sync.report import Change, Report
+from sync.history.changes import read_changes
+from sync.history.order import natural
+from sync.model.refusals import Example, Notice, Refusal
+from sync.model.report import Change, Report
+from sync.show.console import render
 
 
 def text(report: Report, *, verbose: bool = False) -> list[str]:

@@ -12,9 +12,9 @@ from databases import Ispyb
 from small import CommandLine, password
 from sqlalchemy import URL, make_url
 
+from sync.demo.process import hide_passwords
+from sync.model.settings import Settings, load_settings
 from sync.pipeline import Job
-from sync.process import hide_passwords
-from sync.settings import Settings, load_settings
 
 COMMANDS = [
     *("apply good.ndjson -vv --html page.html --csv sheets", "plan partly.ndjson -vv", "plan good.ndjson --json"),

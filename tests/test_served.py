@@ -11,11 +11,12 @@ from small import CommandLine, export, holds
 from sqlalchemy import URL, event
 
 import sync
-from sync import history, migrate
-from sync.check import Finding, check
-from sync.errors import UsageError
-from sync.purge import find_old
-from sync.settings import Settings
+from sync.check.findings import Finding, check
+from sync.history import runs as history
+from sync.history.purge import find_old
+from sync.migrate import commands as migrate
+from sync.model.errors import UsageError
+from sync.model.settings import Settings
 
 
 @pytest.fixture

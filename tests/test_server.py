@@ -18,8 +18,8 @@ from docker.errors import ImageNotFound  # type: ignore[import-untyped]
 from small import hear_interrupts
 from sqlalchemy import URL, create_engine
 
-from sync.errors import DatabaseError, SyncError, UsageError
-from sync.server import FLAGS, IMAGE, RUNNING, _find, _reserved_port, server
+from sync.demo.server import FLAGS, IMAGE, RUNNING, _find, _reserved_port, server
+from sync.model.errors import DatabaseError, SyncError, UsageError
 
 needs_mariadbd = pytest.mark.skipif(_find("mariadbd") is None, reason="no mariadbd on this machine")
 
@@ -28,7 +28,7 @@ _USER = """
 import time
 from contextlib import ExitStack
 from sqlalchemy import URL, create_engine
-from sync.server import _start_local
+from sync.demo.server import _start_local
 
 with ExitStack() as stack:
     print("starting", flush=True)
@@ -107,7 +107,7 @@ def test_a_reserved_port_goes_to_nobody_else() -> None:
 
 @needs_mariadbd
 def test_a_server_that_does_not_start_says_why(temporary_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sync.server._start_docker", lambda *_: None)
+    monkeypatch.setattr("sync.demo.server._start_docker", lambda *_: None)
     with (
         pytest.raises(DatabaseError, match="unknown option '--no-such-flag'"),
         server(extra=["--no-such-flag"]),
@@ -141,8 +141,8 @@ def test_a_running_server_that_cannot_be_used_is_an_error(
 
 def test_without_any_mariadb_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(RUNNING, raising=False)
-    monkeypatch.setattr("sync.server._start_docker", lambda *_: None)
-    monkeypatch.setattr("sync.server._find", lambda _: None)
+    monkeypatch.setattr("sync.demo.server._start_docker", lambda *_: None)
+    monkeypatch.setattr("sync.demo.server._find", lambda _: None)
     with pytest.raises(SyncError, match="apt-get install mariadb-server"), server():
         pass
 
@@ -190,7 +190,7 @@ def docker_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_docker_is_taken_before_the_own_mariadbd(docker_engine: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sync.server._answers", lambda url: True)
+    monkeypatch.setattr("sync.demo.server._answers", lambda url: True)
     with server(extra=["--sql-mode="]) as url:
         assert (url.host, url.port, url.username) == ("10.0.0.1", 3307, "root")
         assert url.password

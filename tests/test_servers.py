@@ -9,11 +9,13 @@ from small import document, export, holds, run
 from sqlalchemy import make_url
 
 import sync
-from sync import load, migrate, patience
-from sync.check import check
-from sync.errors import DatabaseError
-from sync.server import server
-from sync.settings import Settings
+from sync.check.findings import check
+from sync.database import retry as patience
+from sync.demo.server import server
+from sync.migrate import commands as migrate
+from sync.model.errors import DatabaseError
+from sync.model.settings import Settings
+from sync.stage import load
 
 TEXT = [
     "tab\t",

@@ -9,8 +9,8 @@ from databases import Ispyb
 from small import document, export
 
 import sync
-from sync.errors import UsageError
-from sync.report import Report
+from sync.model.errors import UsageError
+from sync.model.report import Report
 
 
 def apply(dls: Ispyb, documents: Any, **settings: Any) -> Report:

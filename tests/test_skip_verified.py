@@ -12,9 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from variants import TABLES
 
 import sync
-from sync.entities import ENTITIES
-from sync.errors import UsageError
-from sync.report import Report
+from sync.model.entities import ENTITIES
+from sync.model.errors import UsageError
+from sync.model.report import Report
 
 
 @pytest.fixture(params=["py", "dls"])

@@ -20,11 +20,11 @@ from sqlalchemy import Connection, create_engine, make_url
 from sqlalchemy.pool import NullPool
 
 import sync
-from sync import patience
-from sync.database import connect
-from sync.errors import DatabaseError
-from sync.lock import run_lock
-from sync.reconcile import Reconciliation
+from sync.database import retry as patience
+from sync.database.connection import connect
+from sync.database.lock import run_lock
+from sync.model.errors import DatabaseError
+from sync.reconcile.reconciliation import Reconciliation
 
 
 @pytest.fixture

@@ -18,11 +18,12 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 import sync
-from sync import check, history
-from sync.errors import DatabaseError, UsageError
-from sync.report import Report
-from sync.settings import Settings, load_settings
-from sync.undo import undo
+from sync.check import findings as check
+from sync.history import runs as history
+from sync.history.undo import undo
+from sync.model.errors import DatabaseError, UsageError
+from sync.model.report import Report
+from sync.model.settings import Settings, load_settings
 
 pytestmark = pytest.mark.parametrize("ispyb", ["dls"], indirect=True)
 

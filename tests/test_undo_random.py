@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from world import Json
 
 import sync
-from sync.entities import ENTITIES, Entity
-from sync.report import Change
+from sync.model.entities import ENTITIES, Entity
+from sync.model.report import Change
 
 Dump = dict[str, dict[tuple[Any, ...], Json]]
 

@@ -18,7 +18,7 @@ from sqlalchemy import URL, Column, MetaData, NullPool, String, Table, create_en
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from sync import sqlfiles
+from sync.database import sqlfiles
 
 TABLES = {
     "laboratory": "Laboratory",

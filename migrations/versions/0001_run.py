@@ -1,6 +1,6 @@
 """The tool's schema: one row per run."""
 
-from sync.ddl import Table, run_down, run_up
+from sync.migrate.ddl import Table, run_down, run_up
 
 revision = "0001"
 down_revision = None

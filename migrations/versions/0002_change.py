@@ -1,6 +1,6 @@
 """The tool's schema: what each run changed in ISPyB."""
 
-from sync.ddl import Table, run_down, run_up
+from sync.migrate.ddl import Table, run_down, run_up
 
 revision = "0002"
 down_revision = "0001"

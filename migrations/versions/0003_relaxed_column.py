@@ -1,6 +1,6 @@
 """The tool's schema: columns that were NOT NULL before the upgrade."""
 
-from sync.ddl import Table, run_down, run_up
+from sync.migrate.ddl import Table, run_down, run_up
 
 revision = "0003"
 down_revision = "0002"

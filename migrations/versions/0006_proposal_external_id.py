@@ -1,6 +1,6 @@
 """Column Proposal.externalId."""
 
-from sync.ddl import ExternalId, run_down, run_up
+from sync.migrate.ddl import ExternalId, run_down, run_up
 
 revision = "0006"
 down_revision = "0005"

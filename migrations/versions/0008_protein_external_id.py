@@ -1,6 +1,6 @@
 """Column Protein.externalId."""
 
-from sync.ddl import ExternalId, run_down, run_up
+from sync.migrate.ddl import ExternalId, run_down, run_up
 
 revision = "0008"
 down_revision = "0007"

@@ -1,6 +1,6 @@
 """UNIQUE index Person (externalId)."""
 
-from sync.ddl import Index, run_down, run_up
+from sync.migrate.ddl import Index, run_down, run_up
 
 revision = "0010"
 down_revision = "0009"

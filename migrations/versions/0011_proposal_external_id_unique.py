@@ -1,6 +1,6 @@
 """UNIQUE index Proposal (externalId)."""
 
-from sync.ddl import Index, run_down, run_up
+from sync.migrate.ddl import Index, run_down, run_up
 
 revision = "0011"
 down_revision = "0010"

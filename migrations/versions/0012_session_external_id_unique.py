@@ -1,6 +1,6 @@
 """UNIQUE index BLSession (externalId)."""
 
-from sync.ddl import Index, run_down, run_up
+from sync.migrate.ddl import Index, run_down, run_up
 
 revision = "0012"
 down_revision = "0011"

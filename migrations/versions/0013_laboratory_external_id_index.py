@@ -1,6 +1,6 @@
 """Index Laboratory (externalId)."""
 
-from sync.ddl import Index, run_down, run_up
+from sync.migrate.ddl import Index, run_down, run_up
 
 revision = "0013"
 down_revision = "0012"

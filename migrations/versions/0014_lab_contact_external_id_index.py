@@ -1,6 +1,6 @@
 """Index LabContact (externalId)."""
 
-from sync.ddl import Index, run_down, run_up
+from sync.migrate.ddl import Index, run_down, run_up
 
 revision = "0014"
 down_revision = "0013"

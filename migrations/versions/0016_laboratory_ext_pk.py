@@ -1,6 +1,6 @@
 """Index Laboratory (laboratoryExtPk): the external key at ESRF and in py-ispyb."""
 
-from sync.ddl import Index, run_down, run_up
+from sync.migrate.ddl import Index, run_down, run_up
 
 revision = "0016"
 down_revision = "0015"

@@ -1,6 +1,6 @@
 """Index Laboratory (laboratoryPk): the external key at Diamond."""
 
-from sync.ddl import Index, run_down, run_up
+from sync.migrate.ddl import Index, run_down, run_up
 
 revision = "0017"
 down_revision = "0016"

@@ -1,6 +1,6 @@
 """Index Laboratory (name, city, country)."""
 
-from sync.ddl import Index, run_down, run_up
+from sync.migrate.ddl import Index, run_down, run_up
 
 revision = "0018"
 down_revision = "0017"

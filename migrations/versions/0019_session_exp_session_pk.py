@@ -1,6 +1,6 @@
 """Index BLSession (expSessionPk), which Diamond has not."""
 
-from sync.ddl import Index, run_down, run_up
+from sync.migrate.ddl import Index, run_down, run_up
 
 revision = "0019"
 down_revision = "0018"

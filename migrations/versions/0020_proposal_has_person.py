@@ -1,6 +1,6 @@
 """Index ProposalHasPerson (proposalId, personId)."""
 
-from sync.ddl import Index, run_down, run_up
+from sync.migrate.ddl import Index, run_down, run_up
 
 revision = "0020"
 down_revision = "0019"

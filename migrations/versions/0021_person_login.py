@@ -1,6 +1,6 @@
 """Index Person (login)."""
 
-from sync.ddl import Index, run_down, run_up
+from sync.migrate.ddl import Index, run_down, run_up
 
 revision = "0021"
 down_revision = "0020"

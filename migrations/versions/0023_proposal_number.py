@@ -1,6 +1,6 @@
 """Index Proposal (proposalCode, proposalNumber)."""
 
-from sync.ddl import Index, run_down, run_up
+from sync.migrate.ddl import Index, run_down, run_up
 
 revision = "0023"
 down_revision = "0022"

@@ -1,6 +1,6 @@
 """BLSession.beamLineSetupId may be NULL: the User Portal knows no set-ups."""
 
-from sync.ddl import Relaxed, run_down, run_up
+from sync.migrate.ddl import Relaxed, run_down, run_up
 
 revision = "0024"
 down_revision = "0023"

@@ -1,6 +1,6 @@
 """The tool's schema: by which key a changed row was found."""
 
-from sync.ddl import OwnColumn, run_down, run_up
+from sync.migrate.ddl import OwnColumn, run_down, run_up
 
 revision = "0025"
 down_revision = "0024"

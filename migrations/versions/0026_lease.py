@@ -1,6 +1,6 @@
 """The tool's schema: the lease of the one run that may write, where the server's own locks hold on one node only."""
 
-from sync.ddl import Table, run_down, run_up
+from sync.migrate.ddl import Table, run_down, run_up
 
 revision = "0026"
 down_revision = "0025"

@@ -1,6 +1,6 @@
 """The tool's schema: fingerprints of the documents that were applied, for --skip-unchanged."""
 
-from sync.ddl import Table, run_down, run_up
+from sync.migrate.ddl import Table, run_down, run_up
 
 revision = "0027"
 down_revision = "0026"

@@ -1,6 +1,6 @@
 """The tool's schema: the proposal that a document became, for --skip-verified."""
 
-from sync.ddl import OwnColumn, run_down, run_up
+from sync.migrate.ddl import OwnColumn, run_down, run_up
 
 revision = "0028"
 down_revision = "0027"

@@ -1,6 +1,6 @@
 """The tool's schema: what the rows of a proposal were when a run last found nothing to change in them."""
 
-from sync.ddl import OwnColumn, run_down, run_up
+from sync.migrate.ddl import OwnColumn, run_down, run_up
 
 revision = "0029"
 down_revision = "0028"

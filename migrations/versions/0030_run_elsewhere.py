@@ -1,6 +1,6 @@
 """The tool's schema: runs of another ISPyB, from times when two could share a tool schema."""
 
-from sync.ddl import OwnColumn, run_down, run_up
+from sync.migrate.ddl import OwnColumn, run_down, run_up
 
 revision = "0030"
 down_revision = "0029"

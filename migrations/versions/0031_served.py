@@ -1,6 +1,6 @@
 """The tool's schema: which ISPyB it serves. `migrate` writes that down behind the last revision."""
 
-from sync.ddl import Table, run_down, run_up
+from sync.migrate.ddl import Table, run_down, run_up
 
 revision = "0031"
 down_revision = "0030"

@@ -1,6 +1,6 @@
 """The tool's schema: links that runs made which history no longer holds, by their ids alone."""
 
-from sync.ddl import Table, run_down, run_up
+from sync.migrate.ddl import Table, run_down, run_up
 
 revision = "0032"
 down_revision = "0031"

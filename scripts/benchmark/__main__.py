@@ -26,7 +26,7 @@ from benchmark import command, single, statements
 from benchmark.bulk import Bulk, generate, peak
 from benchmark.figures import Figure, Json, show
 from benchmark.floor import Floor
-from sync.server import RUNNING, server
+from sync.demo.server import RUNNING, server
 
 NAMES = ("initial", "unchanged", "changed", "verified", "skip", "double", "api", "process", "memory", "statements")
 _LIKE_A_REAL_SERVER = (

@@ -9,10 +9,10 @@ from databases import Ispyb
 from sqlalchemy import create_engine, event
 
 from benchmark.figures import Figure, Json
-from sync.entities import ENTITIES
+from sync.database.sqlfiles import load
+from sync.model.entities import ENTITIES
+from sync.model.settings import Settings
 from sync.pipeline import Job, run
-from sync.settings import Settings
-from sync.sqlfiles import load
 
 
 def sent(ispyb: Ispyb, export: Any) -> tuple[list[str], float]:

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from mutating.changes import Change, changes, choose
 from mutating.trial import ROOT, Copy, Tests, Unusable, tests_of
-from sync.entities import ENTITIES
-from sync.server import RUNNING, server
+from sync.demo.server import RUNNING, server
+from sync.model.entities import ENTITIES
 
 NAMES = [entity.name for entity in ENTITIES]
 

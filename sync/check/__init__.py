@@ -1,0 +1,1 @@
+"""Whether a run is possible, and which columns nobody uses."""

@@ -1,0 +1,292 @@
+"""Looks whether a run can succeed on this database, and what it will find difficult. Writes nothing.
+
+Server, charset, variant, migrations, privileges, and rows that one key names together. What would make a run
+fail is an error; what makes it refuse a part of an export is a warning; each comes with its remedy.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from rich.console import Console
+from rich.text import Text
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from sync.database import revision, rights, tool_schema
+from sync.database.connection import connect, failure
+from sync.database.rights import Account, Rights
+from sync.database.sqlfiles import Statement, load
+from sync.model.conditions import Conditions
+from sync.model.entities import ENTITIES, Entity
+from sync.model.errors import DatabaseError
+from sync.model.refusals import printable
+from sync.model.settings import Settings
+from sync.model.text import counted
+from sync.schema.introspection import obstacles, read_tables
+from sync.schema.target import Target
+
+REQUIRED = (10, 3, 3)
+"""NVL, LIMIT in GROUP_CONCAT and columns added without a copy came with this MariaDB."""
+TESTED = (10, 11)
+EXAMPLES = 3
+
+Columns = dict[str, dict[str, str | None]]
+Level = Literal["ok", "warning", "error"]
+_COLOURS: dict[Level, str] = {"ok": "green", "warning": "yellow", "error": "red"}
+_UNIQUE = {f"duplicate_{name}_external_id" for name in ("person", "proposal", "session")}
+_MERGE = "Merge these rows, or empty the key in all but one."
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `remedy` is empty where nothing is to be done."""
+
+    level: Level
+    subject: str
+    message: str
+    remedy: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """Give the finding as JSON has it."""
+        return asdict(self)
+
+
+def check(database: str | Engine, settings: Settings) -> list[Finding]:
+    """List what is fine and what is not; raises DatabaseError only where there is no connection."""
+    with connect(database) as connection:
+        connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+        try:
+            return list(_findings(connection, settings.staging_schema))
+        except DBAPIError as error:
+            raise failure(error, "check") from None
+        finally:
+            connection.rollback()
+            connection.exec_driver_sql("SET SESSION TRANSACTION READ WRITE")
+
+
+def show(findings: list[Finding], console: Console) -> None:
+    """Print the findings, one paragraph each."""
+    for finding in findings:
+        line = Text(f"{finding.level:8}", style=_COLOURS[finding.level])
+        words = printable(f"{finding.subject}: {finding.message}")
+        console.print(line.append(words, style="default"), soft_wrap=True)
+        if finding.remedy:
+            console.print(Text(f"        {printable(finding.remedy)}", style="dim"), soft_wrap=True)
+
+
+def _findings(connection: Connection, staging_schema: str) -> Iterator[Finding]:
+    yield from _server(connection)
+    held = rights.account(connection)
+    yield from _privileges(held, staging_schema)
+    target = read_tables(connection)
+    columns = _columns(target)
+    yield from _variant(connection, columns)
+    yield from _obstacles(target)
+    yield from _rules(connection)
+    yield from _migrations(connection, columns, staging_schema)
+    yield from _duplicates(connection, columns, held.rights)
+
+
+def _columns(target: Target) -> Columns:
+    """Read the columns of the eight tables, each with its character set, by entity."""
+    return {name: {c.name: c.charset for c in table.columns.values()} for name, table in target.tables.items()}
+
+
+def _obstacles(target: Target) -> Iterator[Finding]:
+    """Say what no run can work with, and what the table would refuse of each new row: migrate relaxes one column."""
+    migrated = target.tables["session"].column("externalId") is not None
+    for message in obstacles(target):
+        yield Finding("error", "columns", message, "Change the column with ALTER TABLE, or rename it.")
+    for table in target.tables.values():
+        name = table.entity.table
+        if not table.is_numbered:
+            key = table.entity.primary_key
+            message = f"{name}.{key} has no AUTO_INCREMENT: each new row of {name} is refused"
+            yield Finding("error", "columns", message, f"ALTER TABLE {name} MODIFY {key} ... AUTO_INCREMENT.")
+        for column in table.unfilled if migrated else ():
+            message = f"{name}.{column} must have a value and no document gives it: each new row of {name} is refused"
+            yield Finding("error", "columns", message, f"ALTER TABLE {name}: let {column} be NULL or have a default.")
+        for field in table.fields:
+            if "required" in field.facts:
+                message = f"{name}.{field.column} must have a value: a new row whose document gives none is refused"
+                yield Finding("warning", "columns", message, "Let the portal send it, or the column have a default.")
+
+
+_RULES = """
+SELECT TABLE_NAME AS `table`, CONCAT('unique key ', INDEX_NAME) AS rule
+FROM information_schema.STATISTICS
+WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0 AND INDEX_NAME <> 'PRIMARY'
+UNION
+SELECT TABLE_NAME, CONCAT('check ', CONSTRAINT_NAME)
+FROM information_schema.CHECK_CONSTRAINTS
+WHERE CONSTRAINT_SCHEMA = DATABASE()
+UNION
+SELECT EVENT_OBJECT_TABLE, CONCAT('trigger ', TRIGGER_NAME)
+FROM information_schema.TRIGGERS
+WHERE EVENT_OBJECT_SCHEMA = DATABASE()
+ORDER BY `table`, rule
+"""
+
+
+def _rules(connection: Connection) -> Iterator[Finding]:
+    """Name the site's own rules: a row that breaks one is refused alone, which only a run can find out."""
+    tables = {entity.table for entity in ENTITIES}
+    rules = [f"{table}: {rule}" for table, rule in connection.exec_driver_sql(_RULES) if table in tables]
+    if rules:
+        message = f"a row that breaks one of these is refused alone, in apply: {'; '.join(rules)}"
+        yield Finding("ok", "rules", message)
+
+
+def _server(connection: Connection) -> Iterator[Finding]:
+    row = connection.exec_driver_sql(
+        "SELECT VERSION() AS version, @@GLOBAL.sql_mode AS sql_mode, @@GLOBAL.read_only AS read_only, "
+        "@@GLOBAL.local_infile AS local_infile, "
+        "@@GLOBAL.log_bin AND @@SESSION.binlog_format = 'STATEMENT' AS by_statement"
+    ).one()
+    yield _version(row.version)
+    if row.by_statement:
+        message = "binlog_format is STATEMENT, which cannot log a run: it reads what is committed"
+        yield Finding("error", "server", message, "SET GLOBAL binlog_format = MIXED, or ROW.")
+    if row.read_only:
+        message, remedy = "read_only is on", "Point --database at the primary server."
+        yield Finding("error", "server", message, remedy)
+    if "STRICT" in row.sql_mode:
+        yield Finding("ok", "sql_mode", f"{row.sql_mode}; runs set their own")
+    else:
+        message = f"'{row.sql_mode}' lets other writers' values be cut off silently; runs set their own"
+        yield Finding("warning", "sql_mode", message, "Add STRICT_TRANS_TABLES to the server's sql_mode.")
+    if row.local_infile:
+        yield Finding("ok", "local_infile", "on: rows are staged with LOAD DATA LOCAL")
+    else:
+        message = "off: rows are staged with INSERT, at about half the speed"
+        remedy = "For exports of a whole facility, SET GLOBAL local_infile = 1."
+        yield Finding("ok", "local_infile", message, remedy)
+
+
+def _version(text: str) -> Finding:
+    match = re.match(r"(\d+)\.(\d+)\.(\d+)", text)
+    number = tuple(map(int, match.groups())) if match else ()
+    required, tested = (".".join(map(str, numbers)) for numbers in (REQUIRED, TESTED))
+    if "mariadb" not in text.lower() or number < REQUIRED:
+        return Finding("error", "server", f"version {text}", f"MariaDB {required} or later is needed.")
+    if number < TESTED:
+        message = f"version {text}, older than {tested}, the oldest that is tested"
+        return Finding("warning", "server", message, "Try it on a copy first.")
+    return Finding("ok", "server", f"version {text}")
+
+
+def _privileges(held: Account, staging_schema: str) -> Iterator[Finding]:
+    lacking = held.lacking(staging_schema, write=True)
+    for what in lacking:
+        yield Finding("error", "privileges", f"{held.who} lacks {what}", held.remedy)
+    if lacking:
+        return
+    yield Finding("ok", "privileges", f"{held.who} may read and write all that a run needs")
+    if held.rights.lacking(["SELECT"], held.schema):
+        message = "takes back updates and links; leaves inserted rows, as this account may not see what refers to them"
+        yield Finding("ok", "undo", message, f"To let it delete those: GRANT SELECT ON {held.schema}.* TO the role.")
+    no_delete = [entity.table for entity in ENTITIES if held.rights.lacking(["DELETE"], held.schema, entity.table)]
+    if no_delete:
+        message = f"{held.who} lacks DELETE on {', '.join(no_delete)}: undo and pruning will fail there"
+        yield Finding("warning", "privileges", message, "To use these, grant the role of sql/grants.sql.")
+
+
+def _variant(connection: Connection, columns: Columns) -> Iterator[Finding]:
+    schema, collation = connection.exec_driver_sql("SELECT DATABASE(), @@collation_database").one()
+    absent = [entity.table for entity in ENTITIES if not columns[entity.name]]
+    if absent:
+        message = f"{schema} has no {', '.join(absent)}, or the account may not see them"
+        yield Finding("error", "tables", message, "Point --database at the ISPyB schema.")
+    if len(absent) == len(ENTITIES):
+        return
+    yield Finding("ok", "variant", f"{schema} looks like {_guess(columns)}; default collation {collation}")
+    yield Finding("ok", "charset", _charsets(columns))
+    for entity in ENTITIES:
+        held = columns[entity.name]
+        missing = [name for name in entity.columns if not {name, entity.aliases.get(name)} & held.keys()]
+        if held and missing and missing != ["externalId"]:
+            names = ", ".join(name for name in missing if name != "externalId")
+            yield Finding("ok", "columns", f"{entity.table} has no {names}: these fields are skipped")
+
+
+def _charsets(columns: Columns) -> str:
+    """Say which tables have columns in which character set."""
+    tables: dict[str, list[str]] = {}
+    for entity in ENTITIES:
+        for charset in sorted({charset for charset in columns[entity.name].values() if charset}):
+            tables.setdefault(charset, []).append(entity.table)
+    return "; ".join(f"{charset} in {', '.join(names)}" for charset, names in sorted(tables.items()))
+
+
+def _guess(columns: Columns) -> str:
+    """Name the variant whose marks the tables carry."""
+    if not any("externalId" in names for names in columns.values()):
+        return "a legacy ISPyB (no externalId)"
+    if "laboratoryPk" in columns["laboratory"] and "laboratoryExtPk" not in columns["laboratory"]:
+        return "DLS"
+    return "py-ispyb" if columns["person"].get("familyName") == "utf8mb4" else "ESRF"
+
+
+def _migrations(connection: Connection, columns: Columns, staging_schema: str) -> Iterator[Finding]:
+    try:
+        reached = revision.revision(connection, staging_schema)
+    except DatabaseError as error:
+        yield Finding("error", "migrations", error.message, error.hint or "")
+        return
+    remedy = "Run ispyb-sync migrate, or give a DBA the script of ispyb-sync migrate --sql."
+    lost = [e.table for e in ENTITIES if "externalId" in e.columns and "externalId" not in columns[e.name]]
+    if reached != revision.head():
+        message = f"at revision {reached or 'none'}, and {revision.head()} is needed"
+        yield Finding("error", "migrations", message, remedy)
+    elif lost:
+        message = f"at revision {reached}, but {', '.join(lost)} lost externalId; was a dump restored?"
+        yield Finding("error", "migrations", message, remedy)
+    else:
+        yield Finding("ok", "migrations", f"at revision {reached}")
+    if reached != revision.head() or (found := tool_schema.look(connection, staging_schema)) is None:
+        return
+    if found.served is None:
+        yield Finding("error", "tool schema", f"{staging_schema} does not say which ISPyB it serves", remedy)
+    elif not found.same:
+        yield Finding("error", "tool schema", tool_schema.complaint(staging_schema, found), tool_schema.REMEDY)
+
+
+def _duplicates(connection: Connection, columns: Columns, held: Rights) -> Iterator[Finding]:
+    schema = connection.exec_driver_sql("SELECT DATABASE()").scalar_one()
+    none = True
+    for statement in load("check"):
+        (entity,) = [entity for entity in ENTITIES if statement.name.startswith(f"duplicate_{entity.name}_")]
+        names = columns[entity.name]
+        query = statement.render(Conditions(frozenset(names)))
+        if not names or query is None or held.lacking(["SELECT"], schema, entity.table):
+            continue
+        groups = connection.exec_driver_sql(query).all()
+        if groups:
+            none = False
+            shown = [f"{group.value} ({_ids(entity, group)})" for group in groups[:EXAMPLES]]
+            rows = sum(group.row_count for group in groups)
+            more = "" if len(groups) == len(shown) else ", …"
+            message = f"{counted(len(groups), 'value')} in {counted(rows, 'row')}: {', '.join(shown)}{more}"
+            subject = statement.name.replace("_", " ").replace("external id", "externalId")
+            yield Finding(_level(statement), subject, message, _remedy(statement))
+    if none:
+        yield Finding("ok", "duplicates", "no two rows share a key")
+
+
+def _ids(entity: Entity, group: object) -> str:
+    ids, count = group.ids, group.row_count  # type: ignore[attr-defined]
+    return f"{entity.primary_key} {ids}" + (", …" if count > len(ids.split(", ")) else "")
+
+
+def _level(statement: Statement) -> Level:
+    return "error" if statement.name in _UNIQUE else "warning"
+
+
+def _remedy(statement: Statement) -> str:
+    if statement.name in _UNIQUE:
+        return f"migrate refuses them, since the column becomes UNIQUE. {_MERGE}"
+    if statement.name == "duplicate_laboratory_name":
+        return "By name, the one that the person has is taken, else the lowest id. Merge these rows if you can."
+    return f"A document that names one of them by this key alone is refused (ambiguous_match). {_MERGE}"

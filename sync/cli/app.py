@@ -1,0 +1,62 @@
+"""What all commands belong to, the exit code of a report, and what Ctrl-C says."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from sync.database.release import tool_version
+from sync.model.report import Report
+from sync.validate.validator import NOT_FOUND
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 done, but part of the export was refused, or a --proposal is not in it; 2 wrong usage, "
+    "settings or an unreadable export; 3 database unreachable, locked or failing; 4 a safety limit, or a no, "
+    "stopped the run. With 2, 3 and 4 nothing was written."
+)
+
+app = typer.Typer(
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+COMMITTING = "ISPyB is unchanged, unless the commit had begun; `ispyb-sync history` tells"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ispyb-sync {tool_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Keeps an ISPyB database in step with a facility's User Portal."""
+
+
+@contextmanager
+def interruptible(state: str) -> Iterator[None]:
+    """Ends with 130 at Ctrl-C, and says in which state that leaves things."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"interrupted: {state}", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def exit_code(report: Report) -> int:
+    """0 done, 1 done in part or not what was asked for, 4 stopped before anything was written."""
+    if report.status in ("rolled_back", "declined"):
+        return 4
+    return 1 if report.refusals or any(warning.code == NOT_FOUND for warning in report.warnings) else 0

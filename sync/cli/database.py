@@ -1,0 +1,141 @@
+"""Commands around a database: demo, check, migrate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sync.cli.app import app, interruptible
+from sync.cli.options import (
+    DatabaseOption,
+    JsonOption,
+    SchemaOption,
+)
+from sync.cli.output import console_for_output, print_drawn, print_json, write_files, write_text
+from sync.database import revision
+from sync.database.connection import open_engine
+from sync.model.errors import UsageError
+from sync.model.settings import Settings, load_settings
+from sync.show.files import make_folder
+
+
+@app.command()
+def demo() -> None:
+    """Shows the tool at work, on a MariaDB of its own.
+
+    Starts it, makes a legacy ISPyB, migrates, applies three exports, and leaves nothing behind.
+
+    Example: ispyb-sync demo
+    """
+    from sync.demo import demonstration  # it brings Alembic, which takes long to load
+
+    demonstration.run(console_for_output())
+
+
+@app.command()
+def check(
+    database: DatabaseOption = None,
+    staging_schema: SchemaOption = None,
+    columns: Annotated[
+        bool,
+        typer.Option("--columns", help="Instead, find columns that hold nothing, and deprecated keys nobody needs."),
+    ] = False,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="DIR", help="With --columns: also columns.csv and keys.csv.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Looks whether a run can go; writes nothing.
+
+    Looks at the server, the schema, the migrations, the privileges and duplicate rows.
+
+    Exits 0 when apply can run, 1 when something is in its way.
+
+    Examples: ispyb-sync check
+
+    ispyb-sync check --columns --csv columns/
+    """
+    settings = load_settings(database=database, staging_schema=staging_schema)
+    if columns:
+        _check_columns(settings, csv, as_json)
+        return
+    if csv is not None:
+        raise UsageError("check --csv needs --columns", hint="Without it, --json is the machine's form.")
+    from sync.check.findings import check as look  # loaded where it is needed, as the next one is: apply starts quicker
+    from sync.check.findings import show
+
+    findings = look(settings.database_url(), settings)
+    if as_json:
+        print_json([finding.to_dict() for finding in findings])
+    else:
+        print_drawn(lambda console: show(findings, console))
+    raise typer.Exit(any(finding.level == "error" for finding in findings))
+
+
+def _check_columns(settings: Settings, csv: Path | None, as_json: bool) -> None:
+    from sync.check import show_unused, unused_columns
+
+    if csv is not None:
+        make_folder(csv, "--csv")
+    found = unused_columns.columns(settings.database_url())
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        print_drawn(lambda console: show_unused.show_columns(found, console))
+    if csv is not None:
+        write_files(lambda: show_unused.write_columns(found, csv))
+
+
+@app.command("migrate")
+def migrate_command(
+    database: DatabaseOption = None,
+    staging_schema: SchemaOption = None,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the script for a DBA instead of running it.")] = False,
+    down: Annotated[
+        str | None, typer.Option("--down", metavar="REV", help="Go back to this revision; base undoes all.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --down: drop our columns and tables even if they hold data.")
+    ] = False,
+    serve_this: Annotated[
+        bool,
+        typer.Option(
+            "--serve-this",
+            help="Take over a tool schema that serves another ISPyB: this one is the same, renamed, restored or moved. "
+            "Its old runs count for this one from then on.",
+        ),
+    ] = False,
+) -> None:
+    """Adds what the tool needs; --down takes it back.
+
+    That is externalId columns, indexes, and a schema of the tool's own, which serves this ISPyB and no other.
+
+    Needs an account that may alter tables. Readers and writers are not blocked.
+
+    Examples: ispyb-sync migrate
+
+    ispyb-sync migrate --sql > migrate.sql
+    """
+    from sync.migrate import commands as migrations  # it brings Alembic, which takes long to load
+
+    settings = load_settings(database=database, staging_schema=staging_schema)
+    if force and down is None:
+        raise UsageError("--force without --down", hint="Only a way back can lose data: --down base --force.")
+    if serve_this and down is not None:
+        raise UsageError("--serve-this with --down", hint="Take the tool schema over first, then go back.")
+    if sql:
+        name = open_engine(settings.database_url()).url.database if settings.database else None
+        script = migrations.script(
+            settings.staging_schema, down=down, force=force, serve_this=serve_this, database_name=name or "ispyb"
+        )
+        write_text(script)
+        return
+    with interruptible("what was done before stays, and does no harm; run ispyb-sync migrate again"):
+        if down is not None:
+            migrations.downgrade(settings.database_url(), down, staging_schema=settings.staging_schema, force=force)
+            typer.echo(f"migrated down to {down}")
+        else:
+            told = migrations.upgrade(
+                settings.database_url(), staging_schema=settings.staging_schema, serve_this=serve_this
+            )
+            typer.echo("\n".join([f"migrated to {revision.head()}", *told]))

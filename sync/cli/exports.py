@@ -1,0 +1,225 @@
+"""Commands about exports: validate, plan, apply, schema.
+
+Reports go to standard output, progress and errors to standard error; with `--json` there is one JSON object on
+standard output and nothing else.
+"""
+
+from collections.abc import Callable
+
+import typer
+from rich.console import Console
+
+from sync import pipeline
+from sync.cli.app import COMMITTING, app, exit_code, interruptible
+from sync.cli.options import (
+    CsvOption,
+    DatabaseOption,
+    ExportArgument,
+    FullOption,
+    HtmlOption,
+    JsonOption,
+    ListOption,
+    LockTimeoutOption,
+    MaskOption,
+    NullsOption,
+    ProfileOption,
+    ProposalOption,
+    PruneLimitOption,
+    PruneOption,
+    SchemaOption,
+    SkipOption,
+    StrictOption,
+    TimezoneOption,
+    VerboseOption,
+    VerifiedOption,
+    YesOption,
+)
+from sync.cli.output import print_drawn, print_json, write_files
+from sync.model import documents
+from sync.model.errors import SyncError
+from sync.model.report import Mode, Report
+from sync.model.settings import Settings, load_settings
+from sync.show.console import is_idle, render, render_warnings
+from sync.show.files import NO_FILES, Files
+from sync.show.slowest import statement_log
+from sync.show.terminal import Terminal, can_answer
+
+
+@app.command()
+def validate(
+    export: ExportArgument,
+    proposal: ProposalOption = None,
+    timezone: TimezoneOption = None,
+    mask: MaskOption = False,
+    as_json: JsonOption = False,
+    verbose: ListOption = 0,
+) -> None:
+    """Reads and validates an export; asks no database.
+
+    So lengths and character sets are not checked.
+
+    Example: ispyb-sync validate export.ndjson.gz
+    """
+    settings = load_settings(timezone=timezone, mask=mask or None)
+    _reconcile(pipeline.validate, export, settings, proposal, as_json, verbose, write=False)
+
+
+@app.command()
+def plan(
+    export: ExportArgument,
+    database: DatabaseOption = None,
+    staging_schema: SchemaOption = None,
+    proposal: ProposalOption = None,
+    strict: StrictOption = False,
+    skip_unchanged: SkipOption = False,
+    skip_verified: VerifiedOption = False,
+    nulls: NullsOption = None,
+    timezone: TimezoneOption = None,
+    prune: PruneOption = None,
+    prune_limit: PruneLimitOption = None,
+    full: FullOption = False,
+    mask: MaskOption = False,
+    csv: CsvOption = None,
+    html: HtmlOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+    profile: ProfileOption = False,
+) -> None:
+    """Shows what apply would do; writes nothing to ISPyB.
+
+    Examples: ispyb-sync plan export.ndjson --proposal MX-2112
+
+    ispyb-sync plan export.ndjson --html plan.html
+    """
+    settings = load_settings(
+        database=database,
+        staging_schema=staging_schema,
+        strict=strict or None,
+        skip_unchanged=skip_unchanged or None,
+        skip_verified=skip_verified or None,
+        nulls=nulls,
+        timezone=timezone,
+        prune=prune,
+        prune_limit=prune_limit,
+        full=full or None,
+        mask=mask or None,
+    )
+    files = Files(csv, html)
+    _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=False, files=files, profile=profile)
+
+
+@app.command()
+def apply(
+    export: ExportArgument,
+    database: DatabaseOption = None,
+    staging_schema: SchemaOption = None,
+    proposal: ProposalOption = None,
+    strict: StrictOption = False,
+    skip_unchanged: SkipOption = False,
+    skip_verified: VerifiedOption = False,
+    nulls: NullsOption = None,
+    timezone: TimezoneOption = None,
+    prune: PruneOption = None,
+    prune_limit: PruneLimitOption = None,
+    full: FullOption = False,
+    mask: MaskOption = False,
+    lock_timeout: LockTimeoutOption = None,
+    yes: YesOption = False,
+    csv: CsvOption = None,
+    html: HtmlOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+    profile: ProfileOption = False,
+) -> None:
+    """Brings ISPyB in step with an export, in one transaction.
+
+    Examples: ispyb-sync apply export.ndjson.gz
+
+    ispyb-sync apply export.ndjson.gz --prune owned --prune-limit 2%
+
+    curl -s https://portal.example.org/export | ispyb-sync apply - --json
+    """
+    settings = load_settings(
+        database=database,
+        staging_schema=staging_schema,
+        strict=strict or None,
+        skip_unchanged=skip_unchanged or None,
+        skip_verified=skip_verified or None,
+        nulls=nulls,
+        timezone=timezone,
+        prune=prune,
+        prune_limit=prune_limit,
+        full=full or None,
+        mask=mask or None,
+        lock_timeout=lock_timeout,
+    )
+    _reconcile(
+        pipeline.run,
+        export,
+        settings,
+        proposal,
+        as_json,
+        verbose,
+        write=True,
+        files=Files(csv, html),
+        ask=not yes,
+        profile=profile,
+    )
+
+
+@app.command()
+def schema() -> None:
+    """Prints the JSON Schema of a document.
+
+    Example: ispyb-sync schema > document.schema.json
+    """
+    print_json(documents.schema())
+
+
+def _reconcile(
+    call: Callable[[pipeline.Job], Report],
+    export: str,
+    settings: Settings,
+    proposals: list[str] | None,
+    as_json: bool,
+    verbose: int,
+    *,
+    write: bool,
+    files: Files = NO_FILES,
+    ask: bool = False,
+    profile: bool = False,
+) -> None:
+    files.prepare()
+    try:
+        state = COMMITTING if write else "nothing was written"
+        with (
+            interruptible(state),
+            Terminal() as terminal,
+            statement_log(terminal.console, wanted=profile or verbose > 1),
+        ):
+            asks = ask and export != "-" and can_answer()
+            report = call(
+                pipeline.Job(
+                    export=export,
+                    database=settings.database_url() if call is pipeline.run else "",
+                    settings=settings,
+                    write=write,
+                    proposals=frozenset(proposals or ()),
+                    progress=terminal.show,
+                    confirm=terminal.confirm if asks else None,
+                )
+            )
+    except SyncError:
+        if as_json:
+            mode: Mode = "apply" if write else "plan" if call is pipeline.run else "validate"
+            print_json(Report(mode, "failed").to_dict())
+        raise
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print_drawn(lambda console: render(report, console, verbose=verbose > 0))
+        if is_idle(report):  # standard output has its one line
+            render_warnings(report, Console(stderr=True, highlight=False, markup=False, emoji=False))
+    if files:
+        write_files(lambda: files.write_report(report, settings.database_url(), settings, export))
+    raise typer.Exit(exit_code(report))

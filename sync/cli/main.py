@@ -1,0 +1,36 @@
+"""The command line: its commands are in `sync.cli`, one module a kind."""
+
+import gc
+import sys
+from io import TextIOWrapper
+
+from sqlalchemy.exc import DBAPIError
+
+from sync.cli import database, exports, past
+from sync.cli.app import app
+from sync.database.connection import failure
+from sync.demo.process import hide_passwords
+from sync.model.errors import SyncError
+from sync.model.refusals import printable
+
+__all__ = ["app", "database", "exports", "main", "past"]
+
+
+def main() -> None:
+    """Runs the command line; a `SyncError` becomes its message and exit code, never a traceback."""
+    gc.set_threshold(100_000)  # documents have no cycles; to look for them takes a twentieth of the reading
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks stops nothing
+    if hide_passwords(sys.argv[1:]):
+        print("warning: a password on the command line may be seen by others; set ISPYB_SYNC_DATABASE", file=sys.stderr)
+    try:
+        app()
+    except (SyncError, DBAPIError) as raised:
+        error = failure(raised) if isinstance(raised, DBAPIError) else raised
+        print("\n".join(printable(line) for line in f"error: {error}".split("\n")), file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""Connections to ISPyB: one session setup, errors that say where they come from.
+
+The session's own sql_mode, character set and isolation are set, whatever the server's are. A connection given by
+a caller stays in the caller's transaction and gets its settings back.
+"""
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
+
+import pymysql
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import NullPool
+
+from sync.database.driver import opener, sending_no_files
+from sync.model.errors import DatabaseError, Unreachable, UsageError
+
+log = logging.getLogger("sync")
+
+Database = str | URL | Engine | Connection
+
+# Big enough for the groupings of a facility to stay in memory; both are per session and only an upper bound.
+_MEMORY = 256 * 1024 * 1024
+_SETTINGS = {
+    "sql_mode": "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION",
+    "tmp_memory_table_size": _MEMORY,
+    "max_heap_table_size": _MEMORY,
+    "group_concat_max_len": 4096,
+    "foreign_key_checks": 1,
+    "unique_checks": 1,
+    "max_recursive_iterations": 2**32 - 1,  # claims fall one after the other, as many as there are
+    "sql_auto_is_null": 0,
+    "sql_big_selects": 1,
+    "sql_quote_show_create": 1,  # SHOW GRANTS is read
+    "sql_safe_updates": 0,
+    "sql_select_limit": 2**64 - 1,
+    "completion_type": "NO_CHAIN",
+}
+SCHEMA = "ispyb-sync schema"
+"""Under which name an open connection tells its default schema, as it was when `connect` gave the connection."""
+_LEAST_PACKET = 1 << 20
+"""The driver joins rows into statements of nearly so many bytes."""
+
+DEADLOCK, LOCK_WAIT = 1213, 1205
+LOST = {0, 2006, 2013, 2014, 2055, 1927, 1047, 1053}  # the last two: a node or server that does not serve now
+_NOT_THERE = LOST | {2002, 2003}
+DUPLICATE, NO_PARENT = 1062, 1452
+_CHECK = "`ispyb-sync check` looks at the server, the migrations and the privileges."
+_GRANT = "`ispyb-sync check` names each right that the account lacks; the role of sql/grants.sql has them all."
+_NO_SCHEMA_RIGHT = 1044
+_NO_RIGHT = (1142, 1143, 1227, 1370)
+DENIED = {_NO_SCHEMA_RIGHT, *_NO_RIGHT}
+"""What the server says of a right that the account lacks."""
+_REMEDIES = dict.fromkeys(_NO_RIGHT, _GRANT) | {
+    _NO_SCHEMA_RIGHT: "Correct the schema in the URL, or grant the role of sql/grants.sql and make it the account's "
+    "default: SET DEFAULT ROLE.",
+    1045: "Correct the account or the password in the URL.",
+    DEADLOCK: "Others changed the same rows, each time. Try again.",
+    LOCK_WAIT: "Others use the same rows for longer than innodb_lock_wait_timeout; SHOW PROCESSLIST names them. "
+    "Try again.",
+    2003: "Correct the host or the port in the URL, or start the server.",
+    1049: "Correct the schema at the end of the URL.",
+    1290: "Point --database at the primary server, or take the option away.",
+    1665: "SET GLOBAL binlog_format = MIXED, or ROW.",
+    1969: "Raise max_statement_time, for this account or for the server.",
+}
+_ORIGIN = re.compile(r"/\* (.+?) \*/")
+
+
+def open_engine(url: str | URL) -> Engine:
+    """An engine for one command. Raises UsageError where the URL is none, without repeating it."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise UsageError(
+            "--database is not a SQLAlchemy URL",
+            hint="It looks like mysql+pymysql://account:password@host:3306/ispyb",
+        ) from None
+    if parsed.get_backend_name() not in ("mysql", "mariadb"):
+        raise UsageError(
+            f"--database names {parsed.get_backend_name()}, and ISPyB lives in MariaDB",
+            hint="Use mysql+pymysql://account:password@host:3306/ispyb",
+        )
+    if "@" in f"{parsed.host}{parsed.database}":
+        raise UsageError("--database has an @ too many", hint="In a password, write @ as %40, / as %2F, and : as %3A.")
+    return _usable(parsed.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"}))
+
+
+def _usable(url: URL) -> Engine:
+    """An engine whose URL the driver takes; raises UsageError for a host name or an option that it does not."""
+    try:
+        engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+        open_connection = opener(url, engine.dialect)
+        (url.host or "").encode("idna")
+    except (ArgumentError, AttributeError, OSError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"--database: the driver does not take this URL: {error}",
+            hint="Correct the host name, or what stands behind the question mark.",
+        ) from None
+    event.listen(engine, "do_connect", lambda *_: open_connection())
+    return engine
+
+
+def code_of(error: BaseException) -> int | None:
+    """The server's or driver's error number."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, pymysql.MySQLError) and cause.args and isinstance(cause.args[0], int):
+        return cause.args[0]
+    return None
+
+
+def words_of(error: BaseException) -> str:
+    """What the server or the driver says of an error."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    args: tuple[object, ...] = getattr(cause, "args", ())
+    return str(args[1]) if len(args) > 1 else str(cause)
+
+
+def failure(error: BaseException, origin: str | None = None) -> DatabaseError:
+    """What a user sees of a failing statement or connection: the server's words, and where."""
+    words = words_of(error)
+    if origin is None and (found := _ORIGIN.match(getattr(error, "statement", None) or "")):
+        origin = found[1]
+    place = f"{origin}: " if origin else "database: "
+    if code_of(error) == _NO_SCHEMA_RIGHT and origin:
+        words += ", where it needs CREATE TEMPORARY TABLES"
+    remedy = _REMEDIES.get(code_of(error) or 0, _CHECK)
+    return DatabaseError(
+        f"{place}{words.splitlines()[0] if words else 'the connection was lost'}", hint=f"ISPyB is unchanged. {remedy}"
+    )
+
+
+@contextmanager
+def connect(database: Database) -> Iterator[Connection]:
+    """An open, set-up connection; one of our own is closed afterwards, a caller's is given back as it was."""
+    if isinstance(database, Engine | Connection) and database.dialect.driver != "pymysql":
+        raise UsageError(f"a connection by {database.dialect.driver}", hint="Open it as mysql+pymysql://…")
+    if isinstance(database, Connection):
+        with sending_no_files(database), _settings(database, own=False):
+            yield database
+        return
+    engine = database if isinstance(database, Engine) else open_engine(database)
+    try:
+        connection = engine.connect()
+    except (DBAPIError, pymysql.MySQLError, OSError, RuntimeError) as error:
+        told = failure(error)
+        if code_of(error) in _NOT_THERE:
+            raise Unreachable(told.message, hint=told.hint) from None
+        raise told from None
+    try:
+        connection = _reading_committed(connection)
+        with sending_no_files(connection), _settings(connection, own=True):
+            connection.commit()
+            yield connection
+    finally:
+        if not connection.invalidated and not _is_open(connection):
+            connection.invalidate()  # the driver has ended it: there is nothing to give back
+        with suppress(DBAPIError, pymysql.MySQLError):  # lost only now: all that was to be done is done
+            connection.close()
+
+
+def _reading_committed(connection: Connection) -> Connection:
+    """With the tool's own isolation, and able to write where transactions are read-only unless said otherwise."""
+    try:
+        connection = connection.execution_options(isolation_level="READ COMMITTED")
+        connection.exec_driver_sql("SET SESSION TRANSACTION READ WRITE")
+        return connection
+    except (DBAPIError, pymysql.MySQLError) as error:  # SQLAlchemy lets the driver's errors through here
+        raise failure(error) from None
+
+
+def _is_open(connection: Connection) -> bool:
+    driver: Any = connection.connection.driver_connection
+    return bool(driver.open)
+
+
+@contextmanager
+def _settings(connection: Connection, *, own: bool) -> Iterator[None]:
+    names = ", ".join(f"@@SESSION.{name}" for name in _SETTINGS)
+    facts = "@@max_allowed_packet, @@character_set_client, DATABASE(), @@autocommit AND NOT @@in_transaction"
+    row = connection.exec_driver_sql(f"SELECT {names}, {facts}").one()
+    *before, packet, charset, schema, commits_itself = row
+    if commits_itself:
+        raise UsageError(
+            "the connection commits each statement by itself", hint="Open it without isolation_level AUTOCOMMIT."
+        )
+    if schema is None:
+        raise UsageError("--database names no schema", hint="End the URL with the ISPyB schema: …:3306/ispyb")
+    if charset != "utf8mb4":
+        raise UsageError(
+            f"the connection's character set is {charset}", hint="Open it with ?charset=utf8mb4 in the URL."
+        )
+    if packet < _LEAST_PACKET:
+        raise DatabaseError(
+            f"max_allowed_packet is {packet:,} bytes, and a run needs {_LEAST_PACKET:,}",
+            hint="SET GLOBAL max_allowed_packet = 16777216, which is the default, and in the server's option file too.",
+        )
+    connection.info[SCHEMA] = schema
+    _set(connection, _SETTINGS)
+    try:
+        yield
+    finally:
+        if not (connection.closed or connection.invalidated):
+            # Of our own it is lost after all was done; of a caller's, what was done in its transaction is lost too.
+            with suppress(DBAPIError) if own else nullcontext():
+                _set(connection, dict(zip(_SETTINGS, before, strict=True)))
+
+
+def _set(connection: Connection, values: Mapping[str, object]) -> None:
+    connection.exec_driver_sql("SET " + ", ".join(f"SESSION {name} = %({name})s" for name in values), dict(values))
+
+
+def roll_back(connection: Connection) -> None:
+    """Ends a transaction without its writes; a Galera node that has done so already answers with the deadlock."""
+    try:
+        connection.rollback()
+    except DBAPIError as error:
+        if code_of(error) != DEADLOCK:
+            raise

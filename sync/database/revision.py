@@ -1,0 +1,61 @@
+"""The revision of a database, and of this release: without Alembic, which takes long to load, as runs look only."""
+
+from functools import cache
+from pathlib import Path
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from sync.database.connection import code_of, failure
+from sync.database.sqlfiles import STAGING_SCHEMA
+from sync.model.errors import DatabaseError
+
+NOT_THERE = {1146, 1049, 1054}
+"""What the server says of a table, a schema or a column that is not there."""
+_NO_RIGHT = {1044, 1142}
+
+
+@cache
+def head() -> str:
+    """Give the latest revision of this release."""
+    return max(path.name[:4] for path in (folder() / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
+
+
+def is_current(connection: Connection, staging_schema: str = STAGING_SCHEMA) -> bool:
+    """Tell whether the database is at the latest revision of this release."""
+    return revision(connection, staging_schema) == head()
+
+
+def revision(connection: Connection, staging_schema: str = STAGING_SCHEMA) -> str | None:
+    """Give the revision the database is at, or None before the first migration."""
+    query = f"SELECT MAX(version_num) FROM `{staging_schema}`.alembic_version"  # noqa: S608
+    try:
+        return connection.exec_driver_sql(query).scalar()
+    except DBAPIError as error:
+        if code_of(error) in NOT_THERE:
+            return None
+        raise unreadable(error, staging_schema) from None
+
+
+def unreadable(error: DBAPIError, staging_schema: str) -> DatabaseError:
+    """Give the error of a tool's schema that cannot be read."""
+    if code_of(error) in _NO_RIGHT:
+        return DatabaseError(
+            f"no right to read schema {staging_schema}",
+            hint="Grant the role of sql/grants.sql; if the schema is not there, run ispyb-sync migrate.",
+        )
+    return failure(error, "migrations")
+
+
+def not_migrated() -> DatabaseError:
+    """Give the error of a database that lacks what this release has made of the tool's schema."""
+    return DatabaseError(
+        "the database is not migrated, or not to this version of the tool",
+        hint="Run `ispyb-sync migrate`, or give a DBA the script of `ispyb-sync migrate --sql`.",
+    )
+
+
+def folder() -> Path:
+    """Find the revisions: inside the installed package, or beside it in a checkout."""
+    inside = Path(__file__).parents[1] / "migrations"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "migrations"

@@ -1,0 +1,163 @@
+"""What the account may do, as SHOW GRANTS tells it: its own grants, those of its active roles, those of all.
+
+A run asks before it does anything (`demand`), so that a right that lacks is named before the work and not after
+it. Never repeats a line of SHOW GRANTS, which may carry a password's hash.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from sync.database.connection import LOST, code_of
+from sync.model.entities import ENTITIES, PROPOSAL_HAS_PERSON, Entity
+from sync.model.errors import DatabaseError
+
+OWN = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE TEMPORARY TABLES")
+"""What a run needs on the tool's own schema."""
+
+_GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<schema>\*|`(?:[^`]|``)+`)\.(?P<table>\*|`(?:[^`]|``)+`) TO ")
+_ROLE = re.compile(r"GRANT `(?P<role>[^`]+)` TO ")
+_NOT_IN_BRACKETS = re.compile(r", (?![^()]*\))")
+_COLUMNS = re.compile(r" \(.*")
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Rights on a table, on a schema (table is None), or on everything (schema is None too).
+
+    partial   those that it gives on some columns only
+    """
+
+    rights: frozenset[str]
+    schema: str | None
+    table: str | None
+    partial: frozenset[str] = frozenset()
+
+    def covers(self, schema: str, table: str | None) -> bool:
+        """Tell whether it holds on a table, or on the whole schema (table is None)."""
+        if self.schema is None:
+            return True
+        if self.table is None:
+            return _like(self.schema, schema)
+        return table is not None and (self.schema.lower(), self.table.lower()) == (schema.lower(), table.lower())
+
+
+@dataclass(frozen=True)
+class Rights:
+    """All grants of the account; `roles` are those granted to it, active or not."""
+
+    grants: tuple[Grant, ...]
+    roles: tuple[str, ...]
+
+    def lacking(
+        self, needed: Iterable[str], schema: str, table: str | None = None, *, partial: bool = False
+    ) -> list[str]:
+        """List the needed rights that no grant gives on a table, or on a whole schema.
+
+        partial   whether a right on some columns is enough
+        """
+        grants = [grant for grant in self.grants if grant.covers(schema, table)]
+        held = {right for grant in grants for right in (grant.rights | grant.partial if partial else grant.rights)}
+        return [] if "ALL PRIVILEGES" in held else [right for right in needed if right not in held]
+
+
+@dataclass(frozen=True)
+class Account:
+    """The account as the server knows it, its active role, and the ISPyB schema."""
+
+    name: str
+    role: str | None
+    schema: str
+    rights: Rights
+
+    @property
+    def who(self) -> str:
+        """What to call it."""
+        return f"{self.name} with role {self.role}" if self.role else self.name
+
+    @property
+    def remedy(self) -> str:
+        """What helps against rights that lack."""
+        if self.rights.roles and not self.role:
+            return f"Activate a role it has: SET DEFAULT ROLE {self.rights.roles[0]} FOR the account."
+        return "Grant the role of sql/grants.sql."
+
+    def lacking(
+        self, staging_schema: str, *, write: bool, delete: Collection[Entity] = (), partial: bool = False
+    ) -> list[str]:
+        """List what lacks for a run, each as GRANT has it: INSERT, UPDATE on ispyb.Person.
+
+        write    whether it writes to ISPyB at all
+        delete   of which entities it may delete rows
+        partial  whether a right on some columns is taken for enough; the server decides then
+        """
+        found = []
+        for entity in ENTITIES:
+            needed = needed_on(entity, write=write, delete=entity in delete)
+            if names := self.rights.lacking(needed, self.schema, entity.table, partial=partial):
+                found.append(f"{', '.join(names)} on {self.schema}.{entity.table}")
+        if names := self.rights.lacking(OWN, staging_schema):
+            found.append(f"{', '.join(names)} on {staging_schema}.*")
+        return found
+
+
+def needed_on(entity: Entity, *, write: bool, delete: bool = False) -> tuple[str, ...]:
+    """List what a run needs on one table; a ProposalHasPerson is never changed, only there or not."""
+    if not write:
+        return ("SELECT",)
+    update = () if entity is PROPOSAL_HAS_PERSON else ("UPDATE",)
+    return ("SELECT", "INSERT", *update, *(("DELETE",) if delete else ()))
+
+
+def account(connection: Connection) -> Account:
+    """Ask the server who this is, and what the account may do."""
+    name, role, schema = connection.exec_driver_sql("SELECT CURRENT_USER(), CURRENT_ROLE(), DATABASE()").one()
+    return Account(name, role, schema, read(connection))
+
+
+def demand(connection: Connection, staging_schema: str, *, write: bool, delete: Collection[Entity] = ()) -> None:
+    """Raise DatabaseError that names each right that a run needs and the account lacks."""
+    try:
+        held = account(connection)
+    except DBAPIError as error:
+        if code_of(error) in LOST:
+            raise
+        return  # a server without grants has nothing to show
+    lacking = held.lacking(staging_schema, write=write, delete=delete, partial=True)
+    if not lacking:
+        return
+    own = "" if not lacking[-1].endswith(".*") else " If the tool's schema is not there yet, run ispyb-sync migrate."
+    raise DatabaseError(
+        f"{held.who} lacks {'; '.join(lacking)}",
+        hint=f"ISPyB is unchanged. {held.remedy} `ispyb-sync check`, run as that account, looks again.{own}",
+    )
+
+
+def read(connection: Connection) -> Rights:
+    """Ask the server what the account may do."""
+    lines = list(connection.exec_driver_sql("SHOW GRANTS").scalars())
+    matches = [match for line in lines if (match := _GRANT.match(line))]
+    roles = [match["role"] for line in lines if (match := _ROLE.match(line))]
+    return Rights(tuple(_grant(match) for match in matches), tuple(dict.fromkeys(roles)))
+
+
+def _grant(match: re.Match[str]) -> Grant:
+    rights = _NOT_IN_BRACKETS.split(match["rights"])
+    whole = frozenset(right for right in rights if "(" not in right)
+    partial = frozenset(_COLUMNS.sub("", right) for right in rights if "(" in right)
+    return Grant(whole, _name(match["schema"]), _name(match["table"]), partial)
+
+
+def _name(text: str) -> str | None:
+    return None if text == "*" else text[1:-1].replace("``", "`")
+
+
+def _like(pattern: str, schema: str) -> bool:
+    r"""Compare as GRANT does: % and _ are wildcards unless after a backslash."""
+    parts = re.findall(r"\\.|.", pattern)
+    wild = {"%": ".*", "_": "."}
+    expression = "".join(wild.get(part) or re.escape(part.removeprefix("\\")) for part in parts)
+    return re.fullmatch(expression, schema, re.IGNORECASE) is not None

@@ -1,0 +1,1 @@
+"""The tool at work, on a MariaDB of its own."""

@@ -1,0 +1,73 @@
+"""`ispyb-sync demo`: the whole way of the tool on a private MariaDB, from a legacy ISPyB to a changed export."""
+
+from collections.abc import Iterable
+from uuid import uuid4
+
+from rich.console import Console
+from rich.text import Text
+from sqlalchemy import URL, NullPool, create_engine
+
+from sync.api import apply, plan
+from sync.database import sqlfiles
+from sync.demo import sample
+from sync.demo.server import server
+from sync.migrate import commands as migrate
+from sync.show.console import render
+
+
+def run(console: Console) -> None:
+    """Runs the demo, and leaves nothing behind."""
+    schema = f"ispyb_demo_{uuid4().hex[:8]}"
+    with server() as admin:
+        _step(console, "A private MariaDB, with a legacy ISPyB: people, laboratories and proposals typed in by hand.")
+        url = _legacy(admin, schema)
+        tool = f"{schema}_sync"
+        try:
+            _step(
+                console,
+                "ispyb-sync migrate: externalId columns, the indexes that matching needs, beamLineSetupId may be NULL.",
+            )
+            migrate.upgrade(url, staging_schema=tool)
+            console.print(Text(f"migrated to {migrate.head()}"))
+            first, changed = sample.export(), sample.changed_export()
+            _step(console, f"ispyb-sync apply: the first export, {len(first)} proposals. Hand-typed rows are found.")
+            render(apply(first, database=url, staging_schema=tool), console)
+            _step(console, "The same export again: nothing changes.")
+            render(apply(first, database=url, staging_schema=tool), console)
+            _step(
+                console,
+                "A day later, first as a plan. A person typed in by hand gains its externalId, a login changes, and a"
+                " title has a letter that the column's character set lacks: that field is refused, all else goes on.",
+            )
+            render(plan(changed, database=url, staging_schema=tool), console)
+            _step(console, "And applied.")
+            render(apply(changed, database=url, staging_schema=tool), console)
+        finally:
+            _execute(admin, [f"DROP DATABASE IF EXISTS `{name}`" for name in (schema, tool)])
+    _step(console, "The server is stopped and its folder removed.")
+
+
+def _legacy(admin: URL, schema: str) -> str:
+    """Makes the legacy schema with its rows; gives its URL."""
+    statements = [f"CREATE DATABASE `{schema}` CHARACTER SET latin1 COLLATE latin1_swedish_ci", f"USE `{schema}`"]
+    statements += [sql for statement in sqlfiles.load("legacy") if (sql := statement.render())]
+    _execute(admin, statements)
+    return admin.set(database=schema).render_as_string(hide_password=False)
+
+
+def _execute(admin: URL, statements: Iterable[str]) -> None:
+    engine = create_engine(
+        admin.update_query_dict({"charset": "utf8mb4"}),
+        poolclass=NullPool,
+        execution_options={"no_parameters": True},
+    )
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def _step(console: Console, words: str) -> None:
+    console.print()
+    console.print(Text("─" * 100, style="dim"))
+    console.print(Text(words, style="bold"))
+    console.print()

@@ -1,0 +1,163 @@
+"""The tool's own record: who ran what, when, and what each run changed.
+
+Keeps the row of a run, and reads what the run wrote in its own transaction (pass `history` of the SQL files); changes
+nothing in ISPyB.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult
+from sqlalchemy.exc import DBAPIError
+
+from sync.database.connection import SCHEMA, Database, connect, failure
+from sync.database.release import tool_version
+from sync.database.sqlfiles import named
+from sync.database.tool_schema import demand_own
+from sync.history.changes import ALL_CHANGES, read_changes
+from sync.model.entities import ENTITIES
+from sync.model.errors import UsageError
+from sync.model.refusals import Notice, Refusal
+from sync.model.report import Change, Counts, Report, Vanished, storable
+from sync.model.settings import Settings
+
+LISTED_RUNS = 50
+LONGEST_NAME = 1024
+"""Characters of an export's name that history keeps: its last ones."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as history keeps it; `started` and `ended` are UTC.
+
+    bytes, sha256   of the export as it was read, where that is known
+    settings        those of the run, without the database
+    elsewhere       the run was on another ISPyB, which shared the tool schema once; nothing here goes by it
+    """
+
+    started: datetime
+    account: str
+    tool_version: str
+    export: str | None
+    report: Report
+    ended: datetime | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    elsewhere: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report's public form, and who ran it when."""
+        return {
+            "started": f"{self.started.isoformat()}Z",
+            "account": self.account,
+            "tool_version": self.tool_version,
+            "ended": self.ended and f"{self.ended.isoformat()}Z",
+            "export": self.export,
+            "export_bytes": self.bytes,
+            "export_sha256": self.sha256,
+            "settings": self.settings,
+            "elsewhere": self.elsewhere,
+            **self.report.to_dict(),
+        }
+
+
+def runs(database: Database, settings: Settings, limit: int = LISTED_RUNS) -> list[Run]:
+    """The latest runs, newest first, without their changes."""
+    with opened(database, settings) as connection:
+        return [_run(row) for row in ask(connection, settings, "list_runs", limit=limit)]
+
+
+def show(database: Database, settings: Settings, run: int, *, limit: int = ALL_CHANGES) -> Run:
+    """One run with its changes, or the first of them. Raises UsageError where there is none of that number."""
+    with opened(database, settings) as connection:
+        row = ask(connection, settings, "show_run", run=run).first()
+        if row is None:
+            raise UsageError(f"no run {run} in history", hint="`ispyb-sync history` lists them.")
+        found = _run(row)
+        for stored in ask(connection, settings, "show_changes", run=run, limit=limit):
+            found.report.changes.extend(read_changes(stored.entity, [tuple(stored)[1:]]))
+        return found
+
+
+def row(database: Database, settings: Settings, name: str) -> list[tuple[int, datetime, Change]]:
+    """What the tool ever did to one row, named as `person:4711`."""
+    entity, _, number = name.partition(":")
+    if entity not in {known.name for known in ENTITIES} or not number.isdecimal():
+        raise UsageError(f"{name!r} names no row", hint="Write it as person:4711, with one of the eight entities.")
+    with opened(database, settings) as connection:
+        return [
+            (stored.run, stored.started, next(read_changes(entity, [tuple(stored)[2:-1]])))
+            for stored in ask(connection, settings, "show_row", entity=entity, id=int(number))
+        ]
+
+
+@contextmanager
+def opened(database: Database, settings: Settings) -> Iterator[Connection]:
+    """A connection whose tool schema is migrated, and serves its ISPyB. Raises SyncError."""
+    with connect(database) as connection:
+        demand_own(connection, settings.staging_schema)
+        yield connection
+
+
+def record(
+    connection: Connection,
+    settings: Settings,
+    report: Report,
+    started: datetime,
+    *,
+    export: str,
+    nbytes: int | None = None,
+    sha256: str | None = None,
+    **more: object,
+) -> int:
+    """Writes a run into the tool's own schema, in the transaction of what it wrote; returns its number.
+
+    more   kept with the settings, which are kept with the schema of ISPyB and without the database URL
+    """
+    kept = settings.model_dump(mode="json", exclude={"database"}) | {"schema": connection.info[SCHEMA]} | more
+    result = connection.exec_driver_sql(
+        named("history", "record_run").render(staging_schema=settings.staging_schema) or "",
+        {
+            "mode": report.mode,
+            "status": report.status,
+            "started": started,
+            "tool_version": tool_version(),
+            "export_name": export[-LONGEST_NAME:],
+            "export_bytes": nbytes,
+            "export_sha256": sha256,
+            "settings": json.dumps(kept),
+            "report": json.dumps(storable(report), default=str),
+        },
+    )
+    return int(result.lastrowid)
+
+
+def ask(connection: Connection, settings: Settings, name: str, **parameters: object) -> CursorResult[Any]:
+    """The result of a statement of sql/history.sql; raises DatabaseError that names it."""
+    statement = named("history", name)
+    try:
+        return connection.exec_driver_sql(statement.render(staging_schema=settings.staging_schema) or "", parameters)
+    except DBAPIError as error:
+        raise failure(error, statement.origin) from None
+
+
+def _run(row: Any) -> Run:
+    number, mode, status, started, account, version, export, stored, ended, size, sha256, settings, elsewhere = row
+    data = json.loads(stored)
+    report = Report(mode, status, run=number)
+    report.documents_read = data["documents"]["read"]
+    report.documents_refused = data["documents"]["refused"]
+    report.entities |= {name: Counts(**counts) for name, counts in data["entities"].items()}
+    report.refusals = [Refusal(**refusal) for refusal in data["refusals"]]
+    report.warnings = [Notice.from_dict(warning) for warning in data["warnings"]]
+    if (vanished := data.get("vanished")) is not None:
+        report.vanished = [Vanished(**thing) for thing in vanished]
+    report.undoes = data.get("undoes")
+    report.seconds = data["seconds"]
+    kept = json.loads(settings or "{}")
+    return Run(started, account, version, export, report, ended, size, sha256, kept, bool(elsewhere))

@@ -1,0 +1,244 @@
+"""Takes one run back, in one transaction: `ispyb-sync undo RUN`.
+
+    load     the changes of the run, from history
+    lock     their rows, so that nothing comes in between looking and deleting
+    decide   children before parents: what has changed since, or is referred to, is kept
+    apply    children before parents: inserted rows go, updated ones return to old values, deleted links come back
+
+Up to decide only temporary tables are written: an undo and its plan are the same to that point. Refuses a run whose
+changes history no longer has, one that is undone already, and an undo. A row that is kept is reported as a refusal.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from sync.database import rights, tool_schema
+from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, code_of, connect, failure
+from sync.database.lock import Turn, run_lock
+from sync.database.sqlfiles import named, of_pass, tables_made
+from sync.history import runs
+from sync.history.changes import label, read_changes
+from sync.history.fingerprints import forget
+from sync.history.references import fillings, references, sees_all, unique_facts
+from sync.model.conditions import Conditions
+from sync.model.entities import ENTITIES, SESSION_HAS_PERSON, Entity
+from sync.model.errors import Unreachable, UsageError
+from sync.model.refusals import Refusal
+from sync.model.report import Counts, Report
+from sync.model.settings import Settings
+from sync.schema.introspection import introspect
+from sync.statements.send import Runner, origin_of
+
+ATTEMPTS = 5
+_PAUSE_SECONDS = 0.2
+_FOREIGN_KEYS = (1451, 1452)
+_AGAIN = {DEADLOCK, LOCK_WAIT, DUPLICATE, *_FOREIGN_KEYS, *LOST}
+
+
+def undo(run: int, database: Database, settings: Settings, *, write: bool = True) -> Report:
+    """Takes back what a run wrote, or with `write=False` says what that would be.
+
+    Raises UsageError where the run cannot be taken back, DatabaseError where the server fails: nothing was written.
+    """
+    started = datetime.now(UTC).replace(tzinfo=None)
+    own = not isinstance(database, Connection)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with connect(database) as connection:
+                return _Undo(run, connection, settings, started, own=own).report(write=write)
+        except DBAPIError as error:
+            if not own or code_of(error) not in _AGAIN or attempt == ATTEMPTS:
+                raise failure(error, origin_of(error)) from None
+        except Unreachable:
+            if attempt in (1, ATTEMPTS):  # in between, a server that was lost may be starting again
+                raise
+        time.sleep(_PAUSE_SECONDS * 2**attempt)
+    raise AssertionError("the last attempt returns or raises")
+
+
+class _Undo:
+    """One attempt, on one connection."""
+
+    def __init__(self, run: int, connection: Connection, settings: Settings, started: datetime, *, own: bool) -> None:
+        self._run = run
+        self._connection = connection
+        self._settings = settings
+        self._started = started
+        self._own = own
+        self._runner = Runner(connection, settings.staging_schema)
+
+    def report(self, *, write: bool) -> Report:
+        """Undoes, or plans to."""
+        schema = self._settings.staging_schema
+        rights.demand(self._connection, schema, write=write, delete=ENTITIES if write else ())
+        tool_schema.demand_own(self._connection, schema)
+        tool_schema.demand_own_run(self._connection, schema, self._run)
+        start = time.perf_counter()
+        try:
+            if not write:
+                report = self._planned()
+            else:
+                with run_lock(self._connection, self._settings.lock_timeout, schema, own=self._own) as turn:
+                    report = self._written(turn)
+        finally:
+            if not self._connection.invalidated:
+                with suppress(DBAPIError):  # on a connection of our own they go anyway
+                    self._drop()
+        report.seconds["total"] = time.perf_counter() - start
+        if self._settings.mask:
+            report.mask()
+        return report
+
+    def _planned(self) -> Report:
+        self._prepare(lock=False)
+        report = self._filled("planned")
+        report.changes = [change for row in self._rows("changes") for change in read_changes(row[0], [row[1:]])]
+        if self._own:
+            self._connection.rollback()
+        return report
+
+    def _written(self, turn: Turn) -> Report:
+        """Everything in one transaction; in a caller's, in a savepoint of it."""
+        self._set(undone=self._run, started=self._started)
+        for (done,) in self._rows("find_undo"):
+            return runs.show(self._connection, self._settings, done).report  # its commit was not answered
+        savepoint = None if self._own else self._connection.begin_nested()
+        try:
+            self._prepare(lock=True)
+            report = self._filled("applied")
+            if not report.nothing_to_do:
+                self._apply()
+                forget(self._connection, self._settings.staging_schema)
+                turn.confirm(self._record(report))
+        except BaseException:
+            with suppress(DBAPIError):  # after a deadlock or a lost connection the server has done it
+                if savepoint is None:
+                    self._connection.rollback()
+                else:
+                    savepoint.rollback()
+            raise
+        if savepoint is not None:
+            savepoint.commit()
+        else:
+            self._connection.commit()
+        return report
+
+    def _prepare(self, *, lock: bool) -> None:
+        """Loads the changes and decides about each."""
+        self._set(undone=self._run)
+        self._check()
+        self._target = introspect(self._connection)
+        self._unique = unique_facts(self._connection)
+        self._drop()
+        self._all("create")
+        self._all("load")
+        if lock:
+            self._all("lock")
+        if not sees_all(self._connection):
+            self._runner.run(named("undo", "keep_unseen"))
+        schema = self._settings.staging_schema
+        made = list(fillings(self._connection, schema))
+        made += [(reference.entity, reference.statement(schema)) for reference in references(self._connection)]
+        for entity in reversed(ENTITIES):
+            self._all(f"decide_{entity.name}", entity)
+            for statement in (sql for kept, sql in made if kept is entity):
+                self._connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+            self._all(f"claim_{entity.name}", entity)
+            self._runner.run(named("undo", "keep_taken"))
+
+    def _check(self) -> None:
+        """Refuses a run that cannot be taken back."""
+        past = runs.show(self._connection, self._settings, self._run, limit=0).report
+        if past.mode == "undo":
+            raise UsageError(
+                f"run {self._run} is an undo itself", hint=f"Apply the export of run {past.undoes} again instead."
+            )
+        if past.status == "undone":
+            ((by,),) = self._rows("undone_by")
+            raise UsageError(f"run {self._run} is undone already, by run {by}", hint="`ispyb-sync history` lists them.")
+        ((kept,),) = self._rows("kept_changes")
+        if not kept and not past.nothing_to_do:
+            raise UsageError(
+                f"the changes of run {self._run} are no longer in history", hint="`history purge` has forgotten them."
+            )
+
+    def _filled(self, status: Any) -> Report:
+        """What is done and what is kept."""
+        report = Report("undo", status, undoes=self._run)
+        for entity, staged, inserted, updated, refused, deleted in self._rows("counts"):
+            report.entities[entity] = Counts(
+                int(staged), int(inserted), int(updated), refused=int(refused), deleted=int(deleted)
+            )
+        schema = self._connection.exec_driver_sql("SELECT DATABASE()").scalar()
+        report.refusals.extend(_refusal(row, str(schema)) for row in self._rows("kept"))
+        if self._settings.mask:
+            report.mask()  # before history keeps it
+        return report
+
+    def _apply(self) -> None:
+        for entity in reversed(ENTITIES):
+            for statement in of_pass("undo", f"apply_{entity.name}"):
+                self._runner.run(statement, self._conditions(entity))
+
+    def _record(self, report: Report) -> int:
+        """Keeps the undo as a run of its own, and marks the run that it took back; returns its number."""
+        undone = self._run
+        report.run = run = runs.record(
+            self._connection, self._settings, report, self._started, export=f"run {undone}", undoes=undone
+        )
+        self._set(run=run)
+        self._all("history")
+        return run
+
+    def _all(self, pass_: str, entity: Entity | None = None) -> None:
+        for statement in of_pass("undo", pass_):
+            self._runner.run(statement, self._conditions(ENTITIES[0] if entity is None else entity))
+
+    def _rows(self, name: str) -> Iterator[Any]:
+        result = self._runner.run(named("undo", name))
+        assert result is not None
+        return iter(result.all())
+
+    def _conditions(self, entity: Entity) -> Conditions:
+        return self._target.conditions(entity).with_facts(self._unique[entity.name])
+
+    def _set(self, **variables: object) -> None:
+        names = ", ".join(f"@{name} = %({name})s" for name in variables)
+        self._connection.exec_driver_sql(f"SET {names}", variables)
+
+    def _drop(self) -> None:
+        self._runner.drop(*tables_made(of_pass("undo", "create"), self._settings.staging_schema))
+
+
+_REASONS = {
+    "row_gone": "is no longer in ISPyB",
+    "changed_since": "has changed since: {held}. It is left as it is; correct it in ISPyB, or in the User Portal",
+    "parent_gone": "would return to a row that is gone: {held}",
+    "linked_again": "was linked again since; there is nothing to bring back",
+    "key_taken": "cannot have its old value back: {held}. Correct that row first, and undo again",
+    "referenced": "is in use: {held}. It is left; remove what refers to it, and undo again",
+    "not_seen": "is left, since this account cannot see what refers to it. GRANT SELECT ON {schema}.* TO the role of "
+    "sql/grants.sql, and undo again",
+}
+
+
+def _refusal(row: Any, schema: str) -> Refusal:
+    """Why a row was kept."""
+    entity, code, held, _action, number, second, key, proposal = row
+    name = f"{entity}:{number}" + (f" of person:{second}" if entity == SESSION_HAS_PERSON.name else "")
+    return Refusal(
+        entity=entity,
+        code=code,
+        document=None,
+        proposal=label(proposal),
+        path=name,
+        field=None,
+        value=label(key),
+        message=f"{_REASONS[code].format(held=held, schema=schema)}.",
+    )

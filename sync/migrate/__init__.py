@@ -1,0 +1,1 @@
+"""The migrations, run by Alembic, and what their revisions are made of."""

@@ -1,0 +1,242 @@
+"""Runs or prints the revisions that Alembic asks for; `migrations/env.py` calls nothing else.
+
+The ISPyB schema is the default schema of the URL; the tool's schema is made if it is not there. Refuses
+before the first change what would stop a later one.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+
+from alembic import context
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.util import CommandError
+from pymysql import MySQLError
+from sqlalchemy import Connection, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+
+from sync.database.connection import failure, open_engine
+from sync.database.lock import run_lock
+from sync.database.release import tool_version
+from sync.migrate.ddl.change import Change, Guard, execute, failed
+from sync.migrate.ddl.column import ExternalId
+from sync.migrate.ddl.guards import (
+    VERSION_TABLE,
+    as_block,
+    before_downgrade,
+    before_upgrade,
+    not_newer,
+    refuse,
+)
+from sync.migrate.ddl.serve import (
+    TAKEN_OVER,
+    TITLE,
+    guards,
+    needed,
+    refuse_others,
+    serve_sql,
+    server_sql,
+    told,
+)
+from sync.model.errors import DatabaseError, SyncError, UsageError
+from sync.model.settings import load_settings
+
+RUN_PATIENCE = 60  # seconds to wait for a run to end
+
+# The server's sql_mode may refuse any change of BLSession (NO_ZERO_DATE). A change that waits for its table
+# makes everybody wait behind it, so it gives up soon.
+SESSION = """\
+SET SESSION sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
+  group_concat_max_len = 1048576, lock_wait_timeout = 5, sql_safe_updates = 0"""
+
+READ_WRITE = "SET SESSION TRANSACTION READ WRITE"
+
+CREATE_SCHEMA = "CREATE DATABASE IF NOT EXISTS `{schema}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+
+WITH_EXTERNAL_ID = """\
+SELECT TABLE_NAME FROM information_schema.COLUMNS
+WHERE TABLE_SCHEMA = DATABASE() AND COLUMN_NAME = 'externalId'"""
+
+FORGET = "DELETE FROM `{schema}`.{table}"
+
+HEADER = """\
+-- ispyb-sync {version}: migration from revision {start} to {end}
+--
+-- Read it, then run it with the mariadb client, as an account that may ALTER the tables of {ispyb} and CREATE
+-- in {schema}:
+--
+--     mariadb < migrate.sql
+--
+-- Each statement looks first whether it is needed, so the script may be run again at any time, also after it
+-- stopped half way. Tables stay readable and writable meanwhile. A statement that finds its table busy gives
+-- up after 5 seconds (error 1205): run the script again."""
+
+
+def from_alembic() -> None:
+    """Do what Alembic was asked for; a user of its command line sees errors in its own form."""
+    try:
+        _fill_in(context.config)
+        if context.is_offline_mode():
+            _offline(context.config)
+        else:
+            _online(context.config)
+    except SyncError as error:
+        if context.config.cmd_opts is None:
+            raise
+        raise CommandError(str(error)) from None
+
+
+def _fill_in(config: Config) -> None:
+    """Add the settings where `sync.migrate.commands` did not: on Alembic's command line they are the environment's."""
+    if "staging_schema" not in config.attributes:
+        settings = load_settings()
+        config.attributes["staging_schema"] = settings.staging_schema
+        if not context.is_offline_mode():
+            config.attributes["database"] = settings.database_url()
+
+
+def _online(config: Config) -> None:
+    schema = config.attributes["staging_schema"]
+    with _connection(config.attributes["database"]) as connection:
+        try:
+            with run_lock(connection, RUN_PATIENCE):
+                context.configure(connection=connection, version_table_schema=schema)
+                _run(connection, context.get_context(), schema)
+        except DBAPIError as error:
+            raise failed(error, "Alembic's own statement") from None
+
+
+@contextmanager
+def _connection(url: str) -> Iterator[Connection]:
+    """Open a connection on which every statement is its own transaction."""
+    engine = open_engine(url)
+    event.listen(engine, "connect", _set_session, insert=True)  # before SQLAlchemy looks at the sql_mode
+    try:
+        connection = engine.connect()
+    except (DBAPIError, MySQLError, OSError, RuntimeError) as error:
+        raise failure(error) from None
+    with connection.execution_options(isolation_level="AUTOCOMMIT"):
+        if connection.exec_driver_sql("SELECT DATABASE()").scalar() is None:
+            hint = "End the URL with the ISPyB schema: …:3306/ispyb"
+            raise UsageError("--database names no schema", hint=hint)
+        yield connection
+
+
+def _set_session(connection: DBAPIConnection, record: object) -> None:
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(SESSION)
+        cursor.execute(READ_WRITE)
+
+
+def _run(connection: Connection, migration: MigrationContext, schema: str) -> None:
+    """Run the revisions, each committed by itself, as DDL is."""
+    assert migration.config is not None
+    writes = not migration.opts.get("dont_mutate")  # `alembic current` and the like only read
+    up = False
+    if writes:
+        connection.exec_driver_sql(server_sql())
+        if not migration.config.attributes.get("serve_this"):
+            refuse_others(connection, schema)
+        heals = bool(migration.config.attributes.get("heal"))
+        heads = _known_heads(migration)
+        lost = heals and _are_lost(connection, heads)
+        refuse(connection, _guards(migration, () if lost else heads), schema)
+        up = _goes_up(_steps(migration, heads))
+        connection.exec_driver_sql(CREATE_SCHEMA.format(schema=schema))
+        if lost:  # start anew
+            connection.exec_driver_sql(FORGET.format(schema=schema, table=VERSION_TABLE))
+        elif heals:
+            _repeat_the_last(migration, heads)
+    with context.begin_transaction():
+        context.run_migrations()
+    if up and needed(connection, schema):
+        execute(migration, serve_sql(), TITLE)
+        if migration.config.attributes.get("serve_this"):
+            migration.config.attributes["told"] = list(told(connection, schema))
+
+
+def _goes_up(steps: list[RevisionStep]) -> bool:
+    return all(step.is_upgrade for step in steps)
+
+
+def _are_lost(connection: Connection, heads: tuple[str, ...]) -> bool:
+    """Whether tables were restored from a dump that is older than the record of the migrations."""
+    changes = [script.module.change for script in context.script.iterate_revisions(heads, "base")]
+    wanted = {change.table for change in changes if isinstance(change, ExternalId)}
+    return not wanted <= set(connection.exec_driver_sql(WITH_EXTERNAL_ID).scalars())
+
+
+def _repeat_the_last(migration: MigrationContext, heads: tuple[str, ...]) -> None:
+    """Make the change of the recorded revision again: a downgrade that was killed took it back and did not say so."""
+    for revision in heads:
+        script = context.script.get_revision(revision)
+        assert script is not None
+        change: Change = script.module.change
+        execute(migration, change.up_sql(), change.title)
+
+
+def _guards(migration: MigrationContext, heads: tuple[str, ...]) -> list[Guard]:
+    """List the guards of all revisions that are about to run on a database at these."""
+    assert migration.config is not None
+    force = bool(migration.config.attributes.get("force"))
+    steps = _steps(migration, heads)
+    guards = [not_newer(str(context.script.get_current_head()))]
+    guards += before_upgrade() if _goes_up(steps) else before_downgrade()
+    for step in steps:
+        change: Change = step.revision.module.change
+        guards += change.up_guards() if step.is_upgrade else change.down_guards(force=force)
+    return guards
+
+
+def _steps(migration: MigrationContext, heads: tuple[str, ...]) -> list[RevisionStep]:
+    """List the revisions that are about to run."""
+    plan: Callable[..., Iterable[object]] = migration.opts["fn"]
+    return [step for step in plan(heads, migration) if isinstance(step, RevisionStep)]
+
+
+def _known_heads(migration: MigrationContext) -> tuple[str, ...]:
+    """Give the revision of the database; refuse one that this release does not know."""
+    heads = migration.get_current_heads()
+    unknown = set(heads) - {script.revision for script in context.script.walk_revisions()}
+    if unknown:
+        raise DatabaseError(
+            f"migration: the database is at revision {', '.join(unknown)}, which this release does not know",
+            hint="Use the release of ispyb-sync that migrated it, or a later one.",
+        )
+    return heads
+
+
+def _offline(config: Config) -> None:
+    """Print the script, in the statements that `_run` runs."""
+    schema = config.attributes["staging_schema"]
+    ispyb = config.attributes.get("database_name", "ispyb")
+    context.configure(dialect_name="mysql", literal_binds=True, version_table_schema=schema)
+    migration = context.get_context()
+    out = migration.impl.static_output
+    start, heads = migration.get_current_revision(), _known_heads(migration)
+    steps = _steps(migration, heads)
+    end = ", ".join(steps[-1].to_revisions) if steps else start
+    names = {"start": start or "base", "end": end or "base", "ispyb": ispyb, "schema": schema}
+    out(HEADER.format(version=tool_version(), **names))
+    out(f"USE `{ispyb}`;")
+    out(f"{SESSION};")
+    out(f"{READ_WRITE};")
+    out("-- What must not be found. If something is, the script shows it and stops, with nothing changed.")
+    out(f"{server_sql()};")
+    serve_this = bool(config.attributes.get("serve_this"))
+    for guard in [*(() if serve_this else guards()), *_guards(migration, heads)]:
+        out(as_block(guard, schema))
+    out("-- The tool's own schema, and where it keeps the revision that was reached.")
+    out(f"{CREATE_SCHEMA.format(schema=schema)};")
+    table = f"`{schema}`.{VERSION_TABLE}"
+    if start is None:  # Alembic goes on with CREATE TABLE: each step runs again, and finds its work done
+        out(f"DROP TABLE IF EXISTS {table};")
+    else:
+        out(f"CREATE TABLE IF NOT EXISTS {table} (version_num VARCHAR(32) NOT NULL PRIMARY KEY);")
+    with context.begin_transaction():
+        context.run_migrations()
+    if _goes_up(steps):
+        if serve_this:
+            out(TAKEN_OVER)
+        execute(migration, serve_sql(), TITLE)

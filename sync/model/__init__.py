@@ -1,0 +1,1 @@
+"""What is spoken of, without a database: entities, documents, settings, errors, refusals, reports."""

@@ -1,0 +1,173 @@
+"""The registry: what the tool keeps in step, parents before children.
+
+A ninth entity is one row here, one SQL file, one class in `sync.model.documents` and one case folder.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["text", "number", "float", "date", "bytes"]
+"""What a value is, in a document as in a column: text, a whole number, a number, a date, sixteen bytes."""
+
+_NUMBERS = {
+    *("laboratoryExtPk", "siteId", "expSessionPk", "visit_number", "nbShifts", "nbReimbDewars", "scheduled"),
+    *("usedFlag", "remote", "hazardGroup", "containmentLevel", "isCreatedBySampleSheet"),
+    *("dewarAvgCustomsValue", "dewarAvgTransportValue"),
+}
+_FLOATS = {"structureDeterminations", "dewarTransport", "databackupFrance", "databackupEurope", "molecularMass"}
+_DATES = {"startDate", "endDate", "lastUpdate"}
+
+
+def kind_of_field(name: str) -> Kind:
+    """What the values of a field of the document are, once they are validated."""
+    if name in _NUMBERS:
+        return "number"
+    if name in _FLOATS:
+        return "float"
+    if name in _DATES:
+        return "date"
+    return "bytes" if name == "externalId" else "text"
+
+
+@dataclass(frozen=True, eq=False)
+class Entity:
+    """One entity: its name everywhere, ISPyB's table, and the columns that its staging table takes from a document.
+
+    columns     fields of the document, staged under the same name
+    keys        the columns that matching uses: never emptied, and a value that does not fit refuses the row
+    names       those of them of which a row must give one, so that the next run finds it again
+    references  staged rows that a row points at, by the name of the column in the staging table
+    initial     columns that are written when a row is inserted, and belong to ISPyB afterwards
+    given_up    keys that a null empties where an earlier key finds the row
+    compared    columns that are staged also where the live table has none: they tell things apart
+    named_by_parent  whether a row that gives no key at all can still be found, by what it refers to
+    parent_of_field  the entity that a row goes on without when it is refused
+    aliases     a field whose column has another name in some variants
+    """
+
+    name: str
+    table: str
+    primary_key: str
+    columns: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    initial: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
+    named_by_parent: bool = False
+    parent_of_field: str | None = None
+    aliases: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def staged_first(self) -> tuple[str, ...]:
+        """The columns of the staging table that come before those of the document, in their order."""
+        return ("row_id", "position", "document", "path", "refused", "contradicts", "clears", *self.references)
+
+
+LABORATORY = Entity(
+    "laboratory",
+    "Laboratory",
+    "laboratoryId",
+    columns=("externalId", "laboratoryExtPk", "name", "city", "country", "address", "url", "organization"),
+    keys=("externalId", "laboratoryExtPk", "name", "city", "country"),
+    names=("externalId", "laboratoryExtPk", "name"),
+    aliases={"laboratoryExtPk": "laboratoryPk"},
+)
+PERSON = Entity(
+    "person",
+    "Person",
+    "personId",
+    columns=(
+        *("externalId", "login", "siteId", "familyName", "givenName", "title"),
+        *("emailAddress", "phoneNumber", "faxNumber"),
+    ),
+    keys=("externalId", "login", "siteId"),
+    names=("externalId", "login", "siteId"),
+    references=("laboratory_row",),
+    given_up=("login", "siteId"),
+    parent_of_field="laboratory",
+)
+PROPOSAL = Entity(
+    "proposal",
+    "Proposal",
+    "proposalId",
+    columns=("externalId", "proposalCode", "proposalNumber", "title", "proposalType", "state"),
+    keys=("externalId", "proposalCode", "proposalNumber"),
+    names=("externalId", "proposalNumber"),
+    references=("person_row",),
+    compared=("proposalCode",),
+)
+PROPOSAL_HAS_PERSON = Entity(
+    "proposal_has_person",
+    "ProposalHasPerson",
+    "proposalHasPersonId",
+    references=("person_row",),
+    named_by_parent=True,
+)
+SESSION = Entity(
+    "session",
+    "BLSession",
+    "sessionId",
+    columns=(
+        *("externalId", "expSessionPk", "visit_number", "startDate", "endDate", "beamLineName", "scheduled"),
+        *("nbShifts", "beamLineOperator", "sessionTitle", "structureDeterminations", "dewarTransport"),
+        *("databackupFrance", "databackupEurope", "operatorSiteNumber", "nbReimbDewars", "projectCode"),
+        *("protectedData", "comments", "usedFlag", "lastUpdate"),
+    ),
+    keys=("externalId", "expSessionPk", "visit_number"),
+    names=("externalId", "expSessionPk", "visit_number"),
+    initial=("comments", "usedFlag", "lastUpdate"),
+    given_up=("expSessionPk",),
+    compared=("expSessionPk",),
+)
+SESSION_HAS_PERSON = Entity(
+    "session_has_person",
+    "Session_has_Person",
+    "sessionId",
+    columns=("role", "remote"),
+    references=("session_row", "person_row"),
+    named_by_parent=True,
+)
+PROTEIN = Entity(
+    "protein",
+    "Protein",
+    "proteinId",
+    columns=(
+        *("externalId", "acronym", "name", "description", "hazardGroup", "containmentLevel", "safetyLevel"),
+        *("molecularMass", "proteinType", "sequence", "isCreatedBySampleSheet"),
+    ),
+    keys=("externalId", "acronym"),
+    names=("externalId", "acronym"),
+    references=("person_row",),
+    initial=("isCreatedBySampleSheet",),
+    parent_of_field="person",
+)
+LAB_CONTACT = Entity(
+    "lab_contact",
+    "LabContact",
+    "labContactId",
+    columns=(
+        *("cardName", "defaultCourrierCompany", "courierAccount", "billingReference"),
+        *("dewarAvgCustomsValue", "dewarAvgTransportValue"),
+    ),
+    keys=("cardName",),
+    names=("cardName",),
+    references=("person_row",),
+    initial=(
+        *("cardName", "defaultCourrierCompany", "courierAccount", "billingReference"),
+        *("dewarAvgCustomsValue", "dewarAvgTransportValue"),
+    ),
+    named_by_parent=True,
+)
+
+ENTITIES = (
+    LABORATORY,
+    PERSON,
+    PROPOSAL,
+    PROPOSAL_HAS_PERSON,
+    SESSION,
+    SESSION_HAS_PERSON,
+    PROTEIN,
+    LAB_CONTACT,
+)

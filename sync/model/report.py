@@ -1,0 +1,153 @@
+"""What a run did or would do, as data: counts, refusals, warnings, changes.
+
+The JSON form is the public one (`Report.to_dict`). Rendering for people is in `sync.show.console`, and what the
+database knows of a run comes from `sync.reconcile.findings`.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from sync.model.entities import ENTITIES, LAB_CONTACT, PERSON, PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON
+from sync.model.refusals import Notice, Refusal, masked_value, refused_value
+
+Mode = Literal["apply", "plan", "validate", "undo"]
+Status = Literal["applied", "planned", "validated", "rolled_back", "declined", "failed", "undone", "partly_undone"]
+
+PARENT_IDS = frozenset({"laboratoryId", "personId", "proposalId"})
+"""Columns that hold the id of another row."""
+_OF_PEOPLE = frozenset(entity.name for entity in (PERSON, PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, LAB_CONTACT))
+
+
+@dataclass
+class Counts:
+    """How many things of one entity an export names, and what becomes of them."""
+
+    staged: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    deleted: int = 0
+
+    @property
+    def actions(self) -> set[str]:
+        """What is to be done at all."""
+        done = {"insert": self.inserted, "update": self.updated, "delete": self.deleted}
+        return {name for name, count in done.items() if count}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One row that is inserted, updated or deleted; `id` is None for a row that a plan would insert.
+
+    adopted   an update of a row that was found by a later key and gains an earlier one that it lacked
+    """
+
+    entity: str
+    id: int | None
+    action: str
+    key: str | None
+    proposal: str | None
+    fields: dict[str, dict[str, Any]]
+    adopted: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What people are told: insert, update, adopt or delete."""
+        return "adopt" if self.adopted else self.action
+
+    def masked(self) -> "Change":
+        """The same without old and new values, but for ids of rows, and without a key that names a person."""
+        fields = {
+            name: {when: _masked(name, value) for when, value in values.items()} for name, values in self.fields.items()
+        }
+        key = self.key and masked_value(self.key) if self.entity in _OF_PEOPLE else self.key
+        return replace(self, key=key, fields=fields)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the report's JSON."""
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True)
+class Vanished:
+    """A proposal or session that ISPyB knows by its externalId and a full export no longer has; it is left as it is."""
+
+    entity: str
+    id: int
+    key: str | None
+    proposal: str | None
+    externalId: int | str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the report's JSON."""
+        return dict(self.__dict__)
+
+
+@dataclass
+class Report:
+    """The result of a run.
+
+    vanished  None unless the export was said to be full
+    undoes    the run that this one takes back; None unless it is an undo
+    """
+
+    mode: Mode
+    status: Status
+    run: int | None = None
+    documents_read: int = 0
+    documents_refused: int = 0
+    entities: dict[str, Counts] = field(default_factory=lambda: {e.name: Counts() for e in ENTITIES})
+    refusals: list[Refusal] = field(default_factory=list)
+    warnings: list[Notice] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    vanished: list[Vanished] | None = None
+    undoes: int | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether ISPyB holds already what the export says."""
+        return not any(c.inserted or c.updated or c.deleted for c in self.entities.values())
+
+    def mask(self) -> None:
+        """Takes the values out of refusals, warnings and changes that are there by now."""
+        self.refusals = [refusal.masked() for refusal in self.refusals]
+        self.warnings = [warning.masked() for warning in self.warnings]
+        self.changes = [change.masked() for change in self.changes]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report's public JSON form; `undoes` and `vanished` are there where they say something."""
+        more: dict[str, Any] = {} if self.undoes is None else {"undoes": self.undoes}
+        if self.vanished is not None:
+            more["vanished"] = [thing.to_dict() for thing in self.vanished]
+        return more | {
+            "run": self.run,
+            "mode": self.mode,
+            "status": self.status,
+            "documents": {"read": self.documents_read, "refused": self.documents_refused},
+            "entities": {name: dict(counts.__dict__) for name, counts in self.entities.items()},
+            "refusals": [refusal.to_dict() for refusal in self.refusals],
+            "warnings": [warning.to_dict() for warning in self.warnings],
+            "changes": [change.to_dict() for change in self.changes],
+            "seconds": {name: round(value, 4) for name, value in self.seconds.items()},
+        }
+
+
+def _masked(name: str, value: Any) -> Any:
+    return value if value is None or name in PARENT_IDS else masked_value(refused_value(value))
+
+
+STORED_REFUSALS = 500
+
+
+def storable(report: Report) -> dict[str, Any]:
+    """The report as history keeps it: without changes, and of many refusals the first, as a packet has an end."""
+    stored = report.to_dict()
+    del stored["changes"]
+    for name in ("refusals", "vanished"):
+        more = len(stored.get(name, ())) - STORED_REFUSALS
+        if more > 0:
+            stored[name] = stored[name][:STORED_REFUSALS]
+            stored["warnings"].append(Notice(f"{name}_not_kept", f"{name} that history does not keep", more).to_dict())
+    return stored

@@ -1,0 +1,160 @@
+"""Settings: from flags, then `ISPYB_SYNC_*` environment variables, then `ispyb-sync.toml`.
+
+The file is looked for in the working directory. No setting has a silent fallback: a value that
+cannot be used is an error that names it.
+"""
+
+import os
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from sync.model.errors import UsageError
+
+SETTINGS_FILE = "ispyb-sync.toml"
+
+
+class Settings(BaseSettings):
+    """What a run needs to know besides the export."""
+
+    model_config = SettingsConfigDict(env_prefix="ISPYB_SYNC_", toml_file=SETTINGS_FILE, extra="forbid")
+
+    database: SecretStr | None = Field(
+        default=None,
+        description="SQLAlchemy URL of the ISPyB schema, e.g. mysql+pymysql://sync@host/ispyb?charset=utf8mb4",
+    )
+    staging_schema: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")] = Field(
+        default="ispyb_sync", description="Schema of the tool's own tables, on the same server"
+    )
+    timezone: str = Field(default="UTC", description="IANA name; dates that carry an offset are converted to this zone")
+    nulls: Literal["keep", "clear"] = Field(
+        default="keep", description="What a null in a document means: leave the column, or empty it"
+    )
+    strict: bool = Field(default=False, description="Roll back if anything was refused")
+    skip_unchanged: bool = Field(
+        default=False,
+        description="Leave out documents that are as they were when last applied; does not see what others changed",
+    )
+    skip_verified: bool = Field(
+        default=False,
+        description="Leave out documents that are as they were when last applied, and whose rows in ISPyB are as they "
+        "were when a run last found nothing to change in them",
+    )
+    prune: Literal["none", "owned", "all"] = Field(
+        default="none", description="Which links are deleted that a document's list of persons no longer names"
+    )
+    prune_limit: Annotated[str, Field(pattern=r"^\d{1,9}$|^\d{1,2}(\.\d+)?%$|^100%$")] = Field(
+        default="5%",
+        description="Most links that a run deletes: a share of those of the export's proposals, but never less than "
+        "20; or a number",
+    )
+    full: bool = Field(
+        default=False, description="The export is the whole facility: report what ISPyB knows and it no longer has"
+    )
+    mask: bool = Field(
+        default=False, description="Tell only the length of values in reports, and of refused values in history"
+    )
+    lock_timeout: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        default=60, description="Seconds to wait for another run to end"
+    )
+    max_document_mb: Annotated[float, Field(gt=0, le=1024)] = Field(
+        default=8, description="Largest document that is read, in MB (10^6 bytes)"
+    )
+
+    def database_url(self) -> str:
+        """The URL of ISPyB; raises UsageError where none is set."""
+        if self.database is None:
+            raise UsageError(
+                "no database is set",
+                hint="Give --database URL, or set ISPYB_SYNC_DATABASE, or `database` in " + SETTINGS_FILE + ".",
+            )
+        return self.database.get_secret_value()
+
+    @property
+    def skips(self) -> bool:
+        """Whether documents may be left out."""
+        return self.skip_unchanged or self.skip_verified
+
+    @field_validator("prune_limit", mode="before")
+    @classmethod
+    def _limit_as_text(cls, limit: object) -> object:
+        return str(limit) if type(limit) is int else limit
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{name!r} is not an IANA time zone such as Europe/Paris") from None
+        return name
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+_PREFIX = "ispyb_sync_"
+_OF_TESTS = "test_server"
+"""The server for the demo and the tests, `sync.demo.server`."""
+_EXPECTED = {
+    "prune_limit": "a share such as 5%, or a number, is expected",
+    "staging_schema": "letters, digits and _ are expected, at most 64",
+}
+"""What a pattern means."""
+
+
+def _complaint(error: ErrorDetails) -> str:
+    """A wrong setting and what is wrong with it, without its value."""
+    name = ".".join(map(str, error["loc"]))
+    match error["type"]:
+        case "string_pattern_mismatch":
+            words = _EXPECTED.get(name, error["msg"])
+        case "extra_forbidden":
+            words = "no such setting"
+        case _:
+            words = error["msg"]
+    return f"{name}: {words.removeprefix('Value error, ')}"
+
+
+def _is_unknown(variable: str) -> bool:
+    """Whether a variable of the environment looks like a setting and is none: one that is misspelt does nothing."""
+    name = variable.lower()
+    return name.startswith(_PREFIX) and name.removeprefix(_PREFIX) not in {*Settings.model_fields, _OF_TESTS}
+
+
+def load_settings(**flags: object) -> Settings:
+    """Settings of this call; flags that are None count as not given.
+
+    Raises UsageError that names every wrong setting at once, without its value: it may be a secret.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    wrong = [f"{name}: no such setting" for name in sorted(os.environ) if _is_unknown(name)]
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong += [_complaint(e) for e in error.errors(include_input=False)]
+    except (OSError, ValueError) as error:  # a TOML file that is broken, or not ours to read
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{SETTINGS_FILE}: {reason}", hint="Correct the file.") from None
+    if wrong:
+        raise UsageError(
+            "settings: " + "; ".join(wrong),
+            hint=f"Correct the flag, the ISPYB_SYNC_* variable or {SETTINGS_FILE}.",
+        )
+    return settings

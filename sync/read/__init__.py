@@ -1,0 +1,1 @@
+"""The export -> documents as they were sent, one by one."""

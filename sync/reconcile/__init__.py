@@ -1,0 +1,1 @@
+"""Staged rows -> who is who -> what differs -> ISPyB, in one transaction."""

@@ -1,0 +1,152 @@
+"""What the database knows of a run, put into the report: counts, refusals in words, notices, changes."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from sync.history.changes import label, read_changes, readable_external_id
+from sync.model.entities import ENTITIES, PROPOSAL, SESSION, Entity
+from sync.model.refusals import MOST_EXAMPLES, Example, Notice, Refusal, refused_value
+from sync.model.report import Counts, Report, Vanished
+from sync.reconcile.reconciliation import Found, Reconciliation
+from sync.schema.target import Target
+from sync.stage.misfits import ROW_REFUSED, VALUE_REFUSED
+
+
+def fill(report: Report, reconciliation: Reconciliation, target: Target, *, changes: bool) -> None:
+    """Adds what the database knows of the run to the report."""
+    found = reconciliation.read(("counts", "deleted", "stale_links", "possible_twins", *_NOTICES))
+    for entity in ENTITIES:
+        if not reconciliation.is_staged(entity):
+            continue
+        ((staged, inserted, updated, refused),) = found[entity.name, "counts"]
+        counts = Counts(int(staged), int(inserted), int(updated), refused=int(refused))
+        counts.unchanged = counts.staged - counts.inserted - counts.updated - counts.refused
+        counts.deleted = sum(int(deleted) for (deleted,) in found.get((entity.name, "deleted"), ()))
+        report.entities[entity.name] = counts
+        reconciliation.actions[entity.name] = counts.actions
+        reconciliation.doomed[entity.name] = counts.deleted
+        if counts.refused:
+            report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "refusals")))
+            _refuse_whole_rows(report, entity, reconciliation.rows(entity, "contradicted"))
+        parent = entity.parent_of_field
+        if parent is not None and report.entities[parent].refused:
+            report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "field_refusals")))
+        report.warnings.extend(_notices(entity, found, target))
+    if changes:
+        report.changes = [change for row in reconciliation.planned() for change in read_changes(row[0], [row[1:]])]
+    refused_proposals = report.entities["proposal"].refused
+    report.documents_refused += refused_proposals
+
+
+def _refuse_whole_rows(report: Report, entity: Entity, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Says of values that were refused by themselves that their rows are: a default would contradict the document."""
+    places = set(rows)
+    for place, refusal in enumerate(report.refusals if places else ()):
+        if refusal.entity == entity.name and (refusal.document, refusal.path) in places:
+            message = refusal.message.replace(
+                VALUE_REFUSED, f"{ROW_REFUSED}, since its default would say something else"
+            )
+            report.refusals[place] = replace(refusal, message=message)
+
+
+def find_vanished(report: Report, reconciliation: Reconciliation) -> None:
+    """Adds what a full export no longer has to the report."""
+    report.vanished = [
+        Vanished(entity.name, number, label(key) or None, label(proposal), readable_external_id(digits))
+        for entity in (PROPOSAL, SESSION)
+        for number, key, proposal, digits in reconciliation.vanished(entity)
+    ]
+    unreadable = sum(refusal.code in ("invalid_json", "invalid_document") for refusal in report.refusals)
+    if report.vanished and unreadable:
+        words = "invalid parts of the export: what they name may be among what is listed as vanished"
+        report.warnings.append(Notice("vanished_or_invalid", words, unreadable))
+
+
+_NOTICES = {
+    "conflicting_copies": "copies of one {entity} differ; the last in file order was taken",
+    "several_of_one_name": "laboratories of this export have several rows of the same name in ISPyB; "
+    "a person keeps the one it has, others get the lowest id",
+    "kept_lists": "lists of {entity} with somebody who was refused: nothing is pruned from these",
+    "kept_card_name": "lab contacts were found by their person; the card keeps the name it has in ISPyB",
+}
+
+
+_TWINS = {
+    "proposal": "new proposals differ from one in ISPyB by leading zeros of their number only: are they the same?",
+    "session": "new sessions overlap one that ISPyB has on the same beamline without a key: are they the same?",
+}
+
+
+def _notices(entity: Entity, found: Found, target: Target) -> Iterator[Notice]:
+    for code, words in _NOTICES.items():
+        for (count,) in found.get((entity.name, code), ()):
+            if count:
+                yield Notice(code, words.format(entity=entity.name), int(count))
+    if twins := found.get((entity.name, "possible_twins"), ()):
+        examples = [Example(d, label(proposal), path, f"{v} ({twin})") for d, proposal, path, v, twin in twins]
+        yield Notice("possible_twin", _TWINS[entity.name], len(twins), tuple(examples[:MOST_EXAMPLES]))
+    for stale, owned in found.get((entity.name, "stale_links"), ()):
+        if stale:
+            words = (
+                f"links in {entity.table} that the export no longer names were left; "
+                f"{owned} of them were made by this tool: --prune owned takes those away, --prune all all of them"
+            )
+            yield Notice("stale_links", words, int(stale))
+    if missing := target[entity].missing:
+        words = f"{entity.table} has no column {', '.join(missing)}: left out"
+        yield Notice("missing_column", words, len(missing))
+
+
+def _refusals(entity: Entity, rows: Iterable[tuple[Any, ...]]) -> Iterator[Refusal]:
+    for code, name, value, held, document, proposal, path in rows:
+        if name == "externalId" and value is not None:
+            value = str(readable_external_id(value))
+        value = None if value is None else refused_value(value)
+        yield Refusal(
+            entity=entity.name,
+            code=code,
+            document=document,
+            proposal=label(proposal),
+            path=path,
+            field=name,
+            value=value,
+            message=_message(code, entity, name, value, held),
+        )
+
+
+def _message(code: str, entity: Entity, name: str, value: str | None, held: str | None) -> str:
+    thing = entity.name.replace("_", " ")
+    given = f"{name} {value}" if value is not None else name
+    held = held or ""
+    match code:
+        case "ambiguous_match" if held and not held.startswith("documents"):
+            return f"{given} finds several rows of {entity.table}: {held}. Merge them in ISPyB, or give an earlier key."
+        case "ambiguous_match":
+            return f"several things of this export share {given}. Give an earlier key in every mention."
+        case "keys_disagree":
+            return (
+                f"{given} belongs to {held}, whose other key is not the one given here."
+                " Correct the key in the User Portal, or in ISPyB."
+            )
+        case "key_taken":
+            return (
+                f"{given} is held by {held}, which does not give it up in this run. If both rows are one {thing}"
+                " typed in twice, merge them in ISPyB; else correct the key in the User Portal."
+            )
+        case "duplicate_key" if held.startswith("documents"):
+            where = held if "," in held else held.replace("documents", "document")
+            return f"different things of this export claim one key ({given}; {where}). Correct them in the User Portal."
+        case "duplicate_key":
+            return (
+                f"several things of this export are, or may be, {held} of ISPyB, and their keys contradict each other."
+                " Correct them in the User Portal."
+            )
+        case "belongs_elsewhere":
+            return f"it is {held} in ISPyB. Move the session there, or correct its key in the User Portal."
+        case "refused_by_database":
+            return f"the database would refuse the new row: {held}. Send the value, or let the column have a default."
+        case "no_proposer":
+            return "a new proposal needs a person that was not refused. Give at least one in proposal.persons."
+        case _:
+            return f"its {name} was refused; see there."

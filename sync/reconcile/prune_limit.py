@@ -1,0 +1,53 @@
+"""The guard on pruning: a run that would delete more links than the limit stops before it writes.
+
+Counts what the SQL of the two link tables doomed (pass `prune`); deletes nothing itself.
+"""
+
+from collections import Counter
+
+from sync.history.changes import label
+from sync.model.entities import PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON
+from sync.model.report import Report
+from sync.reconcile.reconciliation import Reconciliation
+
+FEWEST = 20
+"""So many links may always go where the limit is a share: in a small export, one person is a large one."""
+
+LOSERS = 5
+
+HINT = (
+    "Nothing was written. `ispyb-sync plan` with the same flags lists each link; if the export is right, raise "
+    "--prune-limit, as a share (20%) or a number of links (500)."
+)
+_LINKS = (PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON)
+
+
+def excess(report: Report, reconciliation: Reconciliation, limit: str) -> str | None:
+    """Why this run may not delete what it would, with the largest losers; None where it may.
+
+    limit   a number of links, or a share of all links of the export's proposals such as 5%, and at least FEWEST
+    """
+    doomed = {entity.name: report.entities[entity.name].deleted for entity in _LINKS}
+    total = sum(doomed.values())
+    if total <= (FEWEST if limit.endswith("%") else int(limit)):
+        return None
+    words = f"{total:,} links would be deleted (" + ", ".join(f"{name} {n:,}" for name, n in doomed.items()) + ")"
+    if limit.endswith("%"):
+        links = sum(_number(count) for entity in _LINKS for (count,) in reconciliation.rows(entity, "all_links"))
+        allowed = max(FEWEST, int(links * float(limit[:-1]) / 100))
+        if total <= allowed:
+            return None
+        limit = f"{allowed:,}: {limit} of the {links:,} links of the export's proposals, and at least {FEWEST}"
+    return f"{words}, and the limit is {limit}. {_losers(reconciliation)}"
+
+
+def _losers(reconciliation: Reconciliation) -> str:
+    lost: Counter[str | None] = Counter()
+    for entity in _LINKS:
+        for proposal, links in reconciliation.rows(entity, "losers"):
+            lost[label(None if proposal is None else str(proposal))] += _number(links)
+    return "Most lose: " + ", ".join(f"{proposal} {links:,}" for proposal, links in lost.most_common(LOSERS))
+
+
+def _number(value: object) -> int:
+    return int(value)  # type: ignore[call-overload, no-any-return]

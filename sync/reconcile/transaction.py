@@ -1,0 +1,262 @@
+"""The write phase: decides and writes in one transaction, which starts anew where other writers came in between.
+
+In a transaction of a caller what a run wrote can be taken back by itself. A commit that the server did not answer
+is told as such: whether it happened, the run's row in history says.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from sync.database import retry
+from sync.database.connection import (
+    DEADLOCK,
+    DUPLICATE,
+    LOCK_WAIT,
+    LOST,
+    NO_PARENT,
+    code_of,
+    failure,
+    roll_back,
+    words_of,
+)
+from sync.database.lock import Turn, run_lock
+from sync.history import runs
+from sync.history.changes import label
+from sync.model.entities import ENTITIES
+from sync.model.errors import DatabaseError, LimitError
+from sync.model.refusals import Notice, Refusal, printable
+from sync.model.report import Counts, Report
+from sync.read.reader import Reader
+from sync.reconcile import prune_limit
+from sync.reconcile.findings import fill, find_vanished
+from sync.reconcile.reconciliation import Overtaken, Reconciliation
+from sync.reconcile.request import Job, timed
+from sync.schema.target import Target
+from sync.statements.by_halves import RefusedRow, RowsRefused
+from sync.statements.send import Runner, origin_of
+
+OVERTAKEN = (DEADLOCK, LOCK_WAIT, DUPLICATE, NO_PARENT)
+"""What the server says when another writer came in between."""
+
+
+class CommitUnanswered(Exception):
+    """The connection was lost while the server committed."""
+
+    def __init__(self, report: Report, started: datetime, error: DBAPIError) -> None:
+        super().__init__()
+        self.report = report
+        self.started = started
+        self.error = error
+
+
+class _RolledBack(Exception):
+    """--strict, and something was refused."""
+
+
+class _Unconfirmed(Exception):
+    """Somebody is to be asked, and was not yet shown this."""
+
+
+@dataclass(frozen=True)
+class _AsRead:
+    """What reading alone has put into a report: each decision starts from it."""
+
+    refusals: list[Refusal]
+    warnings: list[Notice]
+    documents_refused: int
+
+    def restore(self, report: Report) -> None:
+        report.refusals = self.refusals.copy()
+        report.warnings = self.warnings.copy()
+        report.documents_refused = self.documents_refused
+        report.entities = {entity.name: Counts() for entity in ENTITIES}
+        report.status = "applied"
+
+
+@dataclass(frozen=True)
+class Writing:
+    """A run whose rows are staged. `own` is whether the connection is the run's own, which may commit."""
+
+    job: Job
+    report: Report
+    runner: Runner
+    reconciliation: Reconciliation
+    target: Target
+    reader: Reader
+    started: datetime
+    own: bool
+
+    def plan(self) -> None:
+        """Decides, and writes nothing."""
+        self._decide(changes=True)
+        if (excess := self._excess()) is not None:
+            self.report.warnings.append(Notice("prune_limit", f"apply would stop: {excess}", 1))
+        if self.own:
+            self.runner.connection.rollback()
+
+    def write(self) -> None:
+        """Applies. Where somebody is asked first, neither the run's lock nor a transaction is held until the answer.
+
+        After it all is decided anew, and asked anew if that is not what was shown.
+        """
+        report, settings, runner = self.report, self.job.settings, self.runner
+        as_read = _AsRead(report.refusals, report.warnings, report.documents_refused)
+        agreed = None
+        while True:
+            with run_lock(runner.connection, settings.lock_timeout, runner.staging_schema, own=self.own) as turn:
+                if self._apply(as_read, agreed, turn):
+                    return
+            with timed(report, "confirm"):
+                if self.job.confirm is None or not self.job.confirm(report):
+                    report.status = "declined"
+                    return
+            agreed = _what_is_shown(report)
+
+    def _apply(self, as_read: _AsRead, agreed: object, turn: Turn) -> bool:
+        """One transaction; again where others came in between. False: it must be confirmed first."""
+        attempt, again = 1, None
+        while True:
+            as_read.restore(self.report)
+            try:
+                with _savepoint(self.runner.connection, self.own):
+                    self._transaction(agreed, turn, again)
+                return True
+            except RowsRefused as refused:
+                self._roll_back()
+                self._leave_out(refused.rows, as_read)
+                continue
+            except (_RolledBack, _Unconfirmed) as reason:
+                self._roll_back()
+                if isinstance(reason, _Unconfirmed):
+                    return False
+                self.report.status = "rolled_back"
+                return True
+            except (DBAPIError, Overtaken) as error:
+                worth_it = isinstance(error, Overtaken) or code_of(error) in OVERTAKEN
+                if not worth_it or (isinstance(error, DBAPIError) and not self._may_start_anew(error)):
+                    raise
+                self._roll_back()
+                if attempt == retry.ATTEMPTS or (isinstance(error, Overtaken) and not self.own):
+                    raise _gave_up(error, attempt) from None
+                time.sleep(retry.PAUSE_SECONDS * attempt)
+                again = words_of(error) if isinstance(error, DBAPIError) else None
+                attempt += 1
+
+    def _may_start_anew(self, error: DBAPIError) -> bool:
+        """In a caller's transaction only after an error that has left the savepoint there."""
+        return self.own or code_of(error) in (DUPLICATE, NO_PARENT)
+
+    def _leave_out(self, rows: Sequence[RefusedRow], as_read: "_AsRead") -> None:
+        """Starts anew without rows that the database refuses: what hangs on them is decided again."""
+        self.reconciliation.refuse(rows)
+        if self.own:
+            self.runner.connection.commit()  # the marks stay in the staging tables
+        as_read.refusals.extend(map(_refused_by_database, rows))
+
+    def _transaction(self, agreed: object, turn: Turn, again: str | None) -> None:
+        report, job = self.report, self.job
+        self._decide(changes=False)
+        if (excess := self._excess()) is not None:
+            raise LimitError(excess, hint=prune_limit.HINT)
+        if job.settings.strict and report.refusals:
+            raise _RolledBack
+        if job.confirm is not None and not report.nothing_to_do and _what_is_shown(report) != agreed:
+            raise _Unconfirmed
+        if not report.nothing_to_do:
+            with timed(report, "apply"):
+                self.reconciliation.apply(again)
+        report.run = self._record()
+        self.reconciliation.record(report.run)
+        if job.fingerprints is not None:
+            joined = self.reconciliation.joined_documents()
+            job.fingerprints.remember({refusal.document for refusal in report.refusals}, joined)
+        turn.confirm(report.run)
+        if self.own:
+            _commit(self.runner.connection, report, self.started)
+
+    def _decide(self, *, changes: bool) -> None:
+        report, settings, reconciliation = self.report, self.job.settings, self.reconciliation
+        with timed(report, "match"):
+            reconciliation.match()
+            reconciliation.compare()
+            invalid = (r for r in report.refusals if (r.entity, r.code) == ("proposal", "invalid_document"))
+            reconciliation.prune(settings.prune, {r.proposal for r in invalid if r.proposal is not None})
+            fill(report, reconciliation, self.target, changes=changes)
+            if settings.full:
+                find_vanished(report, reconciliation)
+            if settings.mask:
+                report.mask()
+
+    def _excess(self) -> str | None:
+        return prune_limit.excess(self.report, self.reconciliation, self.job.settings.prune_limit)
+
+    def _record(self) -> int:
+        """Writes the run into the tool's own schema; returns its number."""
+        info = self.reader.info
+        return runs.record(
+            self.runner.connection,
+            self.job.settings,
+            self.report,
+            self.started,
+            export=info.name,
+            nbytes=info.bytes,
+            sha256=info.sha256,
+            proposals=sorted(self.job.proposals),
+        )
+
+    def _roll_back(self) -> None:
+        if self.own:
+            roll_back(self.runner.connection)
+
+
+def _refused_by_database(row: RefusedRow) -> Refusal:
+    words = printable(row.words)
+    message = (
+        f"the database refused the row, error {row.code}: {words}. Correct the row in the User Portal, or the rule."
+    )
+    return Refusal(
+        row.entity.name, "refused_by_database", row.document, label(row.proposal), row.path, None, None, message
+    )
+
+
+def _what_is_shown(report: Report) -> object:
+    return report.entities, report.refusals
+
+
+def _gave_up(error: DBAPIError | Overtaken, attempts: int) -> DatabaseError:
+    if isinstance(error, DBAPIError):
+        return failure(error, origin_of(error))
+    return DatabaseError(
+        f"other writers changed {error} in between, in {attempts} attempts", hint="ISPyB is unchanged. Try again."
+    )
+
+
+@contextmanager
+def _savepoint(connection: Connection, own: bool) -> Iterator[None]:
+    """In a caller's transaction, what a run wrote can be taken back without the caller's own work."""
+    if own:
+        yield
+        return
+    savepoint = connection.begin_nested()
+    try:
+        yield
+    except BaseException:
+        with suppress(DBAPIError):  # after a deadlock there is none: the server has ended the transaction
+            savepoint.rollback()
+        raise
+    savepoint.commit()
+
+
+def _commit(connection: Connection, report: Report, started: datetime) -> None:
+    try:
+        connection.commit()
+    except DBAPIError as error:
+        if code_of(error) in LOST:
+            raise CommitUnanswered(report, started, error) from None
+        raise

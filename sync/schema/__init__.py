@@ -1,0 +1,1 @@
+"""What the live ISPyB is: its columns, their limits and keys."""

@@ -1,0 +1,231 @@
+"""What the live database is: columns, limits and keys of the eight tables, as `sync.schema.introspection` reads them.
+
+Never assumed: DLS, ESRF and py-ispyb differ, and so do sites. The tables, their primary keys and the references between
+them must be there, and `externalId`, which `migrate` adds; each other column may be absent.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from sync.model.conditions import Conditions, Field
+from sync.model.entities import ENTITIES, Entity, Kind, kind_of_field
+from sync.schema.repertoire import Repertoire
+
+_INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
+TEXTS = ("tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob")
+WITH_LENGTH = ("varchar", "char", "varbinary", "binary")
+_EXTERNAL_ID_BYTES = 16
+_CONVERTED: dict[Kind, tuple[Kind, ...]] = {
+    "text": ("text", "number"),
+    "number": ("number", "text"),
+    "float": ("float",),
+    "date": ("date",),
+    "bytes": ("bytes",),
+}
+"""By kind of field, the kinds of column that hold it: whole numbers and text are converted where that is exact."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a live table, and what fits into it.
+
+    default     as the server writes it, an expression; None where there is none
+    characters  most characters a text column holds, most bytes a binary one; None for other types
+    octets      most bytes a TEXT or BLOB column holds; None for other types
+    charset     MariaDB's name of the character set; None for other types
+    extra       such as auto_increment
+    generated   whether its value is computed
+    """
+
+    name: str
+    type_name: str
+    column_type: str
+    nullable: bool
+    default: str | None = None
+    characters: int | None = None
+    octets: int | None = None
+    charset: str | None = None
+    collation: str | None = None
+    extra: str = ""
+    generated: bool = False
+
+    @property
+    def has_default(self) -> bool:
+        """Whether a row that does not give the column gets a value all the same."""
+        return self.default not in (None, "NULL")
+
+    @cached_property
+    def members(self) -> dict[str, str]:
+        """The members of an ENUM by their folded form; MariaDB compares them without case."""
+        if self.type_name != "enum":
+            return {}
+        found = re.findall(r"'((?:[^']|'')*)'", self.column_type)
+        return {member.replace("''", "'").casefold(): member.replace("''", "'") for member in found}
+
+    @cached_property
+    def bounds(self) -> tuple[int, int] | None:
+        """The lowest and highest value of a column of whole numbers."""
+        if self.type_name == "decimal":
+            digits, scale = map(int, re.findall(r"\d+", self.column_type)[:2])
+            most = 10 ** (digits - scale) - 1
+            return None if scale else (0 if "unsigned" in self.column_type else -most, most)
+        bits = _INTEGER_BITS.get(self.type_name)
+        if bits is None:
+            return None
+        if "unsigned" in self.column_type:
+            return 0, 2**bits - 1
+        return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+    @cached_property
+    def kind(self) -> Kind | None:
+        """What its values are; None for a type that no field of a document can feed."""
+        if self.name == "externalId":
+            return "bytes" if self.type_name in ("binary", "varbinary") and self._holds_external_ids else None
+        if self.bounds is not None:
+            return "number"
+        if self.type_name in ("float", "double"):
+            return "float"
+        if self.type_name in ("datetime", "timestamp"):
+            return "date"
+        return "text" if self.type_name in (*TEXTS, "varchar", "char", "varbinary", "enum") else None
+
+    @property
+    def _holds_external_ids(self) -> bool:
+        exactly = self.type_name == "binary"
+        return self.characters == _EXTERNAL_ID_BYTES if exactly else (self.characters or 0) >= _EXTERNAL_ID_BYTES
+
+
+_ABSENT = Column("", "varchar", "varchar(255)", nullable=True, characters=255, charset="utf8mb4")
+"""As the staging table has a column that the live table has not."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """One of the eight tables: its columns by name, and whether a visit number names a session."""
+
+    entity: Entity
+    columns: dict[str, Column]
+    visit_number_unique: bool = False
+
+    def column(self, field: str) -> Column | None:
+        """The column that a field of the document feeds, or None where the live table has none."""
+        return self.columns.get(field) or self.columns.get(self.entity.aliases.get(field, ""))
+
+    def staged_as(self, field: str) -> Column | None:
+        """The column as the staging table has it, or None where it is left empty."""
+        return self.column(field) or (_ABSENT if field in self.entity.compared else None)
+
+    @cached_property
+    def missing(self) -> tuple[str, ...]:
+        """Fields of the document that the live table has no column for."""
+        return tuple(name for name in self.entity.columns if self.column(name) is None)
+
+    @cached_property
+    def staged_columns(self) -> tuple[str, ...]:
+        """The columns of the staging table that are loaded, in the order in which rows are."""
+        given = (name for name in self.entity.columns if self.staged_as(name) is not None)
+        return (*self.entity.staged_first, *given)
+
+    @cached_property
+    def unusable(self) -> tuple[tuple[str, Column], ...]:
+        """Fields whose column is of a type that cannot hold them, with that column."""
+        found = ((name, self.column(name)) for name in self.entity.columns)
+        return tuple((name, c) for name, c in found if c is not None and c.kind not in _CONVERTED[kind_of_field(name)])
+
+    @cached_property
+    def unfilled(self) -> tuple[str, ...]:
+        """Columns that each new row needs and no run can give: NOT NULL, without a default, and no field's."""
+        written = {c.name for name in self.entity.columns if (c := self.column(name)) is not None}
+        written |= set(REFERENCES[self.entity.name])
+        return tuple(
+            column.name
+            for column in self.columns.values()
+            if not (column.nullable or column.has_default or "auto_increment" in column.extra)
+            and column.name not in {*written, self.entity.primary_key}
+        )
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the server gives each new row its id; a Session_has_Person is known by what it links."""
+        key = self.columns.get(self.entity.primary_key)
+        by_links = self.entity.primary_key in REFERENCES[self.entity.name]
+        return key is None or by_links or "auto_increment" in key.extra
+
+    @cached_property
+    def facts(self) -> frozenset[str]:
+        """What the conditions in the entity's SQL file ask for."""
+        facts = set(self.columns)
+        for name, alias in self.entity.aliases.items():
+            if name in facts:
+                facts.discard(alias)
+        if self.visit_number_unique:
+            facts.add("unique(visit_number)")
+        facts |= {f"nullable({column.name})" for column in self.columns.values() if column.nullable}
+        facts |= {f"default({column.name})" for column in self.columns.values() if column.has_default}
+        if any("required" in field.facts for field in self.fields):
+            facts.add("any(required)")
+        return frozenset(facts)
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """The columns that lines marked `-- for:` are repeated for.
+
+        Facts of each: `live` or `absent`; `is(login)`; of a live one its kind (`text`, `number`, `float`, `date`,
+        `bytes`), `portal` or `initial`, `key`, `default` where a new row gets a value that is not given, and `required`
+        where it gets none but cannot be without.
+        """
+        return _fields(self.entity, tuple(self.columns.values()))
+
+
+REFERENCES = {
+    "laboratory": (),
+    "person": ("laboratoryId",),
+    "proposal": ("personId",),
+    "proposal_has_person": ("proposalId", "personId"),
+    "session": ("proposalId",),
+    "session_has_person": ("sessionId", "personId"),
+    "protein": ("proposalId", "personId"),
+    "lab_contact": ("proposalId", "personId"),
+}
+"""The columns by which the eight tables refer to each other."""
+
+
+@lru_cache(maxsize=8 * len(ENTITIES))
+def _fields(entity: Entity, columns: tuple[Column, ...]) -> tuple[Field, ...]:
+    table = Table(entity, {column.name: column for column in columns})
+    fields = []
+    for name in entity.columns:
+        column = table.column(name)
+        facts = {f"is({name})", "absent" if column is None else "live"}
+        if column is not None:
+            facts |= {column.kind or "", "initial" if name in entity.initial else "portal"}
+            if name in entity.keys:
+                facts.add("key")
+            if column.has_default:
+                facts.add("default")
+            elif not column.nullable and name != "lastUpdate" and entity.names != (name,):
+                facts.add("required")
+        fields.append(Field(name, "" if column is None else column.name, frozenset(facts)))
+    return tuple(fields)
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The live database as one run sees it."""
+
+    tables: dict[str, Table]
+    local_infile: bool
+    repertoires: dict[str, Repertoire]
+
+    def __getitem__(self, entity: Entity) -> Table:
+        return self.tables[entity.name]
+
+    def conditions(self, entity: Entity) -> Conditions:
+        """What the marks in the SQL file of an entity ask for, as far as the live tables tell it."""
+        return self._conditions[entity.name]
+
+    @cached_property
+    def _conditions(self) -> dict[str, Conditions]:
+        others = frozenset(f"{name}.{column}" for name, table in self.tables.items() for column in table.facts)
+        return {name: Conditions(table.facts | others, table.fields) for name, table in self.tables.items()}

@@ -1,0 +1,1 @@
+"""A report for people: on a terminal, as a page, as CSV."""

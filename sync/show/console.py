@@ -1,0 +1,256 @@
+"""A report for people on a terminal or in a log: totals, refusals, warnings, and for a plan the changes.
+
+Values come from exports and databases: control characters are escaped, and nothing is taken for markup.
+"""
+
+from collections import defaultdict
+from datetime import datetime
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sync.history.order import in_order, refusals_in_order, vanished_in_order
+from sync.history.runs import Run
+from sync.model.entities import ENTITIES
+from sync.model.refusals import Example, Refusal, printable, refused_value
+from sync.model.report import Change, Report, Vanished
+from sync.model.text import counted
+
+LISTED = 10
+"""Changes and refusals shown per entity; `--json` has all."""
+
+NOTHING = "nothing to do"
+
+WIDE = 110
+"""Columns that the list of runs needs whole."""
+
+STATUS = {
+    "applied": "applied",
+    "planned": "planned, nothing written",
+    "validated": "validated, no database asked",
+    "rolled_back": "rolled back, nothing written",
+    "declined": "declined, nothing written",
+    "failed": "failed, nothing written",
+    "undone": "applied, and undone since",
+    "partly_undone": "applied, and undone in part since",
+}
+
+
+def render(report: Report, console: Console, *, verbose: bool = False) -> None:
+    """Prints one report; a plan of nothing is one line, and its warnings are left to the caller."""
+    if is_idle(report):
+        console.print(Text(NOTHING))
+        return
+    head = f"{report.mode}: {STATUS[report.status]}"
+    if report.run is not None:
+        head += f" (run {report.run})"
+    if report.undoes is None:
+        head += f"; {counted(report.documents_read, 'document')} read, {report.documents_refused:,} refused"
+    else:
+        head += f"; takes back run {report.undoes}"
+    if "total" in report.seconds:
+        head += f"; {report.seconds['total']:.2f} s"
+    console.print(Text(head))
+    if report.status == "declined":
+        return
+    if report.mode != "validate":
+        if report.nothing_to_do and not report.refusals:
+            console.print(Text(f"{NOTHING}: {_why_nothing(report)}"))
+        elif any(any(vars(counts).values()) for counts in report.entities.values()):
+            console.print(_totals(report))
+    _list_refusals(report, console, LISTED if not verbose else len(report.refusals))
+    render_warnings(report, console, verbose=verbose)
+    _list_changes(report, console, LISTED if not verbose else len(report.changes))
+    _list_vanished(report, console, LISTED if not verbose else len(report.vanished or ()))
+
+
+def _why_nothing(report: Report) -> str:
+    if report.undoes is not None:
+        return "the run changed nothing"
+    looked_at = any(counts.staged for counts in report.entities.values())
+    return "ISPyB holds what the export says" if looked_at else "no document was looked at"
+
+
+def is_idle(report: Report) -> bool:
+    """Whether this is a plan of nothing: no change, no refusal, and nothing that vanished."""
+    return (
+        report.mode == "plan"
+        and report.status == "planned"
+        and report.nothing_to_do
+        and not report.refusals
+        and not report.vanished
+    )
+
+
+def render_warnings(report: Report, console: Console, *, verbose: bool = False) -> None:
+    """Prints what does not stop a run, one a line, each with one example or all that there are."""
+    for warning in report.warnings:
+        words = f"warning: {printable(warning.message)} ({warning.count:,})"
+        console.print(Text(words, style="yellow"), soft_wrap=True)
+        for example in warning.examples if verbose else warning.examples[:1]:
+            console.print(Text(f"  {_place_line(example)}"), soft_wrap=True)
+
+
+def render_run(run: Run, console: Console, *, verbose: bool = False) -> None:
+    """Prints one run of history: who, when, on which export and with which settings, then its report."""
+    who = f"run {run.report.run}, {run.started:%Y-%m-%d %H:%M:%S} UTC, by {refused_value(run.account)}"
+    console.print(Text(f"{who}, ispyb-sync {run.tool_version}"), soft_wrap=True)
+    export = refused_value(run.export or "an export without a name")
+    if run.bytes is not None:
+        export += f", {run.bytes:,} bytes"
+    if run.sha256 is not None:
+        export += f", SHA-256 {run.sha256}"
+    console.print(Text(f"of {export}"), soft_wrap=True)
+    chosen = [f"{name} {refused_value(value)}" for name, value in run.settings.items() if value]
+    console.print(Text(f"with {', '.join(chosen)}"), soft_wrap=True)
+    if run.elsewhere:
+        console.print(Text(f"on {_ispyb_of(run)}: its ids mean nothing here"), soft_wrap=True)
+    render(run.report, console, verbose=verbose)
+
+
+def render_runs(runs: list[Run], console: Console) -> None:
+    """Prints past runs, one a line, newest first; on a narrow terminal without the account and the export."""
+    if not runs:
+        console.print(Text("no runs yet"))
+        return
+    wide, table = console.width >= WIDE, Table(box=None, pad_edge=False)
+    for name in ("run", "started (UTC)", "mode", "status"):
+        table.add_column(name, no_wrap=True)
+    for name in ("inserted", "updated", "deleted", "refused"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("account", "export") if wide else ():
+        table.add_column(name, overflow="fold")
+    for run in runs:
+        report = run.report
+        sums = [sum(getattr(c, name) for c in report.entities.values()) for name in ("inserted", "updated", "deleted")]
+        table.add_row(
+            str(report.run),
+            f"{run.started:%Y-%m-%d %H:%M:%S}" if wide else f"{run.started:%Y-%m-%d %H:%M}",
+            report.mode,
+            "elsewhere" if run.elsewhere else report.status,
+            *(f"{number:,}" if number else "-" for number in (*sums, len(report.refusals))),
+            *((refused_value(run.account), refused_value(run.export or "")) if wide else ()),
+        )
+    console.print(table)
+    if others := sorted({_ispyb_of(run) for run in runs if run.elsewhere}):
+        console.print(Text(f"  elsewhere: on {', '.join(others)}; nothing here goes by these runs"), soft_wrap=True)
+    if not wide:
+        console.print(Text(f"  account and export need {WIDE} columns; `history RUN` tells them too", style="dim"))
+
+
+def _ispyb_of(run: Run) -> str:
+    return refused_value(run.settings.get("schema", "another ISPyB"))
+
+
+def render_row(changes: list[tuple[int, datetime, Change]], console: Console) -> None:
+    """Prints what was done to one row, oldest first."""
+    if not changes:
+        console.print(Text("no run changed this row"))
+    for run, started, change in changes:
+        console.print(Text(f"run {run}, {started:%Y-%m-%d %H:%M:%S} UTC: {_line(change)}"), soft_wrap=True)
+
+
+def _totals(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("entity")
+    columns = ("staged", "inserted", "updated", "unchanged", "refused", "deleted")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for entity, counts in report.entities.items():
+        values = [getattr(counts, name) for name in columns]
+        if any(values):
+            table.add_row(entity, *(f"{value:,}" if value else "-" for value in values))
+    return table
+
+
+def _list_refusals(report: Report, console: Console, limit: int) -> None:
+    by_entity: dict[str, dict[str, list[Refusal]]] = defaultdict(lambda: defaultdict(list))
+    for refusal in refusals_in_order(report.refusals):
+        by_entity[refusal.entity][refusal.code].append(refusal)
+    for entity, by_code in by_entity.items():
+        shares = _shares([len(refusals) for refusals in by_code.values()], limit)
+        for (code, refusals), share in zip(by_code.items(), shares, strict=True):
+            word = "refused" if report.undoes is None else "left"
+            console.print(Text(f"{word}: {entity} {code} ({len(refusals):,})", style="bold red"))
+            for refusal in refusals[:share]:
+                console.print(Text(f"  {_refusal_line(refusal)}"), soft_wrap=True)
+            _rest(console, len(refusals) - share)
+
+
+def _shares(counts: list[int], limit: int) -> list[int]:
+    """How many of each code are shown when `limit` are shown of them all: as evenly as can be."""
+    shares = [0] * len(counts)
+    left = min(limit, sum(counts))
+    while left > 0:
+        for place, count in enumerate(counts):
+            if shares[place] < count and left > 0:
+                shares[place] += 1
+                left -= 1
+    return shares
+
+
+def _refusal_line(refusal: Refusal) -> str:
+    return f"{_place_line(refusal)}: {printable(refusal.message)}"
+
+
+def _place_line(thing: Refusal | Example) -> str:
+    value = "" if thing.value is None else f" = {refused_value(thing.value)}"
+    of_row = thing.document is None  # which the path names, and no place in an export
+    where = thing.path if of_row else f"document {thing.document}"
+    if thing.proposal:
+        where += f" ({refused_value(thing.proposal)})"
+    if thing.path and not of_row:
+        where += f" {printable(thing.path)}"
+    return f"{where}{value}"
+
+
+def _list_changes(report: Report, console: Console, limit: int) -> None:
+    by_entity: dict[str, list[Change]] = defaultdict(list)
+    for change in report.changes:
+        by_entity[change.entity].append(change)
+    for entity in (entity.name for entity in ENTITIES if entity.name in by_entity):
+        changes = by_entity[entity]
+        console.print(Text(f"{entity} ({len(changes):,})", style="bold"))
+        for change in in_order(changes, limit):
+            console.print(Text(f"  {_line(change)}"), soft_wrap=True)
+        _rest(console, len(changes) - limit)
+
+
+def _list_vanished(report: Report, console: Console, limit: int) -> None:
+    by_entity: dict[str, list[Vanished]] = defaultdict(list)
+    for thing in vanished_in_order(report.vanished or ()):
+        by_entity[thing.entity].append(thing)
+    for entity, things in by_entity.items():
+        console.print(Text(f"vanished: {entity} ({len(things):,}), in ISPyB and not in the export", style="bold"))
+        for thing in things[:limit]:
+            names = [thing.key or "", f"[{refused_value(thing.proposal)}]" if thing.proposal else ""]
+            words = " ".join(refused_value(name) for name in names if name)
+            console.print(Text(f"  {thing.id} {words}: externalId {thing.externalId}"), soft_wrap=True)
+        _rest(console, len(things) - limit)
+
+
+def _line(change: Change) -> str:
+    number = "" if change.id is None else f" {change.id}"
+    key = "" if change.key is None else f" {refused_value(change.key)}"
+    proposal = f" [{refused_value(change.proposal)}]" if change.proposal else ""
+    head = f"{change.kind}{number}{key}{proposal}"
+    values = [_field(change.action, name, **value) for name, value in change.fields.items()]
+    values = [value for value in values if value]
+    return f"{head}: {', '.join(values)}" if values else head
+
+
+def _field(action: str, name: str, old: object, new: object) -> str:
+    """One column: what a new row gets, what a deleted one had, or both values."""
+    match action:
+        case "insert":
+            return "" if new is None else f"{name} {refused_value(new)}"
+        case "delete":
+            return "" if old is None else f"{name} {refused_value(old)}"
+        case _:
+            return f"{name} {refused_value(old)} -> {refused_value(new)}"
+
+
+def _rest(console: Console, more: int) -> None:
+    if more > 0:
+        console.print(Text(f"  … and {more:,} more; --json or -v shows all", style="dim"))

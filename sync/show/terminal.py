@@ -1,0 +1,70 @@
+"""What is only for a person at a terminal: a bar while an export is read, and the question before something is done.
+
+Both go to standard error, so that standard output holds the report and nothing else.
+"""
+
+import sys
+from dataclasses import replace
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.prompt import Confirm
+
+from sync.model.report import Report
+from sync.read.reader import Reader
+from sync.show.console import render
+
+
+class Terminal:
+    """A bar while an export is read, where standard error is a terminal; and who sits there."""
+
+    def __init__(self) -> None:
+        self.console = console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("reading"),
+            BarColumn(),
+            DownloadColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "Terminal":
+        self._bar.start()
+        self._task = self._bar.add_task("read", total=None)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.stop()
+
+    def show(self, reader: Reader) -> None:
+        """Draws how much of the export is read."""
+        if self._task is not None and not self._bar.disable:
+            self._bar.update(self._task, completed=reader.bytes_read, total=reader.total_bytes)
+
+    def confirm(self, report: Report) -> bool:
+        """Shows what an apply is about to write, as a plan does, and asks."""
+        self._bar.stop()
+        render(replace(report, mode="plan", status="planned"), _console())
+        return confirmed("Write this to ISPyB?")
+
+
+def can_answer() -> bool:
+    """Whether a question would be seen and could be answered."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def confirmed(question: str) -> bool:
+    """Asks; anything but a yes is a no, and so is an end of the input."""
+    console = _console()
+    try:
+        return Confirm.ask(question, console=console, default=False)
+    except EOFError:
+        console.print()
+        return False
+
+
+def _console() -> Console:
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)

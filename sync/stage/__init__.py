@@ -1,0 +1,1 @@
+"""Valid documents -> rows that fit the live columns -> staging tables."""

@@ -1,0 +1,126 @@
+"""The staged columns of an entity: which live columns there are, whether values fit them, and which a null empties.
+
+Values are looked at by the column, which is much quicker than one by one. Refuses nothing itself.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+
+from sync.model.entities import ENTITIES, Entity, kind_of_field
+from sync.model.people import Known
+from sync.schema.target import Target
+from sync.stage.limits import AllFit, Misfit, all_fit, converter, misfit
+
+Row = tuple[Any, ...]
+Columns = list[Sequence[Any]]
+
+_CLEARABLE_REFERENCES = {"person": ("laboratory",), "protein": ("person",)}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One staged column: where its value comes from, and what is refused.
+
+    convert      makes a value of another kind fit the column; None where none does
+    required     a row cannot be without it: NOT NULL, and no default
+    contradicts  an ENUM with a default, which would say something else in a new row
+    """
+
+    name: str
+    convert: Callable[[Any], Any] | None
+    misfit: Misfit
+    all_fit: AllFit
+    is_key: bool
+    is_name: bool
+    required: bool
+    contradicts: bool
+    clearable: bool
+    limit: str
+
+
+class Fields:
+    """The staged columns of one entity; `before` is how many columns stand before them."""
+
+    def __init__(self, entity: Entity, target: Target) -> None:
+        self.all = _fields(entity, target)
+        self.before = len(entity.staged_first)
+        self.nothing = (None,) * len(self.all)
+        self.names = [place for place, field in enumerate(self.all) if field.is_name]
+        self.may_be_nameless = entity.named_by_parent
+        self.converted = [(self.before + n, f.convert) for n, f in enumerate(self.all) if f.convert is not None]
+        self.last_row = 0
+        columns = [field.name for field in self.all]
+        self.pick: Callable[[dict[str, Any]], Row] = itemgetter(*columns) if len(columns) > 1 else self._pick_few
+
+    def _pick_few(self, data: dict[str, Any]) -> Row:
+        return tuple(data[field.name] for field in self.all)
+
+    def convert(self, row: Row) -> Row:
+        """A row with the values that columns of another kind take."""
+        values = list(row)
+        for place, convert in self.converted:
+            values[place] = convert(values[place])
+        return tuple(values)
+
+    def suspects(self, columns: Columns) -> list[int]:
+        """The places of rows of which a value does not fit, or which have nothing to name them."""
+        found: set[int] = set()
+        for field, values in zip(self.all, columns[self.before :], strict=True):
+            given = [value for value in values if value is not None]
+            if given and not field.all_fit(given):
+                found.update(n for n, value in enumerate(values) if value is not None and field.misfit(value))
+        if not self.may_be_nameless:
+            names = [columns[self.before + place] for place in self.names]
+            found.update(n for n, row in enumerate(zip(*names, strict=True)) if not any(v is not None for v in row))
+        return sorted(found)
+
+
+@lru_cache(maxsize=len(ENTITIES))
+def _fields(entity: Entity, target: Target) -> list[Field]:
+    table = target[entity]
+    fields = []
+    for name in entity.columns:
+        column = table.staged_as(name)
+        if column is None:
+            continue
+        is_live = table.column(name) is not None
+        by_default = bool(column.members) and column.has_default
+        fields.append(
+            Field(
+                name=name,
+                convert=converter(kind_of_field(name), column),
+                misfit=misfit(column, target.repertoires),
+                all_fit=all_fit(column, target.repertoires),
+                is_key=is_live and name in entity.keys and (name != "visit_number" or table.visit_number_unique),
+                is_name=is_live and name in entity.names and (name != "visit_number" or table.visit_number_unique),
+                required=not column.nullable and not column.has_default and name != "lastUpdate",
+                contradicts=by_default,
+                clearable=is_live and column.nullable,
+                limit=f" ({entity.table}.{column.name or name} is {column.column_type}"
+                + (f", {column.charset})" if column.charset else ")"),
+            )
+        )
+    return fields
+
+
+def clears_of(entity: Entity, fields: list[Field], thing: Any) -> str:
+    """The columns that a null of the document empties, as FIND_IN_SET takes them.
+
+    Of the keys only those that come after the one by which the row is found: sql/*.sql leaves the others out again.
+    """
+    data = thing.data if type(thing) is Known else thing.__dict__
+    names = [
+        field.name
+        for field in fields
+        if field.clearable
+        and (not field.is_key or field.name in entity.given_up)
+        and field.name in thing.model_fields_set
+        and data[field.name] is None
+    ]
+    for reference in _CLEARABLE_REFERENCES.get(entity.name, ()):
+        if reference in thing.model_fields_set and data[reference] is None:
+            names.append(reference)
+    return ",".join(names)

@@ -1,0 +1,75 @@
+"""Several statements sent as one: the way to the server and back takes longer than most of them do for one proposal.
+
+The statements stand in the block as they are in `sql/*.sql`, in their order. The block ends behind the last of them, or
+behind the first that found something which decides how the run goes on. Then it tells rows and time of those that ran.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from sync.database.sqlfiles import Statement, origin_and_text
+
+FAILED = "SELECT @told"
+"""Asks, after an error in a block, what `told` reads: of its statements that had ended before."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One statement of a block; `decides` is whether the block ends behind it if it finds or changes a row."""
+
+    statement: Statement
+    sql: str
+    decides: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one statement: rows found or changed, and those that a SELECT gave."""
+
+    rows: int
+    selected: Sequence[tuple[object, ...]] = ()
+
+
+def compound(steps: Sequence[Step]) -> str:
+    """One statement for all. Its result sets are those of each SELECT, then a text that `told` reads."""
+    first = steps[0].statement.origin
+    return _compound(f"/* {first} and {len(steps) - 1} more */", tuple((step.sql, step.decides) for step in steps))
+
+
+@lru_cache(maxsize=256)
+def _compound(title: str, steps: tuple[tuple[str, bool], ...]) -> str:
+    lines = [_HEAD.format(title=title)]
+    for sql, decides in steps:
+        origin, text = origin_and_text(sql)
+        # Behind the statement: what stands before it, the server's list of processes does not show.
+        lines += [f"{text} {origin};", f"SET found = {'FOUND_ROWS()' if is_select(sql) else 'ROW_COUNT()'}, {_TOLD};"]
+        if decides:
+            lines.append("IF found > 0 THEN LEAVE steps; END IF;")
+    return "\n".join([*lines, _TAIL])
+
+
+_HEAD = """\
+{title} BEGIN NOT ATOMIC
+DECLARE found BIGINT;
+DECLARE since DATETIME(6) DEFAULT SYSDATE(6);
+DECLARE told TEXT DEFAULT '';
+DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN SET @told = told; RESIGNAL; END;
+SET @told = NULL;
+steps: BEGIN"""
+_TOLD = "told = CONCAT(told, found, ' ', TIMESTAMPDIFF(MICROSECOND, since, SYSDATE(6)), ' '), since = SYSDATE(6)"
+_TAIL = """\
+END steps;
+SELECT told;
+END"""
+
+
+def told(text: str) -> Iterator[tuple[int, float]]:
+    """Rows and milliseconds of each statement that ran."""
+    numbers = map(int, text.split())
+    return ((rows, microseconds / 1000) for rows, microseconds in zip(numbers, numbers, strict=True))
+
+
+def is_select(sql: str) -> bool:
+    """Whether a statement as it is sent, behind its origin, gives rows."""
+    return origin_and_text(sql)[1].startswith("SELECT")

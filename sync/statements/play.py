@@ -1,0 +1,119 @@
+"""Plays the statements of a pass in as few round trips as can be: what one finds decides which ones follow.
+
+A condition such as `-- if: joined` asks whether an earlier statement of the same entity found something. Up to there
+all statements go as one block (`sync.statements.block`), taken for finding nothing; where one does, the next block
+begins.
+"""
+
+from collections import deque
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from itertools import groupby
+
+from sync.database.sqlfiles import Statement, of_pass
+from sync.model.conditions import Conditions
+from sync.model.entities import ENTITIES, Entity
+from sync.schema.target import Target
+from sync.statements.block import Outcome, Step
+from sync.statements.send import Runner
+from sync.statements.staged_facts import Given
+
+# What a statement finds decides whether later ones have anything to do: by the first word of its name.
+_FINDINGS = {
+    "join": "joined",
+    "owner": "joined",
+    "find_candidates": "candidates",
+    "refuse_duplicate_key": "duplicates",
+    "refuse_same_visit": "duplicates",
+    "refuse_belongs_elsewhere": "elsewhere",
+    "probe": "same_target",
+    "claim": "claims",
+    "refuse_disputed_row": "disputed",
+    "refuse_disputed_name": "disputed",
+    "list": "lists",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """One statement of a pass. `round` holds it and the others of its round that may run; empty where it is in none."""
+
+    entity: Entity
+    statement: Statement
+    round: "list[Move]"
+
+    @property
+    def ends_round(self) -> bool:
+        """Whether after it the round may begin anew."""
+        return len(self.round) > 1 and self.round[-1] is self
+
+
+class Player:
+    """Plays statements for one run, and remembers by entity what they found."""
+
+    def __init__(self, runner: Runner, target: Target, given: Given) -> None:
+        self._runner = runner
+        self._target = target
+        self._given = given
+        self._conditions = {entity.name: target.conditions(entity) for entity in ENTITIES}
+
+    def forget(self) -> None:
+        """Nothing is found yet; all rows are staged."""
+        self._conditions = {
+            entity.name: self._target.conditions(entity).with_facts(self._given.facts(entity)) for entity in ENTITIES
+        }
+
+    def find(self, entity: Entity, finding: str) -> None:
+        """Remembers a finding."""
+        self._conditions[entity.name] = self._conditions[entity.name].with_facts({finding})
+
+    def conditions(self, entity: Entity) -> Conditions:
+        """What the marks of statements ask for: about the live table, the staged rows, and what was found."""
+        return self._conditions[entity.name]
+
+    def moves(self, entity: Entity, pass_: str, names: Collection[str] | None = None) -> list[Move]:
+        """The statements of a pass, or those of these names."""
+        moves = []
+        wanted = [s for s in of_pass(entity.name, pass_) if names is None or s.name in names]
+        for rounds, statements in groupby(wanted, lambda s: s.rounds):
+            in_round: list[Move] = []
+            for statement in statements:
+                move = Move(entity, statement, in_round)
+                moves.append(move)
+                if rounds is not None and statement.render(self.conditions(entity)) is not None:
+                    in_round.append(move)
+        return moves
+
+    def play(self, moves: Iterable[Move]) -> dict[Statement, Outcome]:
+        """Runs statements in their order, a round until it finds nothing more; gives the last outcome of each."""
+        waiting = deque(moves)
+        outcomes: dict[Statement, Outcome] = {}
+        again = False
+        while block := self._block(waiting, until_round_ends=again):
+            for move, outcome in zip(block, self._runner.run_block(list(block.values())), strict=False):
+                while waiting.popleft() is not move:
+                    pass  # that one's condition does not hold
+                outcomes[move.statement] = outcome
+                finding = _finding(move.statement)
+                if outcome.rows and finding is not None:
+                    self.find(move.entity, finding)
+                    again = again or bool(move.round)
+                if move.ends_round:
+                    waiting.extendleft(reversed(move.round) if again else ())
+                    again = False
+        return outcomes
+
+    def _block(self, waiting: Iterable[Move], *, until_round_ends: bool) -> dict[Move, Step]:
+        """What would run next if it found nothing."""
+        block = {}
+        for move in waiting:
+            sql = move.statement.render(self.conditions(move.entity), self._runner.staging_schema)
+            if sql is not None:
+                block[move] = Step(move.statement, sql, decides=_finding(move.statement) is not None)
+                if until_round_ends and move.ends_round:
+                    break
+        return block
+
+
+def _finding(statement: Statement) -> str | None:
+    return _FINDINGS.get(statement.name) or _FINDINGS.get(statement.name.partition("_")[0])

@@ -1,0 +1,108 @@
+"""Sends the statements of the SQL files, one by one or several as a block, and keeps their times."""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+from sqlalchemy import Connection, CursorResult
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from sync.database.connection import LOST, code_of, log
+from sync.database.sqlfiles import Statement
+from sync.model.conditions import NO_CONDITIONS, Conditions
+from sync.statements.block import FAILED, Outcome, Step, compound, is_select, told
+
+_AS_IT_STANDS = {"no_parameters": True}  # a percent sign in a statement is just that
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One statement as it ran: origin, rows it found or changed, and milliseconds."""
+
+    origin: str
+    rows: int
+    milliseconds: float
+
+    def __str__(self) -> str:
+        return f"{self.origin:<55} {self.rows:9d} rows {self.milliseconds:9.1f} ms"
+
+
+class Runner:
+    """Sends statements on one connection. `profile` is what ran so far."""
+
+    def __init__(self, connection: Connection, staging_schema: str) -> None:
+        self.connection = connection
+        self.staging_schema = staging_schema
+        self.profile: list[Profile] = []
+
+    def run(self, statement: Statement, given: Conditions = NO_CONDITIONS) -> CursorResult[Any] | None:
+        """Runs one statement, or nothing where its condition does not hold; errors name the statement."""
+        sql = statement.render(given, self.staging_schema)
+        if sql is None:
+            return None
+        start = time.perf_counter()
+        try:
+            result = self.connection.exec_driver_sql(sql, execution_options=_AS_IT_STANDS)
+        except DBAPIError as error:
+            error.add_note(statement.origin)
+            raise
+        self._note(Profile(statement.origin, result.rowcount, 1000 * (time.perf_counter() - start)))
+        return result
+
+    def run_block(self, steps: Sequence[Step]) -> list[Outcome]:
+        """Runs statements in one round trip, up to the first that decides and finds something; errors name theirs."""
+        sql = compound(steps)
+        try:
+            results = self._results(sql)
+        except DBAPIError as error:
+            error.add_note(self._failed(steps, error))
+            raise
+        ((text,),) = results.pop()
+        outcomes = []
+        for step, (rows, milliseconds) in zip(steps, told(text), strict=False):
+            self._note(Profile(step.statement.origin, rows, milliseconds))
+            outcomes.append(Outcome(rows, results.pop(0) if is_select(step.sql) else ()))
+        return outcomes
+
+    def drop(self, *tables: str) -> None:
+        """Drops those temporary tables that are there; on a connection of our own they would go anyway."""
+        self.connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {', '.join(tables)}")
+
+    def _results(self, sql: str) -> list[Sequence[tuple[Any, ...]]]:
+        """The result sets of one statement."""
+        cursor = self.connection.exec_driver_sql(sql, execution_options=_AS_IT_STANDS).cursor
+        found = []
+        try:
+            while True:
+                if cursor.description is not None:
+                    found.append(cursor.fetchall())
+                if not cursor.nextset():
+                    return found
+        except pymysql.MySQLError as error:  # behind the first result set, SQLAlchemy does not see it
+            if code_of(error) in LOST:
+                self.connection.invalidate()
+            raise OperationalError(sql, None, error) from None
+        finally:
+            with suppress(pymysql.MySQLError):
+                cursor.close()
+
+    def _failed(self, steps: Sequence[Step], error: DBAPIError) -> str:
+        """The origin of the statement at which a block failed; of the first one where the server cannot say."""
+        text = None
+        if code_of(error) not in LOST and not self.connection.invalidated:
+            with suppress(DBAPIError):
+                text = self.connection.exec_driver_sql(FAILED).scalar()
+        ended = len(list(told(text or "")))
+        return steps[min(ended, len(steps) - 1)].statement.origin  # a cluster may end a block behind its last one
+
+    def _note(self, ran: Profile) -> None:
+        self.profile.append(ran)
+        log.debug("%s", ran)
+
+
+def origin_of(error: BaseException) -> str | None:
+    """The statement that an error came from, as `Runner` notes it."""
+    return next(iter(getattr(error, "__notes__", ())), None)

@@ -1,0 +1,179 @@
+"""Validates documents: what is wrong is refused, as little as possible, and the rest goes on.
+
+Dates with an offset are converted to one timezone here. Reports unknown keys. Asks no database: lengths,
+ranges and character sets are checked against the live columns later.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from sync.history.fingerprints import Fingerprints
+from sync.model.documents import Document
+from sync.model.people import make_known
+from sync.model.refusals import Notice, Refusal, ValidDocument, refused_value
+from sync.read.closest import folded, nearest
+from sync.read.reader import Item, LeftOut, RawDocument, Unreadable
+from sync.validate.mentions import AroundPeople, Mentions, Unknown
+from sync.validate.repair import Repair
+from sync.validate.unknown_keys import Survey
+
+NOT_FOUND = "proposal_not_found"
+"""The code of the warning of a proposal that was asked for and is not there: a run that did not do what it was told."""
+
+_MOST_NAMES = 50_000
+"""Names of proposals that are kept to find the nearest among them: some 5 MB."""
+
+
+class Validator:
+    """Validates one export.
+
+    timezone   IANA name of the zone that dates are stored in
+    refuse     takes each refusal
+    fingerprints  of the documents that were applied before
+    proposals  labels of the proposals to take, as `proposal_label` gives them, in any case; None for all
+
+    read, refused, not_selected   documents so far; those not selected are not validated
+    """
+
+    def __init__(
+        self,
+        *,
+        timezone: str,
+        refuse: Callable[[Refusal], None],
+        proposals: Collection[str] | None = None,
+        fingerprints: Fingerprints | None = None,
+    ) -> None:
+        self.read = 0
+        self.refused = 0
+        self.not_selected = 0
+        self._timezone = ZoneInfo(timezone)
+        self._refuse = refuse
+        self._fingerprints = fingerprints
+        self._wanted = None if proposals is None else {folded(label): label for label in sorted(proposals)}
+        self._found: set[str] = set()
+        self._names: dict[str, None] = {}
+        self._odd: list[object] = []
+        self._context = {"timezone": self._timezone, "odd": self._odd}
+        self._survey = Survey()
+        self._mentions = Mentions(self._timezone)
+
+    def documents(self, items: Iterable[Item]) -> Iterator[ValidDocument]:
+        """The documents that are left, with REFUSED in the place of what is not."""
+        for item in items:
+            self.read += 1
+            if isinstance(item, LeftOut):
+                continue
+            if isinstance(item, Unreadable):
+                self.refused += 1
+                self._refuse(_unreadable(item))
+                continue
+            label = proposal_label(item.raw)
+            if self._wanted is not None and not self._is_wanted(label):
+                self.not_selected += 1
+                continue
+            if self._fingerprints is not None and label is not None and item.fingerprint is not None:
+                self._fingerprints.met(item.number, folded(label), item.fingerprint)
+            document = self._document(item, label)
+            if document is None:
+                self.refused += 1
+            else:
+                yield ValidDocument(item.number, item.line, _short(label), document)
+
+    def notices(self) -> list[Notice]:
+        """What is worth telling, once all documents are through."""
+        return [*self._survey.notices(), *self._not_found()]
+
+    def _is_wanted(self, label: str | None) -> bool:
+        """Whether a document is of a proposal that was asked for; keeps the names of proposals, up to a number."""
+        if label is None:
+            return False
+        if len(self._names) < _MOST_NAMES:
+            self._names[refused_value(label)] = None
+        name = folded(label)
+        if self._wanted is None or name not in self._wanted:
+            return False
+        self._found.add(name)
+        return True
+
+    def _not_found(self) -> Iterator[Notice]:
+        """One for each proposal that was asked for and that the export does not have."""
+        for name, label in (self._wanted or {}).items():
+            if name not in self._found and not (self._fingerprints is not None and self._fingerprints.knows(name)):
+                close = nearest(label, self._names)
+                like = f" (the nearest are {', '.join(close)})" if close else ""
+                words = f"no document of {refused_value(label)} in the export{like}"
+                yield Notice(NOT_FOUND, words, 1)
+
+    def _document(self, item: RawDocument, label: str | None) -> Document | None:
+        """The document, less what is refused; None if nothing is left."""
+        raw, mentions = item.raw, self._mentions
+        try:
+            document = self._validated(AroundPeople, mentions.put_in(raw, from_json=item.line is not None))
+        except (Unknown, ValidationError):
+            return self._as_sent(item, label)
+        around_people = bool(self._odd)
+        self._survey.look_around_people(raw, mentions.misspelt, mentions.odd_values, around_people, item.number, label)
+        return document
+
+    def _as_sent(self, item: RawDocument, label: str | None) -> Document | None:
+        """The same, without a short cut: errors name their places in the document."""
+        raw = item.raw
+        try:
+            document = self._validated(Document, raw)
+        except ValidationError as error:
+            repair = Repair(raw, item.number, _short(label))
+            repaired = self._repaired(repair, error)
+            for refusal in repair.refusals:
+                self._refuse(refusal)
+            if repaired is None:
+                return None
+            document, raw = repaired, repair.raw
+        self._survey.look(raw, item.number, label)
+        return make_known(document)
+
+    def _validated(self, model: type[Document], raw: dict[str, Any]) -> Document:
+        self._odd.clear()
+        return model.model_validate(raw, context=self._context)
+
+    def _repaired(self, repair: Repair, error: ValidationError) -> Document | None:
+        while repair.take_out(error):
+            try:
+                document = self._validated(Document, repair.raw)
+            except ValidationError as next_error:
+                error = next_error
+            else:
+                repair.mark(document)
+                return document
+        return None
+
+
+def proposal_label(raw: dict[str, Any]) -> str | None:
+    """How a document's proposal is called: MX-123, or 123 without a code, or its external id."""
+    proposal = raw.get("proposal")
+    if not isinstance(proposal, dict):
+        return None
+    number = _word(proposal.get("proposalNumber"))
+    if number is None:
+        return _word(proposal.get("externalId"))
+    code = _word(proposal.get("proposalCode"))
+    return number if code is None else f"{code}-{number}"
+
+
+def _short(label: str | None) -> str | None:
+    """A label as each refusal of its document repeats it."""
+    return None if label is None else refused_value(label)
+
+
+def _word(value: object) -> str | None:
+    """Text, or the text of an integer."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return refused_value(value)
+    return value if isinstance(value, str) and value and not value.isspace() else None
+
+
+def _unreadable(item: Unreadable) -> Refusal:
+    message = f"{item.message}. {item.hint}"
+    return Refusal("proposal", item.code, item.number, None, "", None, None, message)
