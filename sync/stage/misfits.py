@@ -1,9 +1,10 @@
-"""Refuses what does not fit the live columns (see `sync.stage.limits`), and lets the rest of its row go on.
+"""Refuses what does not fit the live columns (see `sync.stage.limits`), also not composed; the rest of its row goes on.
 
 A key that does not fit refuses the row, which is then staged without it, so that what hangs on the row is refused too.
 Values are looked at by the column, which is much quicker than one by one.
 """
 
+import unicodedata
 from collections.abc import Callable
 
 from sync.model import entities
@@ -58,7 +59,9 @@ class Fitting:
         for place, field in enumerate(fields.all):
             value = values[place]
             code = None if value is None else field.misfit(value)
-            if code is not None:
+            if code is not None and (composed := _composed(field, value)) is not None:
+                left[place] = composed
+            elif code is not None:
                 self._refuse_value(entity, field, value, code, number, path)
                 if field.is_key or field.required:
                     refused = refused or code
@@ -82,6 +85,14 @@ class Fitting:
         usable = ", ".join(field.name for field in self._fields[entity.name].all if field.is_name)
         message = f"no key that this database can match by. Give one of: {usable}."
         self._refuse(Refusal(entity.name, "invalid_document", number, self.labels[number], path, None, None, message))
+
+
+def _composed(field: Field, value: object) -> str | None:
+    """Text with its accents composed (NFC), if so it fits: macOS and some portals write é as two letters."""
+    if not isinstance(value, str):
+        return None
+    text = unicodedata.normalize("NFC", value)
+    return text if text != value and field.misfit(text) is None else None
 
 
 def columns_of(rows: list[Row]) -> Columns:

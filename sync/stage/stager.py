@@ -204,18 +204,8 @@ class Stager:
         for known in spelled_otherwise(self._shared["person"], self._brief):
             fields.last_row += 1
             _, position, number, path, refused, contradicts, clears, *_ = known.row
-            row = (
-                fields.last_row,
-                position,
-                number,
-                path,
-                refused,
-                contradicts,
-                clears,
-                None,
-                *fields.pick(known.data),
-            )
-            self._rows["person"].append(row)
+            row = (fields.last_row, position, number, path, refused, contradicts, clears, None)
+            self._rows["person"].append(self._fit.row(entities.PERSON, (*row, *fields.pick(known.data))))
 
     def _share(self, entity: Entity, known: Known, path: str, *references: int | None) -> int:
         row_id = self._row(entity, known, path, *references)
