@@ -1,12 +1,15 @@
 """What a user gets to see when something is wrong: what, where, what to do next; no traceback, no password."""
 
+import io
 import json
 import os
+import re
+import sys
 from pathlib import Path
 
 import pytest
 from databases import Ispyb
-from small import CommandLine, Done, export, password, trigger, write
+from small import CommandLine, Done, export, holds, password, run, trigger, write
 from sqlalchemy import make_url
 
 
@@ -164,3 +167,51 @@ def test_an_answer_of_the_portal_that_is_no_export_writes_nothing(command: Comma
         assert (done.code, json.loads(done.out)["status"]) == (2, "failed")
     assert dls.rows("Proposal") == []
     assert json.loads(command("history", "--json").out) == []
+
+
+class Surprise(io.RawIOBase):
+    """Standard input that fails as nothing that is read fails."""
+
+    def read(self, _size: int = -1) -> bytes:
+        raise RuntimeError("s3cret \x1b[31m")
+
+
+@pytest.mark.parametrize(
+    ("verb", "state"),
+    [
+        ("validate", "Nothing was written"),
+        ("plan", "Nothing was written"),
+        ("apply", "ISPyB is unchanged, unless the commit had begun"),
+    ],
+)
+def test_what_nobody_expected_names_its_place_and_what_was_written(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, verb: str, state: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Surprise())
+    done = command(verb, "-")
+    assert_explained(done, 3, state, "; please report it", "ispyb-sync -v")
+    assert re.search(r"error: unexpected RuntimeError in sync/source\.py:\d+;", done.err)
+    assert "s3cret" not in done.err  # it may be of an export
+    (logged,) = caplog.records
+    assert (logged.levelname, logged.exc_info and str(logged.exc_info[1])) == ("ERROR", "s3cret \x1b[31m")
+    for arguments in ((verb, "-", "-v"), ("-v", verb, "-")):
+        shown = command(*arguments)
+        assert (shown.code, shown.out) == (3, "")
+        assert "Traceback (most recent call last)" in shown.err
+        assert "RuntimeError: s3cret \\x1b[31m" in shown.err
+        assert shown.err.endswith(done.err)
+    done = command(verb, "-", "--json")
+    assert (done.code, json.loads(done.out)["status"]) == (3, "failed")
+
+
+def test_a_record_that_somebody_damaged_is_no_traceback(command: CommandLine, dls: Ispyb) -> None:
+    assert command("apply", "good.ndjson").code == 0
+    run(dls, f"UPDATE {dls.staging_schema}.run SET report = '{{'")
+    assert_explained(
+        command("history", "1"), 3, "unexpected JSONDecodeError in sync/history.py:", "Nothing was written"
+    )
+    write("new.ndjson", export(3))
+    done = command("apply", "new.ndjson", "--html", "report.html")
+    assert done.code == 3
+    assert "What the command did stays done; `ispyb-sync history` tells" in done.err
+    assert holds(dls, 3)

@@ -232,6 +232,12 @@ def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch, pack: Any) -> N
     assert reader.total_bytes is None
 
 
+def test_standard_input_that_is_closed_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as Python sets it after `<&-`
+    with pytest.raises(UsageError, match="cannot read standard input: it is closed"):
+        list(read("-", max_document_bytes=LIMIT))
+
+
 def test_open_files_are_read_binary_and_text(tmp_path: Path) -> None:
     path = tmp_path / "export.json"
     path.write_bytes('{"proposal": {"proposalNumber": "é"}}'.encode("latin-1"))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sync.cli.unexpected import Guard
 from sync.database.release import tool_version
 from sync.model.report import Report
 from sync.validate.validator import NOT_FOUND
@@ -28,6 +29,7 @@ app = typer.Typer(
 
 
 COMMITTING = "ISPyB is unchanged, unless the commit had begun; `ispyb-sync history` tells"
+AFTERWARDS = "what the command did stays done; `ispyb-sync history` tells"
 
 
 def _print_version(wanted: bool) -> None:
@@ -41,15 +43,20 @@ def main_options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    verbose: Annotated[
+        int,
+        typer.Option("--verbose", "-v", count=True, show_default=False, help="Show the whole of an unexpected error."),
+    ] = 0,
 ) -> None:
     """Keeps an ISPyB database in step with a facility's User Portal."""
 
 
 @contextmanager
 def interruptible(state: str) -> Iterator[None]:
-    """Ends with 130 at Ctrl-C, and says in which state that leaves things."""
+    """Ends with 130 at Ctrl-C, with 3 at what nobody expected, and says in which state that leaves things."""
     try:
-        yield
+        with Guard(state):
+            yield
     except KeyboardInterrupt:
         print(f"interrupted: {state}", file=sys.stderr)
         raise typer.Exit(130) from None

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from sync import pipeline
-from sync.cli.app import COMMITTING, app, exit_code, interruptible
+from sync.cli.app import AFTERWARDS, COMMITTING, app, exit_code, interruptible
 from sync.cli.options import (
     CsvOption,
     DatabaseOption,
@@ -35,6 +35,7 @@ from sync.cli.options import (
     YesOption,
 )
 from sync.cli.output import print_drawn, print_json, write_files
+from sync.cli.unexpected import NOTHING_WRITTEN, Guard
 from sync.model import documents
 from sync.model.errors import SyncError
 from sync.model.report import Mode, Report
@@ -191,7 +192,7 @@ def _reconcile(
 ) -> None:
     files.prepare()
     try:
-        state = COMMITTING if write else "nothing was written"
+        state = COMMITTING if write else NOTHING_WRITTEN
         with (
             interruptible(state),
             Terminal() as terminal,
@@ -214,12 +215,13 @@ def _reconcile(
             mode: Mode = "apply" if write else "plan" if call is pipeline.run else "validate"
             print_json(Report(mode, "failed").to_dict())
         raise
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        print_drawn(lambda console: render(report, console, verbose=verbose > 0))
-        if is_idle(report):  # standard output has its one line
-            render_warnings(report, Console(stderr=True, highlight=False, markup=False, emoji=False))
-    if files:
-        write_files(lambda: files.write_report(report, settings.database_url(), settings, export))
+    with Guard(AFTERWARDS if write else NOTHING_WRITTEN):
+        if as_json:
+            print_json(report.to_dict())
+        else:
+            print_drawn(lambda console: render(report, console, verbose=verbose > 0))
+            if is_idle(report):  # standard output has its one line
+                render_warnings(report, Console(stderr=True, highlight=False, markup=False, emoji=False))
+        if files:
+            write_files(lambda: files.write_report(report, settings.database_url(), settings, export))
     raise typer.Exit(exit_code(report))

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sync.cli import database, exports, past
 from sync.cli.app import app
+from sync.cli.unexpected import NOTHING_WRITTEN, Guard, errors_logged
 from sync.database.connection import failure
 from sync.demo.process import hide_passwords
 from sync.model.errors import SyncError
@@ -17,7 +18,7 @@ __all__ = ["app", "database", "exports", "main", "past"]
 
 
 def main() -> None:
-    """Runs the command line; a `SyncError` becomes its message and exit code, never a traceback."""
+    """Runs the command line; what ends it becomes a message and an exit code, and a traceback only in the log."""
     gc.set_threshold(100_000)  # documents have no cycles; to look for them takes a twentieth of the reading
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -25,12 +26,11 @@ def main() -> None:
     if hide_passwords(sys.argv[1:]):
         print("warning: a password on the command line may be seen by others; set ISPYB_SYNC_DATABASE", file=sys.stderr)
     try:
-        app()
+        with errors_logged(sys.argv[1:]), Guard(NOTHING_WRITTEN):
+            app()
     except (SyncError, DBAPIError) as raised:
         error = failure(raised) if isinstance(raised, DBAPIError) else raised
         print("\n".join(printable(line) for line in f"error: {error}".split("\n")), file=sys.stderr)
         sys.exit(error.exit_code)
 
 
-if __name__ == "__main__":
-    main()

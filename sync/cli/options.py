@@ -26,7 +26,8 @@ ExportArgument = Annotated[
     str,
     typer.Argument(
         metavar="EXPORT",
-        help="A file, or - for standard input; plain or gzip; one document, a JSON array, or one document a line.",
+        help="A file, or - for standard input; plain or gzip; a JSON array, or documents one a line or one behind "
+        "the other.",
     ),
 ]
 DatabaseOption = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sync.cli.app import COMMITTING, app, exit_code, interruptible
+from sync.cli.app import AFTERWARDS, COMMITTING, app, exit_code, interruptible
 from sync.cli.options import (
     CsvOption,
     DatabaseOption,
@@ -19,6 +19,7 @@ from sync.cli.options import (
     VerboseOption,
 )
 from sync.cli.output import print_drawn, print_json, write_files
+from sync.cli.unexpected import Guard
 from sync.history import purge, runs
 from sync.history.undo import undo
 from sync.model.errors import SyncError, UsageError
@@ -166,10 +167,11 @@ def undo_command(
         if as_json:
             print_json(Report("undo", "failed", undoes=run).to_dict())
         raise
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        print_drawn(lambda console: render(report, console, verbose=verbose > 0))
-    if files:
-        write_files(lambda: files.write_report(report, settings.database_url(), settings, None))
+    with Guard(AFTERWARDS):
+        if as_json:
+            print_json(report.to_dict())
+        else:
+            print_drawn(lambda console: render(report, console, verbose=verbose > 0))
+        if files:
+            write_files(lambda: files.write_report(report, settings.database_url(), settings, None))
     raise typer.Exit(exit_code(report))

@@ -102,6 +102,8 @@ class ByteSource:
     def _stored(self) -> Iterator[bytes]:
         """The bytes as stored, counted."""
         try:
+            if self._is_stdin and sys.stdin is None:
+                raise ValueError("it is closed")
             if self._is_stdin:
                 yield from self._blocks(getattr(sys.stdin, "buffer", sys.stdin))
             elif isinstance(self._source, str | os.PathLike):
