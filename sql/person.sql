@@ -456,9 +456,11 @@ SELECT
     'refused_by_database',
     CASE
         WHEN s.a_field IS NULL THEN 'a_field' -- for: required
+        WHEN FALSE THEN NULL
     END AS missing,
     CASE
         WHEN s.a_field IS NULL THEN 'Column ''a_column'' cannot be null' -- for: required
+        WHEN FALSE THEN NULL
     END
 FROM ispyb_sync.map_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id

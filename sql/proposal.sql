@@ -363,9 +363,11 @@ SELECT
     'refused_by_database',
     CASE
         WHEN s.a_field IS NULL THEN 'a_field' -- for: required
+        WHEN FALSE THEN NULL
     END AS missing,
     CASE
         WHEN s.a_field IS NULL THEN 'Column ''a_column'' cannot be null' -- for: required
+        WHEN FALSE THEN NULL
     END
 FROM ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
@@ -755,7 +757,7 @@ ORDER BY m.row_id;
 
 -- name: possible_twins -- if: given(proposalNumber)
 -- A new proposal whose number differs from a known one by leading zeros only. The known ones are looked through once, and
--- only if there is a new proposal.
+-- only if there is a new proposal: the LIMIT keeps the server from doing so for each.
 SELECT
     s.document,
     COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
@@ -772,6 +774,7 @@ STRAIGHT_JOIN (
         TRIM(LEADING '0' FROM CONVERT(t.proposalNumber USING utf8mb4)) AS bare
     FROM Proposal AS t
     WHERE t.proposalNumber IS NOT NULL
+    LIMIT 9223372036854775807
 ) AS t ON t.bare = TRIM(LEADING '0' FROM CONVERT(s.proposalNumber USING utf8mb4))
 WHERE
     t.proposalCode <=> s.proposalCode AND -- if: proposalCode

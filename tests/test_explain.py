@@ -30,6 +30,7 @@ PROPOSALS = 300
 CHANGED = 30
 READ_ONCE = {
     "digest_rows": "--skip-verified hashes all people and laboratories: one pass, before those of the proposals",
+    "choose_free_person": "looks for free people among the thousand newest, where cards swap theirs",
     "possible_twins": "compares bare numbers, which no index has: one pass, where the export has a new proposal",
     "vanished": "--full asks which rows of the whole table the export no longer names: one pass, when asked for",
 }

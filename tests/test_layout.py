@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from databases import Ispyb
+from facts import known_columns
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from variants import TABLES, known_columns
+from variants import TABLES
 
 from sync.database.connection import connect
 from sync.database.sqlfiles import Statement, folder, load
