@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from variants import TABLES
 
+import sync
 from sync.database.connection import connect
 from sync.database.sqlfiles import Statement, folder, load
 from sync.model.conditions import NO_CONDITIONS
@@ -79,6 +80,24 @@ def test_an_entity_has_one_name_everywhere() -> None:
         assert f"stage_{name}" in text(name)
         assert (ROOT / "tests" / "cases" / name).is_dir()
         assert text(name).startswith(f"-- {name}: ")
+
+
+ROOMS = sorted(path.parent for path in (ROOT / "sync").rglob("__init__.py"))
+MOST_MODULES, MOST_LINES = 10, 250
+
+
+def test_the_package_has_rooms_and_the_map_names_them() -> None:
+    beside = {path.name for path in (ROOT / "sync").iterdir() if path.suffix == ".py"}
+    assert beside == {"__init__.py", "api.py", "pipeline.py"}
+    for room in (path for path in ROOMS if path.parent == ROOT / "sync"):
+        assert re.search(rf"^    {room.name} +\S", str(sync.__doc__), flags=re.MULTILINE), room.name
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_a_room_is_small(room: Path) -> None:
+    modules = [path for path in room.glob("*.py") if not path.name.startswith("__")]
+    assert len(modules) <= MOST_MODULES
+    assert [path.name for path in modules if len(path.read_text("utf-8").splitlines()) > MOST_LINES] == []
 
 
 @pytest.mark.parametrize("name", FILES)

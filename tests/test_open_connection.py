@@ -10,7 +10,7 @@ from sqlalchemy import Connection, create_engine, event
 
 import sync
 from sync import pipeline
-from sync.model.errors import DatabaseError
+from sync.model.errors import DatabaseError, UsageError
 from sync.statements import temporary_tables as tables
 
 CREATE = "CREATE TEMPORARY TABLE"
@@ -140,7 +140,9 @@ def test_another_schema_is_looked_at_by_itself(py: Ispyb, dls: Ispyb) -> None:
     with engine.connect() as connection:
         run(connection, py, document(1))
         connection.exec_driver_sql(f"USE `{dls.engine.url.database}`")
-        report = run(connection, py, document(1))
+        with pytest.raises(UsageError, match=f"{py.staging_schema} serves"):
+            run(connection, py, document(1))
+        report = run(connection, dls, document(1))
         connection.commit()
     engine.dispose()
     assert (inserted(report), len(dls.rows("Proposal")), len(py.rows("Proposal"))) == (14, 1, 1)

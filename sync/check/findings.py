@@ -6,14 +6,14 @@ fail is an error; what makes it refuse a part of an export is a warning; each co
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Literal
 
 from rich.console import Console
 from rich.text import Text
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from sync.check.finding import Finding, Level
+from sync.check.live_tables import obstacles_of, rules_of
 from sync.database import revision, rights, tool_schema
 from sync.database.connection import connect, failure
 from sync.database.rights import Account, Rights
@@ -24,7 +24,7 @@ from sync.model.errors import DatabaseError
 from sync.model.refusals import printable
 from sync.model.settings import Settings
 from sync.model.text import counted
-from sync.schema.introspection import obstacles, read_tables
+from sync.schema.introspection import read_tables
 from sync.schema.target import Target
 
 REQUIRED = (10, 3, 3)
@@ -33,24 +33,9 @@ TESTED = (10, 11)
 EXAMPLES = 3
 
 Columns = dict[str, dict[str, str | None]]
-Level = Literal["ok", "warning", "error"]
 _COLOURS: dict[Level, str] = {"ok": "green", "warning": "yellow", "error": "red"}
 _UNIQUE = {f"duplicate_{name}_external_id" for name in ("person", "proposal", "session")}
 _MERGE = "Merge these rows, or empty the key in all but one."
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at; `remedy` is empty where nothing is to be done."""
-
-    level: Level
-    subject: str
-    message: str
-    remedy: str = ""
-
-    def to_dict(self) -> dict[str, str]:
-        """Give the finding as JSON has it."""
-        return asdict(self)
 
 
 def check(database: str | Engine, settings: Settings) -> list[Finding]:
@@ -83,8 +68,8 @@ def _findings(connection: Connection, staging_schema: str) -> Iterator[Finding]:
     target = read_tables(connection)
     columns = _columns(target)
     yield from _variant(connection, columns)
-    yield from _obstacles(target)
-    yield from _rules(connection)
+    yield from obstacles_of(target)
+    yield from rules_of(connection)
     yield from _migrations(connection, columns, staging_schema)
     yield from _duplicates(connection, columns, held.rights)
 
@@ -92,51 +77,6 @@ def _findings(connection: Connection, staging_schema: str) -> Iterator[Finding]:
 def _columns(target: Target) -> Columns:
     """Read the columns of the eight tables, each with its character set, by entity."""
     return {name: {c.name: c.charset for c in table.columns.values()} for name, table in target.tables.items()}
-
-
-def _obstacles(target: Target) -> Iterator[Finding]:
-    """Say what no run can work with, and what the table would refuse of each new row: migrate relaxes one column."""
-    migrated = target.tables["session"].column("externalId") is not None
-    for message in obstacles(target):
-        yield Finding("error", "columns", message, "Change the column with ALTER TABLE, or rename it.")
-    for table in target.tables.values():
-        name = table.entity.table
-        if not table.is_numbered:
-            key = table.entity.primary_key
-            message = f"{name}.{key} has no AUTO_INCREMENT: each new row of {name} is refused"
-            yield Finding("error", "columns", message, f"ALTER TABLE {name} MODIFY {key} ... AUTO_INCREMENT.")
-        for column in table.unfilled if migrated else ():
-            message = f"{name}.{column} must have a value and no document gives it: each new row of {name} is refused"
-            yield Finding("error", "columns", message, f"ALTER TABLE {name}: let {column} be NULL or have a default.")
-        for field in table.fields:
-            if "required" in field.facts:
-                message = f"{name}.{field.column} must have a value: a new row whose document gives none is refused"
-                yield Finding("warning", "columns", message, "Let the portal send it, or the column have a default.")
-
-
-_RULES = """
-SELECT TABLE_NAME AS `table`, CONCAT('unique key ', INDEX_NAME) AS rule
-FROM information_schema.STATISTICS
-WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0 AND INDEX_NAME <> 'PRIMARY'
-UNION
-SELECT TABLE_NAME, CONCAT('check ', CONSTRAINT_NAME)
-FROM information_schema.CHECK_CONSTRAINTS
-WHERE CONSTRAINT_SCHEMA = DATABASE()
-UNION
-SELECT EVENT_OBJECT_TABLE, CONCAT('trigger ', TRIGGER_NAME)
-FROM information_schema.TRIGGERS
-WHERE EVENT_OBJECT_SCHEMA = DATABASE()
-ORDER BY `table`, rule
-"""
-
-
-def _rules(connection: Connection) -> Iterator[Finding]:
-    """Name the site's own rules: a row that breaks one is refused alone, which only a run can find out."""
-    tables = {entity.table for entity in ENTITIES}
-    rules = [f"{table}: {rule}" for table, rule in connection.exec_driver_sql(_RULES) if table in tables]
-    if rules:
-        message = f"a row that breaks one of these is refused alone, in apply: {'; '.join(rules)}"
-        yield Finding("ok", "rules", message)
 
 
 def _server(connection: Connection) -> Iterator[Finding]:

@@ -32,5 +32,3 @@ def main() -> None:
         error = failure(raised) if isinstance(raised, DBAPIError) else raised
         print("\n".join(printable(line) for line in f"error: {error}".split("\n")), file=sys.stderr)
         sys.exit(error.exit_code)
-
-

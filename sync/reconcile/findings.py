@@ -6,11 +6,12 @@ from typing import Any
 
 from sync.history.changes import label, read_changes, readable_external_id
 from sync.model.entities import ENTITIES, PROPOSAL, SESSION, Entity
-from sync.model.refusals import MOST_EXAMPLES, Example, Notice, Refusal, refused_value
+from sync.model.refusals import MOST_EXAMPLES, Example, Notice, Refusal, printable, refused_value
 from sync.model.report import Counts, Report, Vanished
 from sync.reconcile.reconciliation import Found, Reconciliation
 from sync.schema.target import Target
 from sync.stage.misfits import ROW_REFUSED, VALUE_REFUSED
+from sync.statements.by_halves import RefusedRow
 
 
 def fill(report: Report, reconciliation: Reconciliation, target: Target, *, changes: bool) -> None:
@@ -37,6 +38,17 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
         report.changes = [change for row in reconciliation.planned() for change in read_changes(row[0], [row[1:]])]
     refused_proposals = report.entities["proposal"].refused
     report.documents_refused += refused_proposals
+
+
+def refused_by_database(row: RefusedRow) -> Refusal:
+    """A row that the database refuses, with its words."""
+    words = printable(row.words)
+    message = (
+        f"the database refused the row, error {row.code}: {words}. Correct the row in the User Portal, or the rule."
+    )
+    return Refusal(
+        row.entity.name, "refused_by_database", row.document, label(row.proposal), row.path, None, None, message
+    )
 
 
 def _refuse_whole_rows(report: Report, entity: Entity, rows: Iterable[tuple[Any, ...]]) -> None:

@@ -27,14 +27,13 @@ from sync.database.connection import (
 )
 from sync.database.lock import Turn, run_lock
 from sync.history import runs
-from sync.history.changes import label
 from sync.model.entities import ENTITIES
 from sync.model.errors import DatabaseError, LimitError
-from sync.model.refusals import Notice, Refusal, printable
+from sync.model.refusals import Notice, Refusal
 from sync.model.report import Counts, Report
 from sync.read.reader import Reader
 from sync.reconcile import prune_limit
-from sync.reconcile.findings import fill, find_vanished
+from sync.reconcile.findings import fill, find_vanished, refused_by_database
 from sync.reconcile.reconciliation import Overtaken, Reconciliation
 from sync.reconcile.request import Job, timed
 from sync.schema.target import Target
@@ -130,7 +129,6 @@ class Writing:
             except RowsRefused as refused:
                 self._roll_back()
                 self._leave_out(refused.rows, as_read)
-                continue
             except (_RolledBack, _Unconfirmed) as reason:
                 self._roll_back()
                 if isinstance(reason, _Unconfirmed):
@@ -152,12 +150,12 @@ class Writing:
         """In a caller's transaction only after an error that has left the savepoint there."""
         return self.own or code_of(error) in (DUPLICATE, NO_PARENT)
 
-    def _leave_out(self, rows: Sequence[RefusedRow], as_read: "_AsRead") -> None:
-        """Starts anew without rows that the database refuses: what hangs on them is decided again."""
+    def _leave_out(self, rows: Sequence[RefusedRow], as_read: _AsRead) -> None:
+        """Without rows that the database refuses: what hangs on them is decided again."""
         self.reconciliation.refuse(rows)
-        if self.own:
-            self.runner.connection.commit()  # the marks stay in the staging tables
-        as_read.refusals.extend(map(_refused_by_database, rows))
+        if self.own:  # the marks stay in the staging tables
+            self.runner.connection.commit()
+        as_read.refusals.extend(map(refused_by_database, rows))
 
     def _transaction(self, agreed: object, turn: Turn, again: str | None) -> None:
         report, job = self.report, self.job
@@ -213,16 +211,6 @@ class Writing:
     def _roll_back(self) -> None:
         if self.own:
             roll_back(self.runner.connection)
-
-
-def _refused_by_database(row: RefusedRow) -> Refusal:
-    words = printable(row.words)
-    message = (
-        f"the database refused the row, error {row.code}: {words}. Correct the row in the User Portal, or the rule."
-    )
-    return Refusal(
-        row.entity.name, "refused_by_database", row.document, label(row.proposal), row.path, None, None, message
-    )
 
 
 def _what_is_shown(report: Report) -> object:

@@ -13,9 +13,10 @@ from rich.text import Text
 from sync.history.order import in_order, refusals_in_order, vanished_in_order
 from sync.history.runs import Run
 from sync.model.entities import ENTITIES
-from sync.model.refusals import Example, Refusal, printable, refused_value
+from sync.model.refusals import Refusal, printable, refused_value
 from sync.model.report import Change, Report, Vanished
 from sync.model.text import counted
+from sync.show.lines import change_line, place_line, refusal_line
 
 LISTED = 10
 """Changes and refusals shown per entity; `--json` has all."""
@@ -89,7 +90,7 @@ def render_warnings(report: Report, console: Console, *, verbose: bool = False) 
         words = f"warning: {printable(warning.message)} ({warning.count:,})"
         console.print(Text(words, style="yellow"), soft_wrap=True)
         for example in warning.examples if verbose else warning.examples[:1]:
-            console.print(Text(f"  {_place_line(example)}"), soft_wrap=True)
+            console.print(Text(f"  {place_line(example)}"), soft_wrap=True)
 
 
 def render_run(run: Run, console: Console, *, verbose: bool = False) -> None:
@@ -148,7 +149,7 @@ def render_row(changes: list[tuple[int, datetime, Change]], console: Console) ->
     if not changes:
         console.print(Text("no run changed this row"))
     for run, started, change in changes:
-        console.print(Text(f"run {run}, {started:%Y-%m-%d %H:%M:%S} UTC: {_line(change)}"), soft_wrap=True)
+        console.print(Text(f"run {run}, {started:%Y-%m-%d %H:%M:%S} UTC: {change_line(change)}"), soft_wrap=True)
 
 
 def _totals(report: Report) -> Table:
@@ -174,7 +175,7 @@ def _list_refusals(report: Report, console: Console, limit: int) -> None:
             word = "refused" if report.undoes is None else "left"
             console.print(Text(f"{word}: {entity} {code} ({len(refusals):,})", style="bold red"))
             for refusal in refusals[:share]:
-                console.print(Text(f"  {_refusal_line(refusal)}"), soft_wrap=True)
+                console.print(Text(f"  {refusal_line(refusal)}"), soft_wrap=True)
             _rest(console, len(refusals) - share)
 
 
@@ -190,21 +191,6 @@ def _shares(counts: list[int], limit: int) -> list[int]:
     return shares
 
 
-def _refusal_line(refusal: Refusal) -> str:
-    return f"{_place_line(refusal)}: {printable(refusal.message)}"
-
-
-def _place_line(thing: Refusal | Example) -> str:
-    value = "" if thing.value is None else f" = {refused_value(thing.value)}"
-    of_row = thing.document is None  # which the path names, and no place in an export
-    where = thing.path if of_row else f"document {thing.document}"
-    if thing.proposal:
-        where += f" ({refused_value(thing.proposal)})"
-    if thing.path and not of_row:
-        where += f" {printable(thing.path)}"
-    return f"{where}{value}"
-
-
 def _list_changes(report: Report, console: Console, limit: int) -> None:
     by_entity: dict[str, list[Change]] = defaultdict(list)
     for change in report.changes:
@@ -213,7 +199,7 @@ def _list_changes(report: Report, console: Console, limit: int) -> None:
         changes = by_entity[entity]
         console.print(Text(f"{entity} ({len(changes):,})", style="bold"))
         for change in in_order(changes, limit):
-            console.print(Text(f"  {_line(change)}"), soft_wrap=True)
+            console.print(Text(f"  {change_line(change)}"), soft_wrap=True)
         _rest(console, len(changes) - limit)
 
 
@@ -228,27 +214,6 @@ def _list_vanished(report: Report, console: Console, limit: int) -> None:
             words = " ".join(refused_value(name) for name in names if name)
             console.print(Text(f"  {thing.id} {words}: externalId {thing.externalId}"), soft_wrap=True)
         _rest(console, len(things) - limit)
-
-
-def _line(change: Change) -> str:
-    number = "" if change.id is None else f" {change.id}"
-    key = "" if change.key is None else f" {refused_value(change.key)}"
-    proposal = f" [{refused_value(change.proposal)}]" if change.proposal else ""
-    head = f"{change.kind}{number}{key}{proposal}"
-    values = [_field(change.action, name, **value) for name, value in change.fields.items()]
-    values = [value for value in values if value]
-    return f"{head}: {', '.join(values)}" if values else head
-
-
-def _field(action: str, name: str, old: object, new: object) -> str:
-    """One column: what a new row gets, what a deleted one had, or both values."""
-    match action:
-        case "insert":
-            return "" if new is None else f"{name} {refused_value(new)}"
-        case "delete":
-            return "" if old is None else f"{name} {refused_value(old)}"
-        case _:
-            return f"{name} {refused_value(old)} -> {refused_value(new)}"
 
 
 def _rest(console: Console, more: int) -> None:
