@@ -65,7 +65,7 @@ class Fitting:
                 self._refuse_value(entity, field, value, code, number, path)
                 if field.is_key or field.required:
                     refused = refused or code
-                elif field.contradicts:
+                elif field.contradicts and value != "":  # which says nothing that a default could contradict
                     contradicts = contradicts or field.name
                 left[place] = None
         if refused is None and not fields.may_be_nameless and all(left[place] is None for place in fields.names):
