@@ -129,10 +129,15 @@ _SESSION_GIVING_UP = st.sampled_from(
             for more in ({}, {"visit_number": None}, {"visit_number": 2})
         ),
         *({"externalId": 2, **more} for more in ({"expSessionPk": 1}, {"visit_number": 1})),
-        *({"visit_number": 1, **more} for more in ({}, {"expSessionPk": 3}, {"expSessionPk": 3, "externalId": 3})),
     ]
 )
-"""One that gives an expSessionPk up, or that may get it; and some that claim one visit number."""
+"""One that gives an expSessionPk up, or that may get it."""
+_ONE_VISIT = st.sampled_from(
+    [
+        {"visit_number": 1, **more}
+        for more in ({}, {"externalId": 3}, {"expSessionPk": 3}, {"expSessionPk": 3, "externalId": 3})
+    ]
+)
 _PLAIN_PROTEIN = fields(externalId=[ABSENT, ABSENT, 1], acronym=["H", "h", "L", "L"])
 """What is likely to meet what is there, and each other."""
 _CARD = _with(
@@ -185,7 +190,10 @@ DOCUMENT = st.one_of(
     st.builds(lambda proposal: {"proposal": proposal}, _PROPOSAL),
     _with(
         st.builds(lambda proposal: {"proposal": proposal}, _PLAIN_PROPOSAL),
-        sessions=_list(st.one_of(_SESSION, _PLAIN_SESSION, _PLAIN_SESSION, _SESSION_GIVING_UP), 3),
+        sessions=st.one_of(
+            *[_list(st.one_of(_SESSION, _PLAIN_SESSION, _PLAIN_SESSION, _SESSION_GIVING_UP), 3)] * 4,
+            st.lists(_ONE_VISIT, min_size=2, max_size=4),
+        ),
         proteins=_list(st.one_of(_PROTEIN, _PLAIN_PROTEIN, _PLAIN_PROTEIN), 4),
     ),
 )

@@ -157,7 +157,7 @@ def refuse_forgotten_codes(proposals: list[Thing], rows: list[Json]) -> None:
     for thing in going(proposals):
         if thing.row is None and "proposalCode" not in thing.values:
             same = holders(thing, number, rows)
-            stay = [row for row in same if not gives_up(row, thing.kind.keys[-1], proposals)]
+            stay = [row for row in same if not gives_up(row, number, proposals)]
             if stay and all(row["proposalCode"] is not None for row in stay):
                 thing.rules.add("forgotten_code")
                 thing.refuse("ambiguous_match", at="proposalNumber")

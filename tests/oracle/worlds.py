@@ -122,7 +122,10 @@ _NOBODY = {"externalId": None, "siteId": None, "familyName": None, "phoneNumber"
 _KNOWN = _NOBODY | {"externalId": _IDS[3], "login": "c", "siteId": 1}
 _AT_HOME = {
     "Person": [_NOBODY | {"login": "a"}, _NOBODY | {"login": "b"}, _KNOWN],
-    "Proposal": [{"externalId": None, "proposalCode": "MX", "proposalNumber": "1", "title": None, "personId": 1}],
+    "Proposal": [
+        {"externalId": None, "proposalCode": "MX", "proposalNumber": "1", "title": None, "personId": 1},
+        {"externalId": _IDS[3], "proposalCode": "MX", "proposalNumber": "3", "title": None, "personId": 1},
+    ],
 }
 """Rows that the plain documents find, so that what hangs on them is found as well."""
 _SESSION = {"proposalId": 1, "beamLineName": None, "comments": "mine", "lastUpdate": datetime(2020, 1, 1)}
