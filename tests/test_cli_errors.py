@@ -190,7 +190,7 @@ def test_what_nobody_expected_names_its_place_and_what_was_written(
     monkeypatch.setattr(sys, "stdin", Surprise())
     done = command(verb, "-")
     assert_explained(done, 3, state, "; please report it", "ispyb-sync -v")
-    assert re.search(r"error: unexpected RuntimeError in sync/source\.py:\d+;", done.err)
+    assert re.search(r"error: unexpected RuntimeError in sync/read/source\.py:\d+;", done.err)
     assert "s3cret" not in done.err  # it may be of an export
     (logged,) = caplog.records
     assert (logged.levelname, logged.exc_info and str(logged.exc_info[1])) == ("ERROR", "s3cret \x1b[31m")
@@ -208,7 +208,7 @@ def test_a_record_that_somebody_damaged_is_no_traceback(command: CommandLine, dl
     assert command("apply", "good.ndjson").code == 0
     run(dls, f"UPDATE {dls.staging_schema}.run SET report = '{{'")
     assert_explained(
-        command("history", "1"), 3, "unexpected JSONDecodeError in sync/history.py:", "Nothing was written"
+        command("history", "1"), 3, "unexpected JSONDecodeError in sync/history/runs.py:", "Nothing was written"
     )
     write("new.ndjson", export(3))
     done = command("apply", "new.ndjson", "--html", "report.html")
