@@ -15,19 +15,23 @@ _ALL = "".join(map(chr, (*range(0x20, 0xD800), *range(0xE000, 0x10000))))
 _ASCII = frozenset(map(chr, range(0x20, 0x7F)))
 
 
+def _encodes(text: str, codec: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode(codec))
+    except UnicodeEncodeError:
+        return False
+
+
 def _any(text: str) -> bool:
-    return True
+    return _encodes(text, "utf-8")  # half of a pair of surrogates is no letter
 
 
 def _of_one_plane(text: str) -> bool:
-    return text.isascii() or max(text) <= "\uffff"
+    return text.isascii() or (max(text) <= "\uffff" and _any(text))
 
 
 def _windows_latin1(text: str) -> bool:
-    try:
-        return text.isascii() or bool(text.encode("cp1252"))
-    except UnicodeEncodeError:
-        return False
+    return _encodes(text, "cp1252")
 
 
 _KNOWN: dict[str, Callable[[str], bool]] = {
