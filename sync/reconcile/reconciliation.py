@@ -134,7 +134,7 @@ class Reconciliation:
         """Raises RowsRefused where single rows are at fault: not before another writer is ruled out."""
         origin = origin_of(error)
         statement = next((m.statement for m in moves if m.statement.origin == origin), None)
-        if statement is None or statement.name not in WRITES or not is_a_rows_fault(error):
+        if statement is None or statement.name not in WRITES or not is_a_rows_fault(self._runner, error):
             return
         if code_of(error) in (DUPLICATE, NO_PARENT) and words_of(error) != again:
             return

@@ -57,9 +57,10 @@ class RowsRefused(Exception):
         self.rows = rows
 
 
-def is_a_rows_fault(error: DBAPIError) -> bool:
-    """Whether the server may have meant one row of many."""
-    return code_of(error) not in _NOT_A_ROWS_FAULT and not error.connection_invalidated
+def is_a_rows_fault(runner: Runner, error: DBAPIError) -> bool:
+    """Whether the server, which still answers, may have meant one row of many."""
+    code = code_of(error)
+    return code is not None and code not in _NOT_A_ROWS_FAULT and not runner.connection.invalidated
 
 
 def refused_rows(runner: Runner, entity: Entity, statement: Statement, given: Conditions) -> list[RefusedRow]:
@@ -75,7 +76,7 @@ def refused_rows(runner: Runner, entity: Entity, statement: Statement, given: Co
         try:
             _write(runner, statement, given, numbers[first], numbers[last - 1])
         except DBAPIError as error:
-            if not is_a_rows_fault(error):
+            if not is_a_rows_fault(runner, error):
                 raise
             if last - first > 1:
                 middle = (first + last) // 2
