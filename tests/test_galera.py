@@ -241,8 +241,8 @@ def test_a_long_run_keeps_its_lease(trio: list[Ispyb], monkeypatch: pytest.Monke
     monkeypatch.setattr(lock, "LEASE_SECONDS", 1)
     write = Reconciliation.apply
 
-    def slowly(self: Reconciliation) -> None:
-        write(self)
+    def slowly(self: Reconciliation, *arguments: object) -> None:
+        write(self, *arguments)
         time.sleep(2)
         with pytest.raises(DatabaseError, match="another run holds the lock"):
             apply(trio[1], export(1), lock_timeout=0)
@@ -257,11 +257,11 @@ def test_a_run_that_lost_its_lease_writes_nothing(trio: list[Ispyb], monkeypatch
     write = Reconciliation.apply
     first = iter([True])
 
-    def overtaken(self: Reconciliation) -> None:
+    def overtaken(self: Reconciliation, *arguments: object) -> None:
         for _ in first:
             time.sleep(1.1)
             apply(trio[1], export(1, title="theirs"))
-        write(self)
+        write(self, *arguments)
 
     monkeypatch.setattr(Reconciliation, "apply", overtaken)
     with pytest.raises(DatabaseError, match="did not renew its lease"):
@@ -275,8 +275,8 @@ def test_a_rollback_of_what_is_rolled_back_already_is_none(trio: list[Ispyb], mo
     write = Reconciliation.apply
     first = iter([True])
 
-    def overtaken(self: Reconciliation) -> None:
-        write(self)
+    def overtaken(self: Reconciliation, *arguments: object) -> None:
+        write(self, *arguments)
         for _ in first:
             run_on(trio[1], "UPDATE Proposal SET title = 'theirs'")
             synced(trio[0], "SELECT 1")

@@ -283,11 +283,11 @@ def test_a_row_that_another_writer_adds_in_between_is_found(
     write = Reconciliation.apply
     once = iter([theirs])
 
-    def after_the_other(self: Reconciliation) -> None:
+    def after_the_other(self: Reconciliation, *arguments: object) -> None:
         for row in once:
             with dls.engine.begin() as connection:
                 dls.insert(connection, "Person", row)
-        write(self)
+        write(self, *arguments)
 
     monkeypatch.setattr(Reconciliation, "apply", after_the_other)
     report = apply(dls, export(2))
