@@ -230,7 +230,7 @@ def test_an_undo_takes_its_turn_too(trio: list[Ispyb], monkeypatch: pytest.Monke
     monkeypatch.setattr(lock, "LEASE_SECONDS", 2)
     apply(trio[0], export(1))
     run = apply(trio[0], export(2, title="New")).run
-    undo = partial(sync.history.undo, run, database=trio[1].url, staging_schema=trio[1].staging_schema)
+    undo = partial(sync.undo, run, database=trio[1].url, staging_schema=trio[1].staging_schema)
     with killed_holder(trio[2]), pytest.raises(DatabaseError, match="another run holds the lock"):
         undo(lock_timeout=0)
     assert undo(lock_timeout=20).status == "applied"

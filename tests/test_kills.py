@@ -248,7 +248,7 @@ def _undo_again_and_again(
     duration = 0.0
     for _ in range(kills + 1):
         number = apply(ispyb, export(4, family="Other", title="Other")).run
-        undo = partial(sync.history.undo, number, database=url, staging_schema=ispyb.staging_schema, lock_timeout=10)
+        undo = partial(sync.undo, number, database=url, staging_schema=ispyb.staging_schema, lock_timeout=10)
         after = State.of(ispyb)
         if duration:
             kill(undo, duration)
