@@ -30,9 +30,9 @@ def refused(py: Ispyb) -> str:
         py.insert(connection, "Person", {"personId": 9, "login": f"{NAME}4"})
         for number in (7, 8):
             py.insert(connection, "Person", {"personId": number, "login": f"{NAME}2"})
-        py.insert(
-            connection, "Proposal", {"proposalId": 1, "personId": 5, "proposalCode": "MX", "proposalNumber": "99"}
-        )
+        for number, name in ((1, "99"), (2, "1")):  # a new proposal would be refused with its state
+            proposal = {"proposalId": number, "personId": 5, "proposalCode": "MX", "proposalNumber": name}
+            py.insert(connection, "Proposal", proposal)
         uuid = bytes.fromhex("5EB" * 10 + "AB")
         py.insert(connection, "BLSession", {"sessionId": 1, "proposalId": 1, "externalId": uuid})
     persons: list[dict[str, Any]] = [
