@@ -48,7 +48,7 @@ def databases(server_url: URL) -> Iterator[Callable[[str], Ispyb]]:
         drop(ispyb)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engines() -> Iterator[Callable[[str], Engine]]:
     """Give the engine of a URL: runs that use the same one find an open connection."""
     made: dict[str, Engine] = {}
