@@ -144,7 +144,7 @@ def _compare(bench: Bench, examples: int, first: int, until: Sequence[Any] = (),
     waiting: dict[str, list[World]] = {"keep": [], "clear": []}
     sizes = {nulls: cycle(AT_ONCE) for nulls in waiting}
     size = {nulls: next(sizes[nulls]) for nulls in waiting}
-    found: list[World] = []
+    found: list[tuple[World, list[str]]] = []
     enough = SHOWN if smallest else 1
     done = 0
 
@@ -159,9 +159,11 @@ def _compare(bench: Bench, examples: int, first: int, until: Sequence[Any] = (),
         for nulls, several in waiting.items():
             if len(several) == size[nulls] or (last and several):
                 size[nulls] = next(sizes[nulls])
-                if _differs(bench, apart(several)):
+                together = apart(several)
+                if problems := list(_problems(bench, together)):
+                    alone = [(one, list(_problems(bench, one))) for one in several]
                     # Together, they may differ where none of them does.
-                    found.extend([one for one in several if _differs(bench, one)] or [apart(several)])
+                    found.extend([one for one in alone if one[1]] or [(together, problems)])
                 several.clear()
         if len(found) >= enough or (last and not bench.missed(until)) or done == 3 * examples:
             raise _Enough
@@ -169,21 +171,18 @@ def _compare(bench: Bench, examples: int, first: int, until: Sequence[Any] = (),
     with pytest.raises(_Enough):
         compare()
     if found:
-        shown = found[:enough]
-        if smallest:
-            shown = [smaller(world, lambda candidate: _differs_if_possible(bench, candidate)) for world in shown]
-        explained = [_explain(world, list(_problems(bench, world))) for world in shown]
+        explained = []
+        for world, problems in found[:enough]:
+            small = smaller(world, lambda candidate: _differs_if_possible(bench, candidate)) if smallest else world
+            # What differs once and never again is told as it was at first.
+            explained.append(_explain(small, list(_problems(bench, small)) or ["no longer, at first:", *problems]))
         pytest.fail("\n\n".join([*explained, f"{len(found)} examples differ, of {done}"]), pytrace=False)
-
-
-def _differs(bench: Bench, world: World) -> bool:
-    return any(True for _ in _problems(bench, world))
 
 
 def _differs_if_possible(bench: Bench, world: World) -> bool:
     """The same of a world from which something was taken, perhaps what the rest cannot do without."""
     try:
-        return _differs(bench, world)
+        return any(True for _ in _problems(bench, world))
     except (DBAPIError, KeyError, SyncError):
         return False
 

@@ -109,13 +109,14 @@ def _fields(entity: Entity, target: Target) -> list[Field]:
 def clears_of(entity: Entity, fields: list[Field], thing: Any) -> str:
     """The columns that a null of the document empties, as FIND_IN_SET takes them.
 
-    Of the keys only those that come after the one by which the row is found: sql/*.sql leaves the others out again.
+    None that is written once: a new row keeps its default, an old one what ISPyB made of it. Of the keys only those that come after the one by which the row is found: sql/*.sql leaves the others out again.
     """
     data = thing.data if type(thing) is Known else thing.__dict__
     names = [
         field.name
         for field in fields
         if field.clearable
+        and field.name not in entity.initial
         and (not field.is_key or field.name in entity.given_up)
         and field.name in thing.model_fields_set
         and data[field.name] is None
