@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from databases import Ispyb, create, drop
-from small import CommandLine, in_folder
 from sqlalchemy import URL, Engine, create_engine
-from variants import USUAL
+from support.databases import Ispyb, create, drop
+from support.small import CommandLine, in_folder
+from support.variants import USUAL
 
 from sync.demo.server import RUNNING, server
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import Ispyb
-from small import counts, document, export, holds, trigger
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
+from support.databases import Ispyb
+from support.small import counts, document, export, holds, trigger
 
 import sync
 from sync.model.errors import DatabaseError, UsageError

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from databases import Ispyb
-from facts import known_columns
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from variants import TABLES
+from support.databases import Ispyb
+from support.facts import known_columns
+from support.variants import TABLES
 
 import sync
 from sync.database.connection import connect
@@ -98,6 +98,13 @@ def test_a_room_is_small(room: Path) -> None:
     modules = [path for path in room.glob("*.py") if not path.name.startswith("__")]
     assert len(modules) <= MOST_MODULES
     assert [path.name for path in modules if len(path.read_text("utf-8").splitlines()) > MOST_LINES] == []
+
+
+def test_tests_stand_in_the_rooms_of_what_they_test() -> None:
+    rooms = {room.name for room in ROOMS if room.parent == ROOT / "sync"}
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders - rooms == {"scripts"}
+    assert rooms - folders == {"model"}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from databases import Ispyb
-from small import document
 from sqlalchemy import Connection, create_engine, event
+from support.databases import Ispyb
+from support.small import document
 
 import sync
 from sync import pipeline

@@ -17,10 +17,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from databases import Ispyb, create, drop
 from generate_export import Facility
 from rich.console import Console
 from sqlalchemy import URL
+from support.databases import Ispyb, create, drop
 
 from benchmark import command, single, statements
 from benchmark.bulk import Bulk, generate, peak

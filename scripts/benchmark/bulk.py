@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from databases import Ispyb
+from support.databases import Ispyb
 
 from benchmark import command
 from benchmark.command import Done

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from databases import Ispyb
+from support.databases import Ispyb
 
 SCRIPT = Path(sys.executable).parent / "ispyb-sync"
 

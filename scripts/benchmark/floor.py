@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
-from databases import Ispyb
 from pymysql.converters import encoders
 from pymysql.cursors import SSCursor
 from sqlalchemy import make_url
-from variants import TABLES
+from support.databases import Ispyb
+from support.variants import TABLES
 
 _MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0"})

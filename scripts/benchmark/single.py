@@ -6,9 +6,9 @@ from copy import deepcopy
 from statistics import median
 
 import orjson
-from databases import Ispyb
 from generate_export import Facility
 from sqlalchemy import Connection, create_engine
+from support.databases import Ispyb
 
 import sync
 from benchmark import command

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from databases import Ispyb
 from sqlalchemy import create_engine, event
+from support.databases import Ispyb
 
 from benchmark.figures import Figure, Json
 from sync.database.sqlfiles import load

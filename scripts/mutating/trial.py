@@ -37,10 +37,10 @@ class Tests:
 
 def tests_of(entity: str, folder: Path) -> Iterator[Tests]:
     """What should notice a change of an entity's SQL, the likeliest first."""
-    cases = "tests/test_cases.py"
+    cases = "tests/reconcile/test_cases.py"
     yield Tests(f"cases of {entity}", (cases, "-k", f"[{entity}/ and -{FIRST}]"))
-    yield Tests("every letter", ("tests/test_every_letter.py", "-k", FIRST))
-    yield Tests("oracle", ("tests/test_oracle.py", "-m", "soak", "-k", "in_short"))
+    yield Tests("every letter", ("tests/reconcile/test_every_letter.py", "-k", FIRST))
+    yield Tests("oracle", ("tests/reconcile/test_oracle.py", "-m", "soak", "-k", "in_short"))
     yield Tests(f"cases of {entity}, other variants", (cases, "-k", f"[{entity}/ and not -{FIRST}]"))
     for other in ("run", "undo", *_children(entity, folder)):
         yield Tests(f"cases of {other}", (cases, "-k", f"[{other}/ and -{FIRST}]"))

@@ -109,7 +109,8 @@ def _fields(entity: Entity, target: Target) -> list[Field]:
 def clears_of(entity: Entity, fields: list[Field], thing: Any) -> str:
     """The columns that a null of the document empties, as FIND_IN_SET takes them.
 
-    None that is written once: a new row keeps its default, an old one what ISPyB made of it. Of the keys only those that come after the one by which the row is found: sql/*.sql leaves the others out again.
+    None that is written once: a new row keeps its default, an old one what ISPyB made of it. Of the keys only those
+    that come after the one by which the row is found: sql/*.sql leaves the others out again.
     """
     data = thing.data if type(thing) is Known else thing.__dict__
     names = [

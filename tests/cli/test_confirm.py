@@ -1,0 +1,155 @@
+"""apply on a terminal: the summary, the question, and nothing held while somebody thinks. On a real pseudo-terminal."""
+
+import json
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import make_url
+from support.databases import Ispyb
+from support.small import CommandLine, document, export, holds, run, write
+from support.terminal import QUESTION, AtTerminal
+
+from sync import pipeline
+from sync.history import runs as history
+from sync.model.report import Report
+from sync.model.settings import load_settings
+from sync.pipeline import Job
+
+
+@pytest.fixture
+def ispyb(py: Ispyb) -> Ispyb:
+    return py
+
+
+@pytest.fixture(autouse=True)
+def command(ispyb: Ispyb, command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.setenv("TERM", "dumb")
+    return command
+
+
+def test_a_yes_writes_what_the_summary_says(ispyb: Ispyb) -> None:
+    with AtTerminal("apply", "partly.ndjson") as terminal:
+        seen = terminal.asked()
+        assert "plan: planned, nothing written" in seen
+        assert "person                    3         3" in seen
+        assert "refused: " in seen
+        assert holds(ispyb, 0)
+        terminal.answer("y\n")
+        code, out = terminal.ended()
+    assert code == 1
+    assert "apply: applied (run 1)" in out
+    assert "Write this" not in out
+    assert holds(ispyb, 1)
+
+
+@pytest.mark.parametrize("answer", ["\n", "\x04"], ids=["enter", "end of input"])
+def test_anything_but_a_yes_writes_nothing(ispyb: Ispyb, answer: str) -> None:
+    with AtTerminal("apply", "good.ndjson", "--json") as terminal:
+        terminal.asked()
+        terminal.answer(answer)
+        code, out = terminal.ended()
+    assert code == 4
+    report = json.loads(out)
+    assert (report["status"], report["run"]) == ("declined", None)
+    assert holds(ispyb, 0)
+
+
+def test_a_no_is_told_in_one_line(ispyb: Ispyb) -> None:
+    with AtTerminal("apply", "good.ndjson") as terminal:
+        terminal.asked()
+        terminal.answer("n\n")
+        code, out = terminal.ended()
+    assert code == 4
+    assert out.startswith("apply: declined, nothing written; 2 documents read")
+    assert out.count("\n") == 1
+    assert holds(ispyb, 0)
+
+
+def test_nobody_is_asked_who_said_yes_or_sits_at_no_terminal(ispyb: Ispyb) -> None:
+    def code(*arguments: str, **streams: int) -> int:
+        with AtTerminal("apply", *arguments, **streams) as terminal:
+            code, _ = terminal.ended()
+            assert QUESTION not in terminal.seen
+            return code
+
+    assert code("good.ndjson", "--proposal", "MX-1", "--yes") == 0
+    assert holds(ispyb, 1)
+    assert code("good.ndjson", stdin=subprocess.DEVNULL) == 0
+    assert holds(ispyb, 2)
+    write("good.ndjson", export(2, title="other"))
+    assert code("good.ndjson", stderr=subprocess.DEVNULL) == 0
+    assert {row["title"] for row in ispyb.rows("Proposal")} == {"other"}
+
+
+# The pipeline, which asks whom it is given
+
+
+def job(ispyb: Ispyb, confirm: Callable[[Report], bool], **settings: object) -> Job:
+    given = load_settings(database=ispyb.role_url, staging_schema=ispyb.staging_schema, **settings)
+    return Job("good.ndjson", ispyb.role_url, given, write=True, confirm=confirm)
+
+
+def links(report: Report) -> tuple[int, int]:
+    counts = report.entities["proposal_has_person"]
+    return counts.inserted, counts.unchanged
+
+
+def test_nobody_is_asked_where_nothing_would_be_written(ispyb: Ispyb) -> None:
+    def nobody(report: Report) -> bool:
+        pytest.fail("asked")
+
+    write("good.ndjson", [document(1), {"proposal": {"title": "nothing names it"}}])
+    assert pipeline.run(job(ispyb, nobody, strict=True)).status == "rolled_back"
+    assert pipeline.run(job(ispyb, lambda report: True)).status == "applied"
+    done = pipeline.run(job(ispyb, nobody))
+    assert (done.status, done.nothing_to_do, len(done.refusals)) == ("applied", True, 1)
+
+
+def test_nothing_is_held_while_somebody_thinks_and_what_changed_is_shown_anew(
+    command: CommandLine, ispyb: Ispyb
+) -> None:
+    shown = []
+
+    def somebody(report: Report) -> bool:
+        shown.append(links(report))
+        if len(shown) == 1:
+            write("other.ndjson", [document(1)])
+            assert command("apply", "other.ndjson", "--lock-timeout", "0").code == 0  # not the run's own lock
+            run(ispyb, "SET SESSION lock_wait_timeout = 1", "ALTER TABLE Person COMMENT 'x'")  # no table's lock
+        return True
+
+    done = pipeline.run(job(ispyb, somebody))
+    assert shown == [(6, 0), (3, 3)]
+    assert (done.status, links(done), len(done.refusals)) == ("applied", (3, 3), 0)
+    assert holds(ispyb, 2)
+
+
+def test_after_a_no_the_tables_are_as_they_were(ispyb: Ispyb) -> None:
+    before = ispyb.snapshot()
+    done = pipeline.run(job(ispyb, lambda report: False))
+    assert (done.status, done.run) == ("declined", None)
+    assert ispyb.snapshot() == before
+    assert history.runs(ispyb.role_url, load_settings(staging_schema=ispyb.staging_schema)) == []
+
+
+def test_a_connection_that_is_lost_meanwhile_is_opened_again(ispyb: Ispyb) -> None:
+    asked = []
+
+    def somebody(report: Report) -> bool:
+        asked.append(links(report))
+        if len(asked) == 1:
+            run(ispyb, *kill_statements(ispyb))
+        return True
+
+    assert pipeline.run(job(ispyb, somebody)).status == "applied"
+    assert asked == [(6, 0), (6, 0)]
+    assert holds(ispyb, 2)
+
+
+def kill_statements(ispyb: Ispyb) -> list[str]:
+    """What ends the connections of the sync's login."""
+    login = make_url(ispyb.role_url).username
+    with ispyb.engine.connect() as connection:
+        query = f"SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{login}'"
+        return [f"KILL {number}" for number in connection.exec_driver_sql(query).scalars()]

@@ -1,0 +1,52 @@
+"""The role of sql/grants.sql: enough for a run, and nothing else on ISPyB's tables."""
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+from support.logins import Login, statements
+from support.migrating import Fresh
+
+from sync.database import rights
+from sync.migrate import commands as migrate
+from sync.model.entities import ENTITIES
+from sync.model.errors import DatabaseError
+
+
+def refused(login: Login, statement: str) -> bool:
+    with login.engine.connect() as connection:
+        try:
+            connection.exec_driver_sql(statement)
+        except DBAPIError as error:
+            return error.orig is not None and error.orig.args[0] in (1044, 1142, 1227, 1370)
+    return False
+
+
+def test_the_role_may_read_and_write_what_a_run_needs(legacy: Fresh, login: Login) -> None:
+    with login.engine.connect() as connection:
+        assert rights.account(connection).lacking(legacy.staging_schema, write=True, delete=ENTITIES) == []
+        assert migrate.is_current(connection, legacy.staging_schema)
+        connection.exec_driver_sql(f"CREATE TEMPORARY TABLE `{legacy.staging_schema}`.stage (a INT)")
+        connection.exec_driver_sql(f"INSERT INTO `{legacy.staging_schema}`.stage VALUES (1)")
+
+
+def test_the_role_may_not_change_tables_or_see_others(legacy: Fresh, login: Login) -> None:
+    for statement in (
+        "CREATE TABLE mine (a INT)",
+        "CREATE TEMPORARY TABLE mine (a INT)",
+        "ALTER TABLE Person ADD COLUMN a INT",
+        "DROP TABLE LabContact",
+        "LOCK TABLES Person WRITE",
+        "SELECT * FROM BeamLineSetup",
+        f"CREATE TABLE `{legacy.staging_schema}`.mine (a INT)",
+    ):
+        assert refused(login, statement), statement
+
+
+def test_the_grants_may_be_run_again(legacy: Fresh, login: Login) -> None:
+    legacy.run(*statements(legacy, login.role))
+
+
+def test_without_the_role_the_version_is_not_taken_for_missing(legacy: Fresh, login: Login) -> None:
+    legacy.run(f"SET DEFAULT ROLE NONE FOR `{login.name}`@`%`")
+    legacy.run(f"GRANT SELECT ON `{legacy.schema}`.* TO `{login.name}`@`%`")
+    with login.engine.connect() as connection, pytest.raises(DatabaseError, match="no right to read"):
+        migrate.is_current(connection, legacy.staging_schema)

@@ -1,0 +1,271 @@
+"""--skip-verified: what others changed in ISPyB is seen as a run of the whole export sees it; all else is left out."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from generate_export import Facility
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
+from support.databases import Ispyb
+from support.small import Json, document, export
+from support.variants import TABLES
+
+import sync
+from sync.model.entities import ENTITIES
+from sync.model.errors import UsageError
+from sync.model.report import Report
+
+
+@pytest.fixture(params=["py", "dls"])
+def ispyb(request: pytest.FixtureRequest, databases: Callable[[str], Ispyb]) -> Ispyb:
+    found = databases(request.param)
+    found.reset()
+    return found
+
+
+def apply(ispyb: Ispyb, documents: Any, **settings: Any) -> Report:
+    settings = {"skip_verified": True} | settings
+    return sync.apply(documents, database=ispyb.role_url, staging_schema=ispyb.staging_schema, **settings)
+
+
+def plan(ispyb: Ispyb, documents: Any, **settings: Any) -> Report:
+    return sync.plan(documents, database=ispyb.role_url, staging_schema=ispyb.staging_schema, **settings)
+
+
+def skipped(report: Report) -> int:
+    return sum(warning.count for warning in report.warnings if warning.code == "skipped_verified")
+
+
+def verify(ispyb: Ispyb, documents: list[Json]) -> None:
+    """Three runs: the first one writes, the second one finds nothing to change, the third one leaves all out."""
+    assert [skipped(apply(ispyb, documents)) for _ in range(3)] == [0, 0, len(documents)]
+
+
+def drift(ispyb: Ispyb, sql: str) -> None:
+    with ispyb.engine.begin() as connection:
+        assert connection.exec_driver_sql(sql).rowcount, "nothing drifts"
+
+
+def done(report: Report) -> Json:
+    """How many rows of each entity a run writes."""
+    counts = {name: (count.inserted, count.updated, count.deleted) for name, count in report.entities.items()}
+    return {name: count for name, count in counts.items() if any(count)}
+
+
+def test_only_what_a_run_found_unchanged_is_left_out(ispyb: Ispyb) -> None:
+    verify(ispyb, export(3))
+    changed = [document(1, title="New"), *export(3)[1:]]
+    assert [skipped(apply(ispyb, changed)) for _ in range(3)] == [2, 2, 3]
+
+
+def test_drift_is_seen_where_it_is_and_mended(ispyb: Ispyb) -> None:
+    verify(ispyb, export(3))
+    drift(ispyb, "UPDATE Proposal SET title = 'Drift' WHERE proposalNumber = '2'")
+    report = apply(ispyb, export(3))
+    assert (skipped(report), done(report)) == (2, {"proposal": (0, 1, 0)})
+    assert {row["title"] for row in ispyb.rows("Proposal")} == {"Title 1", "Title 2", "Title 3"}
+
+
+def test_the_same_drift_is_seen_each_time_it_comes_back(ispyb: Ispyb) -> None:
+    verify(ispyb, export(2))
+    for _ in range(4):
+        drift(ispyb, "UPDATE Person SET familyName = 'Drift' WHERE login = 'u1_1'")
+        assert done(apply(ispyb, export(2))) == {"person": (0, 1, 0)}
+
+
+DRIFTS = {
+    "another proposer": "UPDATE Proposal SET personId = (SELECT MAX(personId) FROM Person)",
+    "no laboratory": "UPDATE Person SET laboratoryId = NULL WHERE login = 'u1_0'",
+    "somebody else's protein": "UPDATE Protein SET personId = (SELECT MAX(personId) FROM Person)",
+    "somebody else's card": "UPDATE LabContact SET personId = (SELECT MAX(personId) FROM Person)",
+    "a link of the proposal less": "DELETE FROM ProposalHasPerson LIMIT 1",
+    "a link of the session less": "DELETE FROM Session_has_Person LIMIT 1",
+    "a session less": "DELETE FROM BLSession WHERE visit_number = 2",
+    "a protein less": "DELETE FROM Protein",
+    "a card less": "DELETE FROM LabContact",
+    "a link of the proposal more": "INSERT INTO ProposalHasPerson (proposalId, personId) "
+    "SELECT proposalId, (SELECT MAX(personId) FROM Person) FROM Proposal WHERE proposalNumber = '1'",
+    "a link of the session more": "INSERT INTO Session_has_Person (sessionId, personId) "
+    "SELECT MIN(sessionId), (SELECT MAX(personId) FROM Person) FROM BLSession",
+    "a renamed laboratory": "UPDATE Laboratory SET name = 'Drift'",
+    "a session under another proposal": "UPDATE BLSession SET visit_number = 9, "
+    "proposalId = (SELECT MAX(proposalId) FROM Proposal) WHERE visit_number = 2 ORDER BY sessionId LIMIT 1",
+}
+
+
+@pytest.mark.parametrize("what", DRIFTS)
+def test_each_kind_of_drift_is_seen(ispyb: Ispyb, what: str) -> None:
+    documents = export(2)
+    verify(ispyb, documents)
+    drift(ispyb, DRIFTS[what])
+    whole, quick = (plan(ispyb, documents, prune="all", prune_limit="100%", **s) for s in ({}, {"skip_verified": True}))
+    assert (done(quick), len(quick.refusals)) == (done(whole), len(whole.refusals))
+    assert done(whole) or whole.refusals, "a run of the whole export sees it"
+
+
+ISPYBS_OWN = {
+    *(("BLSession", column) for column in ("comments", "usedFlag")),
+    *(("LabContact", column) for column in ("defaultCourrierCompany", "courierAccount", "billingReference")),
+}
+"""Columns that the tool writes with a new row, and never again."""
+
+
+def everything() -> Json:
+    """A document in which each column that it may feed is given a value."""
+    document = Facility(40).with_everything()
+    document["proposal"]["persons"][0] |= {"siteId": 77, "faxNumber": "+33 7"}
+    document["proposal"]["persons"][0]["laboratory"] |= {"externalId": 99}
+    document["sessions"] = document["sessions"][:1]
+    document["sessions"][0] |= {
+        "expSessionPk": 7,
+        "sessionTitle": "title",
+        "structureDeterminations": 1.5,
+        "dewarTransport": 1.5,
+        "databackupFrance": 1.5,
+        "databackupEurope": 1.5,
+        "operatorSiteNumber": "7",
+        "nbReimbDewars": 7,
+        "projectCode": "code",
+        "protectedData": "yes",
+    }
+    document["proteins"][0] |= {"sequence": "MKV"}
+    return document
+
+
+def drifted(column: str, type_name: str) -> str:
+    """Another value than a column has."""
+    if "date" in type_name or "timestamp" in type_name:
+        return f"`{column}` + INTERVAL 1 DAY"
+    if type_name == "binary":
+        return "X'000102030405060708090a0b0c0d0e0f'"
+    if type_name in ("varchar", "char", "text", "longtext", "mediumtext", "tinytext"):
+        return "'z'"
+    if type_name == "enum":
+        return f"IF(`{column}` + 0 = 1, 2, 1)"
+    return f"IF(`{column}` = 1, 0, 1)"
+
+
+def columns_of(ispyb: Ispyb) -> Iterator[tuple[str, str, str]]:
+    """Entity, column and type of each column that a document feeds."""
+    with ispyb.engine.connect() as connection:
+        types = {
+            (table, column): kind
+            for table, column, kind in connection.exec_driver_sql(
+                "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS "
+                "WHERE TABLE_SCHEMA = DATABASE()"
+            )
+        }
+    for entity in ENTITIES:
+        for name in entity.columns:
+            if (column := ispyb.column(entity.table, name)) is not None:
+                yield entity.name, column, types[entity.table, column]
+
+
+def test_drift_of_each_column_is_seen_as_a_run_of_the_whole_export_sees_it(ispyb: Ispyb) -> None:
+    """No column that a run compares is left out of the digest."""
+    document = everything()
+    for _ in range(3):
+        report = apply(ispyb, document)
+    assert (skipped(report), report.refusals) == (1, [])
+    seen, wrong, unseen = [], [], []
+    for entity, column, kind in columns_of(ispyb):
+        table = TABLES[entity]
+        key = next(e.primary_key for e in ENTITIES if e.name == entity)
+        with ispyb.engine.connect() as connection:
+            rows = connection.exec_driver_sql(f"SELECT `{key}`, `{column}` FROM `{table}` WHERE `{column}` IS NOT NULL")
+            first = rows.first()
+        if first is None:
+            unseen.append((table, column))
+            continue
+        drift(ispyb, f"UPDATE `{table}` SET `{column}` = {drifted(column, kind)} WHERE `{key}` = {first[0]} LIMIT 1")
+        whole, quick = (plan(ispyb, document, **s) for s in ({}, {"skip_verified": True}))
+        if done(quick) != done(whole) or len(quick.refusals) != len(whole.refusals):
+            wrong.append((table, column))
+        if done(whole) or whole.refusals:
+            seen.append((table, column))
+        with ispyb.engine.begin() as connection:
+            connection.exec_driver_sql(
+                f"UPDATE `{table}` SET `{column}` = %s WHERE `{key}` = %s LIMIT 1", (first[1], first[0])
+            )
+    assert not wrong
+    assert set(unseen) <= ISPYBS_OWN, "the document gives no value for these"
+    assert len(seen) > 40
+
+
+def test_documents_of_one_proposal_by_two_names_are_never_left_out(ispyb: Ispyb) -> None:
+    """Only together do they say who is on it; what they are called does not show that they are one."""
+    by_number, by_external_id = document(1), document(1)
+    del by_external_id["proposal"]["proposalNumber"], by_external_id["proposal"]["proposalCode"]
+    for skips in ({}, {"skip_verified": False, "skip_unchanged": True}):
+        for _ in range(3):
+            warnings = apply(ispyb, [by_number, by_external_id], **skips).warnings
+            assert not [warning for warning in warnings if warning.code.startswith("skipped")]
+
+
+def test_a_plan_verifies_and_remembers_nothing(ispyb: Ispyb) -> None:
+    apply(ispyb, export(2))
+    assert [skipped(plan(ispyb, export(2), skip_verified=True)) for _ in range(2)] == [0, 0]
+
+
+def test_a_run_that_verifies_nothing_keeps_what_is_remembered(ispyb: Ispyb) -> None:
+    verify(ispyb, export(2))
+    apply(ispyb, export(2), skip_verified=False)
+    assert skipped(apply(ispyb, export(2))) == 2
+
+
+def test_on_a_connection_of_the_callers_nothing_is_left_behind(ispyb: Ispyb) -> None:
+    with create_engine(f"{ispyb.role_url}?charset=utf8mb4").connect() as connection:
+        for expected in (0, 0, 2):
+            report = sync.apply(export(2), database=connection, staging_schema=ispyb.staging_schema, skip_verified=True)
+            connection.commit()
+            assert skipped(report) == expected
+        with pytest.raises(DBAPIError, match=r"digest_proposal.* doesn't exist"):
+            connection.exec_driver_sql(f"SELECT * FROM `{ispyb.staging_schema}`.digest_proposal")
+
+
+def test_what_is_left_out_of_a_full_export_is_not_vanished(ispyb: Ispyb) -> None:
+    with pytest.raises(UsageError, match="--full with --skip-verified"):
+        apply(ispyb, document(1), full=True)
+
+
+SECOND_ROWS = {
+    "person": "INSERT INTO Person (login) VALUES ('u1_0')",
+    "laboratory": "INSERT INTO Laboratory (laboratoryExtPk) VALUES (1)",
+    "proposal": "INSERT INTO Proposal (personId, proposalCode, proposalNumber) "
+    "SELECT personId, proposalCode, proposalNumber FROM Proposal WHERE proposalNumber = '1'",
+    "session": "INSERT INTO BLSession (proposalId, expSessionPk) "
+    "SELECT proposalId, 7 FROM Proposal WHERE proposalNumber = '2'",
+}
+
+
+@pytest.mark.parametrize("entity", SECOND_ROWS)
+def test_a_second_row_of_one_key_is_seen(databases: Callable[[str], Ispyb], entity: str) -> None:
+    """Somebody else adds it beside the one that the tool knows, which has only that key."""
+    legacy = databases("legacy")
+    legacy.reset()
+    one = document(1)
+    for thing in (one["proposal"], *one["proposal"]["persons"], *one["sessions"]):
+        thing.pop("externalId", None)
+    for person in (person for session in one["sessions"] for person in session["persons"]):
+        person.pop("externalId", None)
+    one["sessions"] = one["sessions"][:1]
+    one["sessions"][0]["expSessionPk"] = 7
+    documents = [one, document(2)]
+    verify(legacy, documents)
+    drift(legacy, SECOND_ROWS[entity])
+    whole, quick = (plan(legacy, documents, **s) for s in ({}, {"skip_verified": True}))
+    assert (entity, "ambiguous_match") in {(refusal.entity, refusal.code) for refusal in whole.refusals}
+    assert [refusal.message for refusal in quick.refusals] == [refusal.message for refusal in whole.refusals]
+
+
+def test_of_two_documents_that_contradict_each_other_the_next_run_reads_both(ispyb: Ispyb) -> None:
+    first, last = document(1), document(2)
+    last["proposal"]["persons"].append({"login": "u1_2", "externalId": 102, "phoneNumber": "last"})
+    verify(ispyb, [first, last])
+    first["proposal"]["persons"][2]["phoneNumber"] = "first"
+    phones = []
+    for _ in range(4):
+        apply(ispyb, [first, last])
+        phones.append(next(row["phoneNumber"] for row in ispyb.rows("Person") if row["login"] == "u1_2"))
+    assert phones == ["first", "last", "last", "last"]

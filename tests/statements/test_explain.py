@@ -1,0 +1,179 @@
+"""How the server reads ISPyB's tables: no statement of sql/*.sql looks through a whole table for each staged row.
+
+Each statement is explained right before it runs, on a database of 300 proposals, in runs of the whole export and of a
+single proposal, and in an undo. Those whose condition does not hold in these runs are explained as if it did.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pytest
+from generate_export import Facility
+from sqlalchemy import Connection
+from support.databases import Ispyb
+from support.facts import known_columns
+from support.variants import TABLES, USUAL
+
+import sync
+from sync.database.sqlfiles import Statement, folder, load
+from sync.history.undo import undo
+from sync.model.conditions import NO_CONDITIONS, Conditions
+from sync.model.settings import Settings
+from sync.statements.block import Step
+from sync.statements.play import Move, Player
+from sync.statements.send import Runner
+
+PROPOSALS = 300
+CHANGED = 30
+READ_ONCE = {
+    "digest_rows": "--skip-verified hashes all people and laboratories: one pass, before those of the proposals",
+    "choose_free_person": "looks for free people among the thousand newest, where cards swap theirs",
+    "possible_twins": "compares bare numbers, which no index has: one pass, where the export has a new proposal",
+    "vanished": "--full asks which rows of the whole table the export no longer names: one pass, when asked for",
+}
+"""Statements that read a target table from one end to the other, once, and why."""
+
+NOT_RUN_PER_EXPORT = {
+    "check": "looks for duplicates in whole tables, when somebody asks",
+    "legacy": "makes the old ISPyB of the demo",
+    "grants": "grants rights",
+}
+
+_READS = re.compile(rf"(?:\bFROM|JOIN|\bUPDATE)\s+\(?\s*({'|'.join(TABLES.values())})\b(?:\s+AS\s+(\w+))?")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A target table that is read from one end to the other, and whether that happens for each row before it."""
+
+    statement: str
+    table: str
+    per_row: bool
+
+
+class Plans:
+    """Explains each statement right before it runs; blocks are cut to one statement each."""
+
+    def __init__(self) -> None:
+        self._run = Runner.run
+        self._block = Player._block
+        self.met: set[str] = set()
+        self.scans: set[Scan] = set()
+
+    def run(self, runner: Runner, statement: Statement, given: Conditions = NO_CONDITIONS) -> Any:
+        """Stands in for Runner.run."""
+        self._explain(runner, statement, given)
+        return self._run(runner, statement, given)
+
+    def block(self, player: Player, waiting: Iterable[Move], *, until_round_ends: bool) -> dict[Move, Step]:
+        """Stands in for Player._block."""
+        for move in waiting:
+            self._explain(player._runner, move.statement, player.conditions(move.entity))
+            if block := self._block(player, [move], until_round_ends=until_round_ends):
+                return block
+        return {}
+
+    def _explain(self, runner: Runner, statement: Statement, given: Conditions) -> None:
+        self.met.add(statement.origin)
+        sql = statement.render(given.with_facts(findings()), runner.staging_schema)
+        if sql is not None and (aliases := aliases_of_targets(sql)):
+            self.scans.update(scans(runner.connection, statement.name, sql, aliases))
+
+
+def aliases_of_targets(sql: str) -> dict[str, str]:
+    """The names under which a statement reads target tables; one that makes a table reads no row."""
+    return {} if "CREATE TEMPORARY TABLE" in sql else {alias or table: table for table, alias in _READS.findall(sql)}
+
+
+def scans(connection: Connection, name: str, sql: str, aliases: dict[str, str]) -> Iterator[Scan]:
+    """What EXPLAIN says of full scans: within one SELECT, the first table drives and the others are looked up."""
+    plan = connection.exec_driver_sql(f"EXPLAIN {sql}", execution_options={"no_parameters": True}).mappings().all()
+    seen: set[object] = set()
+    for line in plan:
+        inner = line["id"] in seen or "DEPENDENT" in line["select_type"]
+        seen.add(line["id"])
+        if line["table"] in aliases and line["type"] in ("ALL", "index", "hash_ALL", "hash_index"):
+            yield Scan(name, aliases[line["table"]], inner)
+
+
+def statements() -> list[Statement]:
+    """All that an export or an undo may send."""
+    names = {path.stem for path in folder().glob("*.sql")} - NOT_RUN_PER_EXPORT.keys()
+    return [statement for name in sorted(names) for statement in load(name)]
+
+
+@cache
+def conditions() -> frozenset[str]:
+    """The words of all their conditions."""
+    found = [s.condition for s in statements()]
+    found += [line.condition for s in statements() for line in s.lines if not line.each]
+    return frozenset(word for condition in found for word in re.findall(r"[\w().]+", condition or ""))
+
+
+@cache
+def findings() -> frozenset[str]:
+    """What conditions ask for that is no fact about the table or its staged rows, but found by an earlier statement."""
+    columns = {column for table in TABLES.values() for column in known_columns(table)}
+    facts = ("unique(", "given(", "lacks(", "nullable(", "default(", "any(")
+    return frozenset(word for word in conditions() - columns if not word.startswith(facts) and "." not in word)
+
+
+def without_the_last_person(document: dict[str, Any]) -> None:
+    """Takes one off each list, for pruning."""
+    for holder in (document["proposal"], *document["sessions"]):
+        gone = holder["persons"][-1]["login"]
+        holder["persons"] = [person for person in holder["persons"] if person["login"] != gone]
+
+
+def with_other_people(document: dict[str, Any], person: dict[str, Any]) -> None:
+    """Changes what hangs on people: somebody new, a laboratory, a card, a role."""
+    proposal = document["proposal"]
+    proposal["persons"].append({"login": f"new{proposal['proposalNumber']}", "familyName": "New"})
+    proposal["persons"][0]["laboratory"]["address"] = "moved"
+    proposal["persons"][0]["phoneNumber"] = "changed"
+    for contact in proposal["labcontacts"]:
+        contact["person"] = person
+    for session in document["sessions"]:
+        session["persons"][0]["session_options"] = {"role": "Team Leader", "remote": 1}
+
+
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> Plans:
+    plans = Plans()
+    monkeypatch.setattr(Runner, "run", lambda *arguments: plans.run(*arguments))
+    monkeypatch.setattr(Player, "_block", lambda *arguments, **options: plans.block(*arguments, **options))
+    return plans
+
+
+@pytest.mark.parametrize("variant", USUAL)
+def test_no_statement_scans_a_target_table_for_each_staged_row(
+    databases: Callable[[str], Ispyb], plans: Plans, variant: str
+) -> None:
+    ispyb = databases(variant)
+    ispyb.reset()
+    facility = Facility(PROPOSALS)
+    first = [facility.document(number) for number in range(PROPOSALS)]
+    run = {"database": ispyb.role_url, "staging_schema": ispyb.staging_schema}
+    sync.apply(first, skip_verified=True, **run)
+    with ispyb.engine.connect() as connection:
+        connection.exec_driver_sql(f"ANALYZE TABLE {', '.join(TABLES.values())}")
+    plans.met.clear()
+    plans.scans.clear()
+
+    sync.plan(first, skip_verified=True, **run)
+    second = [facility.document(number, changed=number < CHANGED) for number in range(PROPOSALS + CHANGED)]
+    for document in second[CHANGED : 2 * CHANGED]:
+        without_the_last_person(document)
+        with_other_people(document, facility.person(5))
+    done = sync.apply(second, prune="all", prune_limit="50%", full=True, **run)
+    assert all(done.entities[entity].deleted > 20 for entity in ("proposal_has_person", "session_has_person"))
+    sync.plan(first[7], prune="all", prune_limit="50%", full=True, **run)
+    assert done.run is not None
+    undo(done.run, ispyb.role_url, Settings(**run))
+    assert {scan for scan in plans.scans if scan.per_row} == set()
+    assert {scan.statement for scan in plans.scans} == READ_ONCE.keys()
+    reading = {s.origin for s in statements() if aliases_of_targets(s.render(Conditions(conditions())) or "")}
+    assert reading - plans.met == set()
