@@ -1,4 +1,4 @@
-"""The Python API: `plan`, `apply` and `undo`."""
+"""The one door: `plan`, `apply` and `undo` for Python; `run` and `Request` for the command line and other triggers."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,6 +9,9 @@ from sync.history import undo as undoing
 from sync.model.report import Report
 from sync.model.settings import load_settings
 from sync.read.reader import Export
+from sync.reconcile.request import Request
+
+__all__ = ["Request", "apply", "plan", "run", "undo"]
 
 
 def plan(export: Export, *, database: Database | None = None, proposals: Iterable[str] = (), **settings: Any) -> Report:
@@ -21,7 +24,7 @@ def plan(export: Export, *, database: Database | None = None, proposals: Iterabl
 
     Raises UsageError, DatabaseError or LimitError (`sync.model.errors`).
     """
-    return _run(export, database, proposals, settings, write=False)
+    return run(Request("plan", export, load_settings(**settings), database, frozenset(proposals)))
 
 
 def apply(
@@ -32,7 +35,12 @@ def apply(
     A Connection is left in its transaction: the caller commits or rolls back, and what was written goes with it. After
     a small export it keeps the tool's temporary tables, empty, which makes the next call on it quicker.
     """
-    return _run(export, database, proposals, settings, write=True)
+    return run(Request("apply", export, load_settings(**settings), database, frozenset(proposals)))
+
+
+def run(request: Request) -> Report:
+    """Does what is asked for; errors are those of `plan`."""
+    return pipeline.validate(request) if request.mode == "validate" else pipeline.run(request)
 
 
 def undo(run: int, *, database: Database | None = None, plan: bool = False, **settings: Any) -> Report:
@@ -42,23 +50,3 @@ def undo(run: int, *, database: Database | None = None, plan: bool = False, **se
     """
     loaded = load_settings(**settings)
     return undoing.undo(run, database if database is not None else loaded.database_url(), loaded, write=not plan)
-
-
-def _run(
-    export: Export,
-    database: Database | None,
-    proposals: Iterable[str],
-    overrides: dict[str, Any],
-    *,
-    write: bool,
-) -> Report:
-    settings = load_settings(**overrides)
-    return pipeline.run(
-        pipeline.Job(
-            export=export,
-            database=database if database is not None else settings.database_url(),
-            settings=settings,
-            write=write,
-            proposals=frozenset(proposals),
-        )
-    )

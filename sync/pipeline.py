@@ -10,6 +10,7 @@ row in the tool's own table says whether it happened.
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine
@@ -29,8 +30,7 @@ from sync.model.settings import Settings
 from sync.read.reader import Reader
 from sync.reconcile.documents import Reading, can_be_read_again
 from sync.reconcile.reconciliation import Reconciliation
-from sync.reconcile.request import Job as Job
-from sync.reconcile.request import timed
+from sync.reconcile.request import Request, timed
 from sync.reconcile.transaction import CommitUnanswered, Writing
 from sync.schema.introspection import introspect
 from sync.schema.target import Target
@@ -45,99 +45,101 @@ BELIEVED_SECONDS = 10
 _SEEN = "ispyb-sync has seen"
 
 
-def run(job: Job) -> Report:
+def run(request: Request) -> Report:
     """Reconciles one export with ISPyB: everything, or nothing. Raises SyncError; nothing was written then."""
-    if job.settings.full and job.proposals:
+    if request.settings.full and request.proposals:
         raise UsageError(
             "--full with --proposal: some proposals are not the whole facility", hint="Leave out one of the two."
         )
-    if job.settings.full and job.settings.skips:
+    if request.settings.full and request.settings.skips:
         raise UsageError(
-            f"--full with {_skipping(job.settings)}: what is left out would be taken for vanished",
+            f"--full with {_skipping(request.settings)}: what is left out would be taken for vanished",
             hint="Leave out one of the two.",
         )
     attempt = 1
     while True:
         try:
-            with connect(job.database) as connection:
-                return _reconcile(job, connection)
+            with connect(request.ispyb) as connection:
+                return _reconcile(request, connection)
         except Repeated:
-            _skip_nothing(job)
+            request = _skipping_nothing(request)
             continue
         except (CommitUnanswered, DBAPIError, Unreachable) as raised:
-            if isinstance(raised, CommitUnanswered) and _was_committed(job, raised):
+            if isinstance(raised, CommitUnanswered) and _was_committed(request, raised):
                 return raised.report
             error = raised.error if isinstance(raised, CommitUnanswered) else raised
-        if attempt == retry.ATTEMPTS or not _worth_another(job, error, attempt):
+        if attempt == retry.ATTEMPTS or not _worth_another(request, error, attempt):
             raise error if isinstance(error, Unreachable) else failure(error, origin_of(error)) from None
         time.sleep(retry.PAUSE_SECONDS * 2**attempt)
         attempt += 1
 
 
-def _skip_nothing(job: Job) -> None:
+def _skipping_nothing(request: Request) -> Request:
     """A proposal has several documents, which only together say who is on it: all are read after all."""
-    if not can_be_read_again(job.export):
+    if not can_be_read_again(request.export):
         raise UsageError(
-            f"{_skipping(job.settings)} left out one document of a proposal, and another one came after it",
-            hint=f"Send all of a proposal in one document, or leave out {_skipping(job.settings)}.",
+            f"{_skipping(request.settings)} left out one document of a proposal, and another one came after it",
+            hint=f"Send all of a proposal in one document, or leave out {_skipping(request.settings)}.",
         )
-    job.settings = job.settings.model_copy(update={"skip_unchanged": False, "skip_verified": False})
+    return replace(
+        request, settings=request.settings.model_copy(update={"skip_unchanged": False, "skip_verified": False})
+    )
 
 
 def _skipping(settings: Settings) -> str:
     return "--skip-verified" if settings.skip_verified else "--skip-unchanged"
 
 
-def _worth_another(job: Job, error: DBAPIError | Unreachable, attempt: int) -> bool:
+def _worth_another(request: Request, error: DBAPIError | Unreachable, attempt: int) -> bool:
     """Whether to start anew: a server that was there may come back, and a stream cannot be read again."""
     if isinstance(error, Unreachable):
         return attempt > 1
-    return code_of(error) in LOST and not isinstance(job.database, Connection) and can_be_read_again(job.export)
+    return code_of(error) in LOST and not isinstance(request.ispyb, Connection) and can_be_read_again(request.export)
 
 
-def validate(job: Job) -> Report:
+def validate(request: Request) -> Report:
     """Reads and validates an export; asks no database."""
     report = Report("validate", "validated")
     with timed(report, "total"):
-        reading = Reading(job, report)
+        reading = Reading(request, None, report)
         for _valid in reading.documents():
             pass
         reading.finish()
-        if job.settings.mask:
+        if request.settings.mask:
             report.mask()
     return report
 
 
-def _reconcile(job: Job, connection: Connection) -> Report:
-    settings = job.settings
-    report = Report("apply" if job.write else "plan", "applied" if job.write else "planned")
+def _reconcile(request: Request, connection: Connection) -> Report:
+    settings = request.settings
+    report = Report(request.mode, "applied" if request.write else "planned")
     started = datetime.now(UTC).replace(tzinfo=None)
     runner = Runner(connection, settings.staging_schema)
-    job.profile = runner.profile
     with timed(report, "total"):
-        target = _look(connection, settings, write=job.write)
+        target = _look(connection, settings, write=request.write)
         reconciliation = Reconciliation(runner, target)
-        own = not isinstance(job.database, Connection)
+        own = not isinstance(request.ispyb, Connection)
         digests = Digests(runner, target) if settings.skip_verified else None
+        prints: Fingerprints | None = None
         keep = False
         try:
             reconciliation.create()
             if digests is not None:
                 with timed(report, "verify"):
                     digests.take()
-            if job.write or settings.skips:
-                job.fingerprints = Fingerprints(connection, settings, target, digests)
-            reader = _stage(job, report, connection, target, reconciliation)
+            if request.write or settings.skips:
+                prints = Fingerprints(connection, settings, target, digests)
+            reader = _stage(request, prints, report, connection, target, reconciliation)
             if own:
                 connection.commit()  # the staged rows stay when the transaction starts anew
-            writing = Writing(job, report, runner, reconciliation, target, reader, started, own)
-            if job.write:
+            writing = Writing(request, prints, report, runner, reconciliation, target, reader, started, own)
+            if request.write:
                 writing.write()
                 keep = not own
             else:
                 writing.plan()
         finally:
-            if isinstance(job.database, Connection | Engine) and not connection.invalidated:
+            if isinstance(request.ispyb, Connection | Engine) and not connection.invalidated:
                 with suppress(DBAPIError):
                     reconciliation.put_away(keep=keep)
                     if digests is not None:
@@ -163,17 +165,24 @@ def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
     return target
 
 
-def _stage(job: Job, report: Report, connection: Connection, target: Target, reconciliation: Reconciliation) -> Reader:
-    loader = Loader(connection, target, job.settings.staging_schema)
+def _stage(
+    request: Request,
+    prints: Fingerprints | None,
+    report: Report,
+    connection: Connection,
+    target: Target,
+    reconciliation: Reconciliation,
+) -> Reader:
+    loader = Loader(connection, target, request.settings.staging_schema)
     start = time.perf_counter()
-    reading = Reading(job, report)
+    reading = Reading(request, prints, report)
     with Background(loader) as background:
 
         def load_columns(entity: Entity, columns: Columns) -> None:
             reconciliation.stage(entity, columns)
             background.load(entity, columns)
 
-        stager = Stager(target, load_columns, report.refusals.append, clear_nulls=job.settings.nulls == "clear")
+        stager = Stager(target, load_columns, report.refusals.append, clear_nulls=request.settings.nulls == "clear")
         for valid in reading.documents():
             stager.add(valid)
         stager.flush()
@@ -184,14 +193,14 @@ def _stage(job: Job, report: Report, connection: Connection, target: Target, rec
     return reading.reader
 
 
-def _was_committed(job: Job, unanswered: CommitUnanswered) -> bool:
+def _was_committed(request: Request, unanswered: CommitUnanswered) -> bool:
     """Whether a run's row is there; the lock makes sure that the server has ended the lost transaction."""
-    sql = named("history", "find_run").render(staging_schema=job.settings.staging_schema) or ""
-    lock_timeout, schema = job.settings.lock_timeout, job.settings.staging_schema
+    sql = named("history", "find_run").render(staging_schema=request.settings.staging_schema) or ""
+    lock_timeout, schema = request.settings.lock_timeout, request.settings.staging_schema
     params = {"run": unanswered.report.run, "started": unanswered.started}
     for attempt in range(1, retry.ATTEMPTS + 1):
         try:
-            with connect(job.database) as connection:
+            with connect(request.ispyb) as connection:
                 if connection.exec_driver_sql(sql, params).first() is not None:
                     return True
                 with run_lock(connection, lock_timeout, schema):

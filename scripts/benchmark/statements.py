@@ -7,12 +7,13 @@ from typing import Any
 
 from sqlalchemy import create_engine, event
 from support.databases import Ispyb
+from support.ran import statements_run
 
 from benchmark.figures import Figure, Json
+from sync.api import Request, run
 from sync.database.sqlfiles import load
 from sync.model.entities import ENTITIES
 from sync.model.settings import Settings
-from sync.pipeline import Job, run
 
 
 def sent(ispyb: Ispyb, export: Any) -> tuple[list[str], float]:
@@ -23,13 +24,13 @@ def sent(ispyb: Ispyb, export: Any) -> tuple[list[str], float]:
     found: list[str] = []
     engine = create_engine(f"{ispyb.role_url}?charset=utf8mb4")
     event.listen(engine, "before_cursor_execute", lambda *arguments: found.append(arguments[2]))
-    job = Job(export, engine, Settings(staging_schema=ispyb.staging_schema), write=True)
-    run(job)
+    with statements_run() as statements:
+        run(Request("apply", export, Settings(staging_schema=ispyb.staging_schema), engine))
     engine.dispose()
     history = {s.origin for entity in ENTITIES for s in load(entity.name) if s.pass_ == "history"}
-    milliseconds = sum(ran.milliseconds for ran in job.profile if ran.origin in history)
+    milliseconds = sum(ran.milliseconds for ran in statements if ran.origin in history)
     alone = [sql for sql in found if "BEGIN NOT ATOMIC" not in sql and not _is_load_batch(sql, ispyb)]
-    in_blocks = Counter(f"/* {ran.origin} */" for ran in job.profile)
+    in_blocks = Counter(f"/* {ran.origin} */" for ran in statements)
     in_blocks.subtract(sql[: sql.find("*/") + 2] for sql in alone)
     return [*alone, *in_blocks.elements()], milliseconds / 1000
 

@@ -6,16 +6,13 @@ from typing import Annotated
 import typer
 
 from sync.cli.app import app, interruptible
-from sync.cli.options import (
-    DatabaseOption,
-    JsonOption,
-    SchemaOption,
-)
+from sync.cli.flags import OF_CHECK, takes
+from sync.cli.options import JsonOption
 from sync.cli.output import console_for_output, print_drawn, print_json, write_files, write_text
 from sync.database import revision
 from sync.database.connection import open_engine
 from sync.model.errors import UsageError
-from sync.model.settings import Settings, load_settings
+from sync.model.settings import Settings
 from sync.show.files import make_folder
 
 
@@ -33,9 +30,9 @@ def demo() -> None:
 
 
 @app.command()
+@takes(*OF_CHECK)
 def check(
-    database: DatabaseOption = None,
-    staging_schema: SchemaOption = None,
+    settings: Settings,
     columns: Annotated[
         bool,
         typer.Option("--columns", help="Instead, find columns that hold nothing, and deprecated keys nobody needs."),
@@ -55,7 +52,6 @@ def check(
 
     ispyb-sync check --columns --csv columns/
     """
-    settings = load_settings(database=database, staging_schema=staging_schema)
     if columns:
         _check_columns(settings, csv, as_json)
         return
@@ -87,9 +83,9 @@ def _check_columns(settings: Settings, csv: Path | None, as_json: bool) -> None:
 
 
 @app.command("migrate")
+@takes(*OF_CHECK)
 def migrate_command(
-    database: DatabaseOption = None,
-    staging_schema: SchemaOption = None,
+    settings: Settings,
     sql: Annotated[bool, typer.Option("--sql", help="Print the script for a DBA instead of running it.")] = False,
     down: Annotated[
         str | None, typer.Option("--down", metavar="REV", help="Go back to this revision; base undoes all.")
@@ -118,7 +114,6 @@ def migrate_command(
     """
     from sync.migrate import commands as migrations  # it brings Alembic, which takes long to load
 
-    settings = load_settings(database=database, staging_schema=staging_schema)
     if force and down is None:
         raise UsageError("--force without --down", hint="Only a way back can lose data: --down base --force.")
     if serve_this and down is not None:

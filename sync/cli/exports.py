@@ -4,42 +4,32 @@ Reports go to standard output, progress and errors to standard error; with `--js
 standard output and nothing else.
 """
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import typer
 from rich.console import Console
 
-from sync import pipeline
+from sync import api
+from sync.api import Request
 from sync.cli.app import AFTERWARDS, COMMITTING, app, exit_code, interruptible
+from sync.cli.flags import OF_APPLY, OF_PLAN, OF_VALIDATE, takes
 from sync.cli.options import (
     CsvOption,
-    DatabaseOption,
     ExportArgument,
-    FullOption,
     HtmlOption,
     JsonOption,
     ListOption,
-    LockTimeoutOption,
-    MaskOption,
-    NullsOption,
     ProfileOption,
     ProposalOption,
-    PruneLimitOption,
-    PruneOption,
-    SchemaOption,
-    SkipOption,
-    StrictOption,
-    TimezoneOption,
     VerboseOption,
-    VerifiedOption,
     YesOption,
 )
 from sync.cli.output import print_drawn, print_json, write_files
 from sync.cli.unexpected import NOTHING_WRITTEN, Guard
 from sync.model import documents
 from sync.model.errors import SyncError
-from sync.model.report import Mode, Report
-from sync.model.settings import Settings, load_settings
+from sync.model.report import Report
+from sync.model.settings import Settings
 from sync.show.console import is_idle, render, render_warnings
 from sync.show.files import NO_FILES, Files
 from sync.show.slowest import statement_log
@@ -47,11 +37,11 @@ from sync.show.terminal import Terminal, can_answer
 
 
 @app.command()
+@takes(*OF_VALIDATE)
 def validate(
     export: ExportArgument,
+    settings: Settings,
     proposal: ProposalOption = None,
-    timezone: TimezoneOption = None,
-    mask: MaskOption = False,
     as_json: JsonOption = False,
     verbose: ListOption = 0,
 ) -> None:
@@ -61,25 +51,15 @@ def validate(
 
     Example: ispyb-sync validate export.ndjson.gz
     """
-    settings = load_settings(timezone=timezone, mask=mask or None)
-    _reconcile(pipeline.validate, export, settings, proposal, as_json, verbose, write=False)
+    _reconcile(Request("validate", export, settings, proposals=frozenset(proposal or ())), as_json, verbose)
 
 
 @app.command()
+@takes(*OF_PLAN)
 def plan(
     export: ExportArgument,
-    database: DatabaseOption = None,
-    staging_schema: SchemaOption = None,
+    settings: Settings,
     proposal: ProposalOption = None,
-    strict: StrictOption = False,
-    skip_unchanged: SkipOption = False,
-    skip_verified: VerifiedOption = False,
-    nulls: NullsOption = None,
-    timezone: TimezoneOption = None,
-    prune: PruneOption = None,
-    prune_limit: PruneLimitOption = None,
-    full: FullOption = False,
-    mask: MaskOption = False,
     csv: CsvOption = None,
     html: HtmlOption = None,
     as_json: JsonOption = False,
@@ -92,39 +72,16 @@ def plan(
 
     ispyb-sync plan export.ndjson --html plan.html
     """
-    settings = load_settings(
-        database=database,
-        staging_schema=staging_schema,
-        strict=strict or None,
-        skip_unchanged=skip_unchanged or None,
-        skip_verified=skip_verified or None,
-        nulls=nulls,
-        timezone=timezone,
-        prune=prune,
-        prune_limit=prune_limit,
-        full=full or None,
-        mask=mask or None,
-    )
-    files = Files(csv, html)
-    _reconcile(pipeline.run, export, settings, proposal, as_json, verbose, write=False, files=files, profile=profile)
+    request = Request("plan", export, settings, proposals=frozenset(proposal or ()))
+    _reconcile(request, as_json, verbose, files=Files(csv, html), profile=profile)
 
 
 @app.command()
+@takes(*OF_APPLY)
 def apply(
     export: ExportArgument,
-    database: DatabaseOption = None,
-    staging_schema: SchemaOption = None,
+    settings: Settings,
     proposal: ProposalOption = None,
-    strict: StrictOption = False,
-    skip_unchanged: SkipOption = False,
-    skip_verified: VerifiedOption = False,
-    nulls: NullsOption = None,
-    timezone: TimezoneOption = None,
-    prune: PruneOption = None,
-    prune_limit: PruneLimitOption = None,
-    full: FullOption = False,
-    mask: MaskOption = False,
-    lock_timeout: LockTimeoutOption = None,
     yes: YesOption = False,
     csv: CsvOption = None,
     html: HtmlOption = None,
@@ -140,32 +97,8 @@ def apply(
 
     curl -s https://portal.example.org/export | ispyb-sync apply - --json
     """
-    settings = load_settings(
-        database=database,
-        staging_schema=staging_schema,
-        strict=strict or None,
-        skip_unchanged=skip_unchanged or None,
-        skip_verified=skip_verified or None,
-        nulls=nulls,
-        timezone=timezone,
-        prune=prune,
-        prune_limit=prune_limit,
-        full=full or None,
-        mask=mask or None,
-        lock_timeout=lock_timeout,
-    )
-    _reconcile(
-        pipeline.run,
-        export,
-        settings,
-        proposal,
-        as_json,
-        verbose,
-        write=True,
-        files=Files(csv, html),
-        ask=not yes,
-        profile=profile,
-    )
+    request = Request("apply", export, settings, proposals=frozenset(proposal or ()))
+    _reconcile(request, as_json, verbose, files=Files(csv, html), ask=not yes, profile=profile)
 
 
 @app.command()
@@ -178,44 +111,31 @@ def schema() -> None:
 
 
 def _reconcile(
-    call: Callable[[pipeline.Job], Report],
-    export: str,
-    settings: Settings,
-    proposals: list[str] | None,
+    request: Request,
     as_json: bool,
     verbose: int,
     *,
-    write: bool,
     files: Files = NO_FILES,
     ask: bool = False,
     profile: bool = False,
 ) -> None:
     files.prepare()
     try:
-        state = COMMITTING if write else NOTHING_WRITTEN
+        state = COMMITTING if request.write else NOTHING_WRITTEN
         with (
             interruptible(state),
             Terminal() as terminal,
             statement_log(terminal.console, wanted=profile or verbose > 1),
         ):
-            asks = ask and export != "-" and can_answer()
-            report = call(
-                pipeline.Job(
-                    export=export,
-                    database=settings.database_url() if call is pipeline.run else "",
-                    settings=settings,
-                    write=write,
-                    proposals=frozenset(proposals or ()),
-                    progress=terminal.show,
-                    confirm=terminal.confirm if asks else None,
-                )
+            asks = ask and request.export != "-" and can_answer()
+            report = api.run(
+                replace(request, progress=terminal.show, confirm=terminal.confirm if asks else None),
             )
     except SyncError:
         if as_json:
-            mode: Mode = "apply" if write else "plan" if call is pipeline.run else "validate"
-            print_json(Report(mode, "failed").to_dict())
+            print_json(Report(request.mode, "failed").to_dict())
         raise
-    with Guard(AFTERWARDS if write else NOTHING_WRITTEN):
+    with Guard(AFTERWARDS if request.write else NOTHING_WRITTEN):
         if as_json:
             print_json(report.to_dict())
         else:
@@ -223,5 +143,6 @@ def _reconcile(
             if is_idle(report):  # standard output has its one line
                 render_warnings(report, Console(stderr=True, highlight=False, markup=False, emoji=False))
         if files:
-            write_files(lambda: files.write_report(report, settings.database_url(), settings, export))
+            settings = request.settings
+            write_files(lambda: files.write_report(report, settings.database_url(), settings, str(request.export)))
     raise typer.Exit(exit_code(report))

@@ -7,15 +7,12 @@ import typer
 from rich.console import Console
 
 from sync.cli.app import AFTERWARDS, COMMITTING, app, exit_code, interruptible
+from sync.cli.flags import OF_HISTORY, OF_UNDO, takes
 from sync.cli.options import (
     CsvOption,
-    DatabaseOption,
     HtmlOption,
     JsonOption,
     ListOption,
-    LockTimeoutOption,
-    MaskOption,
-    SchemaOption,
     VerboseOption,
 )
 from sync.cli.output import print_drawn, print_json, write_files
@@ -24,7 +21,7 @@ from sync.history import purge, runs
 from sync.history.undo import undo
 from sync.model.errors import SyncError, UsageError
 from sync.model.report import Report
-from sync.model.settings import Settings, load_settings
+from sync.model.settings import Settings
 from sync.model.text import counted
 from sync.show.console import render, render_row, render_run, render_runs
 from sync.show.files import Files
@@ -33,7 +30,9 @@ from sync.show.terminal import can_answer, confirmed
 
 
 @app.command("history")
+@takes(*OF_HISTORY)
 def history_command(
+    settings: Settings,
     run: Annotated[
         str | None, typer.Argument(metavar="RUN", help="The number of a run, or purge. Without it: the latest runs.")
     ] = None,
@@ -47,9 +46,6 @@ def history_command(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="With purge: do not ask. On a terminal it says what goes, and asks.")
     ] = False,
-    database: DatabaseOption = None,
-    staging_schema: SchemaOption = None,
-    mask: MaskOption = False,
     csv: CsvOption = None,
     html: HtmlOption = None,
     as_json: JsonOption = False,
@@ -65,7 +61,6 @@ def history_command(
 
     ispyb-sync history purge --older-than 180d --plan
     """
-    settings = load_settings(database=database, staging_schema=staging_schema, mask=mask or None)
     url = settings.database_url()
     files = Files(csv, html)
     if files and not (run or "").isdecimal():
@@ -131,15 +126,13 @@ def _purge(settings: Settings, older_than: str, *, plan: bool, ask: bool, as_jso
 
 
 @app.command("undo")
+@takes(*OF_UNDO)
 def undo_command(
     run: Annotated[int, typer.Argument(metavar="RUN", min=1, help="The number of a run; `history` lists them.")],
+    settings: Settings,
     plan: Annotated[
         bool, typer.Option("--plan", help="Show what would be taken back, and what would be left.")
     ] = False,
-    database: DatabaseOption = None,
-    staging_schema: SchemaOption = None,
-    mask: MaskOption = False,
-    lock_timeout: LockTimeoutOption = None,
     csv: CsvOption = None,
     html: HtmlOption = None,
     as_json: JsonOption = False,
@@ -155,9 +148,6 @@ def undo_command(
 
     ispyb-sync undo 42
     """
-    settings = load_settings(
-        database=database, staging_schema=staging_schema, mask=mask or None, lock_timeout=lock_timeout
-    )
     files = Files(csv, html)
     files.prepare()
     try:

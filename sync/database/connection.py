@@ -48,6 +48,8 @@ DEADLOCK, LOCK_WAIT = 1213, 1205
 LOST = {0, 2006, 2013, 2014, 2055, 1927, 1047, 1053}  # the last two: a node or server that does not serve now
 _NOT_THERE = LOST | {2002, 2003}
 DUPLICATE, NO_PARENT = 1062, 1452
+OVERTAKEN = (DEADLOCK, LOCK_WAIT, DUPLICATE, NO_PARENT)
+"""What the server says when another writer came in between."""
 _CHECK = "`ispyb-sync check` looks at the server, the migrations and the privileges."
 _GRANT = "`ispyb-sync check` names each right that the account lacks; the role of sql/grants.sql has them all."
 _NO_SCHEMA_RIGHT = 1044

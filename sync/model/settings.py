@@ -1,11 +1,12 @@
 """Settings: from flags, then `ISPYB_SYNC_*` environment variables, then `ispyb-sync.toml`.
 
+Each is declared here, once, with its help: `sync.cli.flags` makes the flags of commands from these fields.
 The file is looked for in the working directory. No setting has a silent fallback: a value that
 cannot be used is an error that names it.
 """
 
 import os
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -22,51 +23,65 @@ from sync.model.errors import UsageError
 SETTINGS_FILE = "ispyb-sync.toml"
 
 
+def _setting(default: Any, description: str, *, metavar: str | None = None) -> Any:
+    """A setting; `metavar` is what help calls its value."""
+    return Field(default=default, description=description, json_schema_extra={"metavar": metavar})
+
+
 class Settings(BaseSettings):
     """What a run needs to know besides the export."""
 
     model_config = SettingsConfigDict(env_prefix="ISPYB_SYNC_", toml_file=SETTINGS_FILE, extra="forbid")
 
-    database: SecretStr | None = Field(
-        default=None,
-        description="SQLAlchemy URL of the ISPyB schema, e.g. mysql+pymysql://sync@host/ispyb?charset=utf8mb4",
+    database: SecretStr | None = _setting(
+        None,
+        "SQLAlchemy URL of the ISPyB schema, such as mysql+pymysql://sync@host/ispyb; better given as "
+        "ISPYB_SYNC_DATABASE, which no process list shows.",
+        metavar="URL",
     )
-    staging_schema: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")] = Field(
-        default="ispyb_sync", description="Schema of the tool's own tables, on the same server"
+    staging_schema: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")] = _setting(
+        "ispyb_sync", "The tool's own schema, on the same server.", metavar="NAME"
     )
-    timezone: str = Field(default="UTC", description="IANA name; dates that carry an offset are converted to this zone")
-    nulls: Literal["keep", "clear"] = Field(
-        default="keep", description="What a null in a document means: leave the column, or empty it"
+    timezone: str = _setting("UTC", "Zone of dates that carry an offset.", metavar="IANA")
+    nulls: Literal["keep", "clear"] = _setting("keep", "A null in a document keeps the column, or clears it.")
+    strict: bool = _setting(False, "Roll back if anything was refused.")
+    skip_unchanged: bool = _setting(
+        False,
+        "Leave out documents that are as they were when they were last applied. Quick, for every five minutes; "
+        "what others changed in ISPyB meanwhile is not seen, and a run without it mends that.",
     )
-    strict: bool = Field(default=False, description="Roll back if anything was refused")
-    skip_unchanged: bool = Field(
-        default=False,
-        description="Leave out documents that are as they were when last applied; does not see what others changed",
+    skip_verified: bool = _setting(
+        False,
+        "The same, but only those whose rows in ISPyB are as they were when a run last found nothing to change "
+        "in them: what others changed meanwhile is seen. The third run is quick.",
     )
-    skip_verified: bool = Field(
-        default=False,
-        description="Leave out documents that are as they were when last applied, and whose rows in ISPyB are as they "
-        "were when a run last found nothing to change in them",
+    prune: Literal["none", "owned", "all"] = _setting(
+        "none",
+        "Delete links to people whom a list of the export no longer names: those that this tool made, as its "
+        "history says, or all. A list that is absent, null, or has somebody refused deletes nothing; nor is the "
+        "proposer ever deleted.",
     )
-    prune: Literal["none", "owned", "all"] = Field(
-        default="none", description="Which links are deleted that a document's list of persons no longer names"
+    prune_limit: Annotated[str, Field(pattern=r"^\d{1,9}$|^\d{1,2}(\.\d+)?%$|^100%$")] = _setting(
+        "5%",
+        "Stop (exit 4) rather than delete more links: a share of the links of the export's proposals, but never "
+        "less than 20, or a number.",
+        metavar="LIMIT",
     )
-    prune_limit: Annotated[str, Field(pattern=r"^\d{1,9}$|^\d{1,2}(\.\d+)?%$|^100%$")] = Field(
-        default="5%",
-        description="Most links that a run deletes: a share of those of the export's proposals, but never less than "
-        "20; or a number",
+    full: bool = _setting(
+        False,
+        "The export is the whole facility: list the proposals and sessions that ISPyB knows by an externalId and "
+        "the export no longer has. They are left as they are.",
     )
-    full: bool = Field(
-        default=False, description="The export is the whole facility: report what ISPyB knows and it no longer has"
+    mask: bool = _setting(
+        False,
+        "Tell only the length of values and of people's names, in reports and their files: they may be personal. "
+        "History keeps no refused value then, but old and new ones, which undo needs.",
     )
-    mask: bool = Field(
-        default=False, description="Tell only the length of values in reports, and of refused values in history"
+    lock_timeout: Annotated[int, Field(ge=0, le=86_400)] = _setting(
+        60, "How long to wait for another run.", metavar="SECONDS"
     )
-    lock_timeout: Annotated[int, Field(ge=0, le=86_400)] = Field(
-        default=60, description="Seconds to wait for another run to end"
-    )
-    max_document_mb: Annotated[float, Field(gt=0, le=1024)] = Field(
-        default=8, description="Largest document that is read, in MB (10^6 bytes)"
+    max_document_mb: Annotated[float, Field(gt=0, le=1024)] = _setting(
+        8.0, "Largest document that is read, in MB (10^6 bytes).", metavar="MB"
     )
 
     def database_url(self) -> str:

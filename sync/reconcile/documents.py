@@ -3,28 +3,30 @@
 import os
 from collections.abc import Iterator
 
+from sync.history.fingerprints import Fingerprints
 from sync.model.refusals import Notice, ValidDocument
 from sync.model.report import Report
 from sync.read.reader import Export, Item, Reader
-from sync.reconcile.request import Job
+from sync.reconcile.request import Request
 from sync.validate.validator import Validator
 
 
 class Reading:
-    """Reads and validates the export of a job; refusals go into the report as they are met."""
+    """Reads and validates the export of a request; refusals go into the report as they are met."""
 
-    def __init__(self, job: Job, report: Report) -> None:
-        settings = job.settings
-        self._job = job
+    def __init__(self, request: Request, prints: Fingerprints | None, report: Report) -> None:
+        settings = request.settings
+        self._request = request
+        self._prints = prints
         self._report = report
         self.reader = Reader(
-            job.export, max_document_bytes=int(settings.max_document_mb * 1_000_000), prints=job.fingerprints
+            request.export, max_document_bytes=int(settings.max_document_mb * 1_000_000), prints=prints
         )
         self._validator = Validator(
             timezone=settings.timezone,
-            proposals=job.proposals or None,
+            proposals=request.proposals or None,
             refuse=report.refusals.append,
-            fingerprints=job.fingerprints,
+            fingerprints=prints,
         )
 
     def documents(self) -> Iterator[ValidDocument]:
@@ -32,7 +34,7 @@ class Reading:
         return self._validator.documents(self._items())
 
     def _items(self) -> Iterator[Item]:
-        progress = self._job.progress
+        progress = self._request.progress
         for item in self.reader:
             if progress is not None:
                 progress(self.reader)
@@ -40,12 +42,12 @@ class Reading:
 
     def finish(self) -> None:
         """Puts into the report how much was read, and what is worth telling of it."""
-        report, validator, prints = self._report, self._validator, self._job.fingerprints
+        report, validator, prints = self._report, self._validator, self._prints
         report.documents_read = validator.read
         report.documents_refused = validator.refused
         report.warnings.extend(validator.notices())
         if prints is not None and prints.skipped:
-            if self._job.settings.skip_verified:
+            if self._request.settings.skip_verified:
                 code = "skipped_verified"
                 words = "documents left out, as they and their rows in ISPyB are as last verified"
             else:

@@ -1,38 +1,56 @@
-"""One call of the tool: what to do, with which settings, and how its time is kept."""
+"""What a caller asks for: which export, with which settings.
+
+Command line and Python hand the same object to `sync.api`.
+"""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from sync.database.connection import Database
-from sync.history.fingerprints import Fingerprints
 from sync.model.report import Report
 from sync.model.settings import Settings
 from sync.read.reader import Export, Reader
-from sync.statements.send import Profile
 
 Progress = Callable[[Reader], None]
 Confirm = Callable[[Report], bool]
 
 
-@dataclass
-class Job:
-    """One call: what to do, with which settings; `confirm` is shown what an apply is about to write."""
+@dataclass(frozen=True)
+class Request:
+    """One call about an export; it stays as it is on its whole way.
 
+    mode       validate asks no database; plan writes nothing to ISPyB; apply writes
+    database   a URL, an Engine, or a Connection in the caller's transaction; None: that of the settings
+    proposals  only these documents, as CODE-NUMBER; empty: all
+    progress   is told what was read so far
+    confirm    is shown what an apply is about to write, and answers; None: nobody is asked
+    """
+
+    mode: Literal["validate", "plan", "apply"]
     export: Export
-    database: Database = field(repr=False)
     settings: Settings
-    write: bool
+    database: Database | None = field(default=None, repr=False)
     proposals: frozenset[str] = frozenset()
     progress: Progress | None = None
     confirm: Confirm | None = None
-    fingerprints: Fingerprints | None = None
-    profile: list[Profile] = field(default_factory=list)
+
+    @property
+    def ispyb(self) -> Database:
+        """The database of this call. Raises UsageError where none is set."""
+        return self.database if self.database is not None else self.settings.database_url()
+
+    @property
+    def write(self) -> bool:
+        """Whether ISPyB is to be changed."""
+        return self.mode == "apply"
 
 
 @contextmanager
 def timed(report: Report, phase: str) -> Iterator[None]:
+    """Puts the seconds of what is done meanwhile into the report."""
     start = time.perf_counter()
     try:
         yield

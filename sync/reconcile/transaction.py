@@ -14,19 +14,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry
-from sync.database.connection import (
-    DEADLOCK,
-    DUPLICATE,
-    LOCK_WAIT,
-    LOST,
-    NO_PARENT,
-    code_of,
-    failure,
-    roll_back,
-    words_of,
-)
+from sync.database.connection import DUPLICATE, LOST, NO_PARENT, OVERTAKEN, code_of, failure, roll_back, words_of
 from sync.database.lock import Turn, run_lock
 from sync.history import runs
+from sync.history.fingerprints import Fingerprints
 from sync.model.entities import ENTITIES
 from sync.model.errors import DatabaseError, LimitError
 from sync.model.refusals import Notice, Refusal
@@ -35,13 +26,10 @@ from sync.read.reader import Reader
 from sync.reconcile import prune_limit
 from sync.reconcile.findings import fill, find_vanished, refused_by_database
 from sync.reconcile.reconciliation import Overtaken, Reconciliation
-from sync.reconcile.request import Job, timed
+from sync.reconcile.request import Request, timed
 from sync.schema.target import Target
 from sync.statements.by_halves import RefusedRow, RowsRefused
 from sync.statements.send import Runner, origin_of
-
-OVERTAKEN = (DEADLOCK, LOCK_WAIT, DUPLICATE, NO_PARENT)
-"""What the server says when another writer came in between."""
 
 
 class CommitUnanswered(Exception):
@@ -82,7 +70,8 @@ class _AsRead:
 class Writing:
     """A run whose rows are staged. `own` is whether the connection is the run's own, which may commit."""
 
-    job: Job
+    request: Request
+    prints: Fingerprints | None
     report: Report
     runner: Runner
     reconciliation: Reconciliation
@@ -104,7 +93,7 @@ class Writing:
 
         After it all is decided anew, and asked anew if that is not what was shown.
         """
-        report, settings, runner = self.report, self.job.settings, self.runner
+        report, settings, runner = self.report, self.request.settings, self.runner
         as_read = _AsRead(report.refusals, report.warnings, report.documents_refused)
         agreed = None
         while True:
@@ -112,7 +101,7 @@ class Writing:
                 if self._apply(as_read, agreed, turn):
                     return
             with timed(report, "confirm"):
-                if self.job.confirm is None or not self.job.confirm(report):
+                if self.request.confirm is None or not self.request.confirm(report):
                     report.status = "declined"
                     return
             agreed = _what_is_shown(report)
@@ -158,28 +147,28 @@ class Writing:
         as_read.refusals.extend(map(refused_by_database, rows))
 
     def _transaction(self, agreed: object, turn: Turn, again: str | None) -> None:
-        report, job = self.report, self.job
+        report, request = self.report, self.request
         self._decide(changes=False)
         if (excess := self._excess()) is not None:
             raise LimitError(excess, hint=prune_limit.HINT)
-        if job.settings.strict and report.refusals:
+        if request.settings.strict and report.refusals:
             raise _RolledBack
-        if job.confirm is not None and not report.nothing_to_do and _what_is_shown(report) != agreed:
+        if request.confirm is not None and not report.nothing_to_do and _what_is_shown(report) != agreed:
             raise _Unconfirmed
         if not report.nothing_to_do:
             with timed(report, "apply"):
                 self.reconciliation.apply(again)
         report.run = self._record()
         self.reconciliation.record(report.run)
-        if job.fingerprints is not None:
+        if self.prints is not None:
             joined = self.reconciliation.joined_documents()
-            job.fingerprints.remember({refusal.document for refusal in report.refusals}, joined)
+            self.prints.remember({refusal.document for refusal in report.refusals}, joined)
         turn.confirm(report.run)
         if self.own:
             _commit(self.runner.connection, report, self.started)
 
     def _decide(self, *, changes: bool) -> None:
-        report, settings, reconciliation = self.report, self.job.settings, self.reconciliation
+        report, settings, reconciliation = self.report, self.request.settings, self.reconciliation
         with timed(report, "match"):
             reconciliation.match()
             reconciliation.compare()
@@ -192,20 +181,20 @@ class Writing:
                 report.mask()
 
     def _excess(self) -> str | None:
-        return prune_limit.excess(self.report, self.reconciliation, self.job.settings.prune_limit)
+        return prune_limit.excess(self.report, self.reconciliation, self.request.settings.prune_limit)
 
     def _record(self) -> int:
         """Writes the run into the tool's own schema; returns its number."""
         info = self.reader.info
         return runs.record(
             self.runner.connection,
-            self.job.settings,
+            self.request.settings,
             self.report,
             self.started,
             export=info.name,
             nbytes=info.bytes,
             sha256=info.sha256,
-            proposals=sorted(self.job.proposals),
+            proposals=sorted(self.request.proposals),
         )
 
     def _roll_back(self) -> None:

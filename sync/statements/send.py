@@ -31,12 +31,11 @@ class Profile:
 
 
 class Runner:
-    """Sends statements on one connection. `profile` is what ran so far."""
+    """Sends statements on one connection, and logs each with its rows and time."""
 
     def __init__(self, connection: Connection, staging_schema: str) -> None:
         self.connection = connection
         self.staging_schema = staging_schema
-        self.profile: list[Profile] = []
 
     def run(self, statement: Statement, given: Conditions = NO_CONDITIONS) -> CursorResult[Any] | None:
         """Runs one statement, or nothing where its condition does not hold; errors name the statement."""
@@ -49,7 +48,7 @@ class Runner:
         except DBAPIError as error:
             error.add_note(statement.origin)
             raise
-        self._note(Profile(statement.origin, result.rowcount, 1000 * (time.perf_counter() - start)))
+        _note(Profile(statement.origin, result.rowcount, 1000 * (time.perf_counter() - start)))
         return result
 
     def run_block(self, steps: Sequence[Step]) -> list[Outcome]:
@@ -63,7 +62,7 @@ class Runner:
         ((text,),) = results.pop()
         outcomes = []
         for step, (rows, milliseconds) in zip(steps, told(text), strict=False):
-            self._note(Profile(step.statement.origin, rows, milliseconds))
+            _note(Profile(step.statement.origin, rows, milliseconds))
             outcomes.append(Outcome(rows, results.pop(0) if is_select(step.sql) else ()))
         return outcomes
 
@@ -98,9 +97,9 @@ class Runner:
         ended = len(list(told(text or "")))
         return steps[min(ended, len(steps) - 1)].statement.origin  # a cluster may end a block behind its last one
 
-    def _note(self, ran: Profile) -> None:
-        self.profile.append(ran)
-        log.debug("%s", ran)
+
+def _note(ran: Profile) -> None:
+    log.debug("%s", ran)
 
 
 def origin_of(error: BaseException) -> str | None:

@@ -10,11 +10,11 @@ from support.databases import Ispyb
 from support.small import CommandLine, document, export, holds, run, write
 from support.terminal import QUESTION, AtTerminal
 
-from sync import pipeline
+from sync import api
+from sync.api import Request
 from sync.history import runs as history
 from sync.model.report import Report
 from sync.model.settings import load_settings
-from sync.pipeline import Job
 
 
 @pytest.fixture
@@ -85,9 +85,9 @@ def test_nobody_is_asked_who_said_yes_or_sits_at_no_terminal(ispyb: Ispyb) -> No
 # The pipeline, which asks whom it is given
 
 
-def job(ispyb: Ispyb, confirm: Callable[[Report], bool], **settings: object) -> Job:
+def request(ispyb: Ispyb, confirm: Callable[[Report], bool], **settings: object) -> Request:
     given = load_settings(database=ispyb.role_url, staging_schema=ispyb.staging_schema, **settings)
-    return Job("good.ndjson", ispyb.role_url, given, write=True, confirm=confirm)
+    return Request("apply", "good.ndjson", given, ispyb.role_url, confirm=confirm)
 
 
 def links(report: Report) -> tuple[int, int]:
@@ -100,9 +100,9 @@ def test_nobody_is_asked_where_nothing_would_be_written(ispyb: Ispyb) -> None:
         pytest.fail("asked")
 
     write("good.ndjson", [document(1), {"proposal": {"title": "nothing names it"}}])
-    assert pipeline.run(job(ispyb, nobody, strict=True)).status == "rolled_back"
-    assert pipeline.run(job(ispyb, lambda report: True)).status == "applied"
-    done = pipeline.run(job(ispyb, nobody))
+    assert api.run(request(ispyb, nobody, strict=True)).status == "rolled_back"
+    assert api.run(request(ispyb, lambda report: True)).status == "applied"
+    done = api.run(request(ispyb, nobody))
     assert (done.status, done.nothing_to_do, len(done.refusals)) == ("applied", True, 1)
 
 
@@ -119,7 +119,7 @@ def test_nothing_is_held_while_somebody_thinks_and_what_changed_is_shown_anew(
             run(ispyb, "SET SESSION lock_wait_timeout = 1", "ALTER TABLE Person COMMENT 'x'")  # no table's lock
         return True
 
-    done = pipeline.run(job(ispyb, somebody))
+    done = api.run(request(ispyb, somebody))
     assert shown == [(6, 0), (3, 3)]
     assert (done.status, links(done), len(done.refusals)) == ("applied", (3, 3), 0)
     assert holds(ispyb, 2)
@@ -127,7 +127,7 @@ def test_nothing_is_held_while_somebody_thinks_and_what_changed_is_shown_anew(
 
 def test_after_a_no_the_tables_are_as_they_were(ispyb: Ispyb) -> None:
     before = ispyb.snapshot()
-    done = pipeline.run(job(ispyb, lambda report: False))
+    done = api.run(request(ispyb, lambda report: False))
     assert (done.status, done.run) == ("declined", None)
     assert ispyb.snapshot() == before
     assert history.runs(ispyb.role_url, load_settings(staging_schema=ispyb.staging_schema)) == []
@@ -142,7 +142,7 @@ def test_a_connection_that_is_lost_meanwhile_is_opened_again(ispyb: Ispyb) -> No
             run(ispyb, *kill_statements(ispyb))
         return True
 
-    assert pipeline.run(job(ispyb, somebody)).status == "applied"
+    assert api.run(request(ispyb, somebody)).status == "applied"
     assert asked == [(6, 0), (6, 0)]
     assert holds(ispyb, 2)
 

@@ -12,9 +12,9 @@ from sqlalchemy import URL, make_url
 from support.databases import Ispyb
 from support.small import CommandLine, password
 
+from sync.api import Request
 from sync.demo.process import hide_passwords
 from sync.model.settings import Settings, load_settings
-from sync.pipeline import Job
 
 COMMANDS = [
     *("apply good.ndjson -vv --html page.html --csv sheets", "plan partly.ndjson -vv", "plan good.ndjson --json"),
@@ -186,6 +186,12 @@ def test_a_traceback_does_not_show_it(dls: Ispyb) -> None:
 
 def test_nothing_that_holds_it_shows_it(dls: Ispyb) -> None:
     settings = load_settings(database=dls.role_url)
-    job = Job(export="x", database=dls.role_url, settings=settings, write=True)
-    for shown in (repr(settings), str(settings), settings.model_dump_json(), repr(job), repr(Settings.model_fields)):
+    request = Request("apply", "x", settings, dls.role_url)
+    for shown in (
+        repr(settings),
+        str(settings),
+        settings.model_dump_json(),
+        repr(request),
+        repr(Settings.model_fields),
+    ):
         assert password(dls) not in shown

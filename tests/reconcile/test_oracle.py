@@ -10,7 +10,7 @@ from oracle.bench import Bench, compare
 from oracle.facts import LETTERS, fold
 from support.variants import TABLES
 
-EXAMPLES = 1_000
+EXAMPLES = 500
 """So many of each variant; there are two."""
 SOAK = 50_000
 """So many of each variant, in parts."""

@@ -17,8 +17,8 @@ from oracle.worlds import World, worlds
 
 __all__ = ["bench"]
 
-EXAMPLES = 100
-ENOUGH = 20
+EXAMPLES = 40
+ENOUGH = 10
 MOST = 1_000
 
 Run = tuple[list[Json], Counter[str]]

@@ -86,7 +86,7 @@ def with_letter(place: str, letter: str) -> Json:
     return whole.document(change=lambda here, value: letter + value[1:] if here == place else value)
 
 
-@pytest.mark.parametrize(("table", "field", "shape", "variant"), trials(of_each(SHAPES), _has_shape, at_once=1))
+@pytest.mark.parametrize(("table", "field", "shape", "variant"), trials(of_each(SHAPES), _has_shape))
 def test_a_column_may_have_another_shape(table: str, field: str, shape: str, variant: str, live: Live) -> None:
     first, second, _ = unchanged(live)
     column = describe(live.ispyb, table, live.ispyb.column(table, field) or field)

@@ -8,23 +8,23 @@ from support.variants import TABLES, VARIANTS
 
 OF_EACH_COLUMN = """
     SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH, CHARACTER_SET_NAME, COLLATION_NAME,
-        IS_NULLABLE = 'YES',
-        EXISTS (
-            SELECT 1 FROM information_schema.STATISTICS AS s
-            WHERE s.TABLE_SCHEMA = c.TABLE_SCHEMA AND s.TABLE_NAME = c.TABLE_NAME AND s.COLUMN_NAME = c.COLUMN_NAME
-                AND s.NON_UNIQUE = 0 AND s.INDEX_NAME NOT IN ('PRIMARY', 'ispyb_sync_externalId')
-        )
-    FROM information_schema.COLUMNS AS c WHERE TABLE_SCHEMA = DATABASE()
+        IS_NULLABLE = 'YES'
+    FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()
+"""
+UNIQUE = """
+    SELECT DISTINCT TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS
+    WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0 AND INDEX_NAME NOT IN ('PRIMARY', 'ispyb_sync_externalId')
 """
 
 
 def described(database: Fresh) -> facts.Facts:
     """The facts about the eight tables, as the server has them."""
     found: facts.Facts = {table: {} for table in TABLES.values()}
-    for table, column, kind, length, charset, collation, null, unique in database.ask(OF_EACH_COLUMN):
+    unique = set(database.ask(UNIQUE))
+    for table, column, kind, length, charset, collation, null in database.ask(OF_EACH_COLUMN):
         if table in found:
             words = {f"{kind}({length})" if kind in ("varchar", "binary") else kind, charset, collation}
-            words |= {word for word, holds in (("null", null), ("unique", unique)) if holds}
+            words |= {word for word, holds in (("null", null), ("unique", (table, column) in unique)) if holds}
             found[str(table)][str(column)] = {str(word) for word in words if word is not None}
     return found
 

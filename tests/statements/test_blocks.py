@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from support.databases import Ispyb
+from support.ran import statements_run
 
 from sync.database.connection import code_of, connect
 from sync.database.sqlfiles import Statement
@@ -39,10 +40,11 @@ def test_each_statement_tells_its_rows(connection: Connection) -> None:
         step("look", "SELECT a FROM x WHERE a > 5"),
         step("delete", "DELETE FROM x WHERE a = 1"),
     ]
-    outcomes = runner.run_block(steps)
+    with statements_run() as statements:
+        outcomes = runner.run_block(steps)
     assert [outcome.rows for outcome in outcomes] == [2, 2, 0, 1]
     assert [list(outcome.selected) for outcome in outcomes] == [[], [(1, 2), (2, 3)], [], []]
-    assert [(ran.origin, ran.rows) for ran in runner.profile] == [
+    assert [(ran.origin, ran.rows) for ran in statements] == [
         ("block.sql:1 insert", 2),
         ("block.sql:1 show", 2),
         ("block.sql:1 look", 0),

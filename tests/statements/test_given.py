@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from support.databases import Ispyb
+from support.ran import statements_run
 from support.small import document
 
+from sync.api import Request, run
 from sync.database.connection import connect
 from sync.model.entities import PERSON, SESSION, Entity
 from sync.model.settings import Settings
-from sync.pipeline import Job, run
 from sync.schema.introspection import introspect
 from sync.statements.staged_facts import Given
 
@@ -41,9 +42,10 @@ def test_each_row_lacks_a_key_that_the_live_table_has_no_column_for(databases: C
 def test_a_key_that_nobody_gives_is_not_looked_for(py: Ispyb, site_id: int | None, looked_for: bool) -> None:
     export = document(1)
     export["proposal"]["persons"][0]["siteId"] = site_id
-    job = Job(export, py.role_url, Settings(staging_schema=py.staging_schema), write=True)
-    assert run(job).refusals == []
-    assert any("site_id" in ran.origin for ran in job.profile) == looked_for
+    request = Request("apply", export, Settings(staging_schema=py.staging_schema), py.role_url)
+    with statements_run() as statements:
+        assert run(request).refusals == []
+    assert any("site_id" in ran.origin for ran in statements) == looked_for
 
 
 def _given(ispyb: Ispyb) -> Given:

@@ -7,6 +7,7 @@ nothing. Words in YAML stay words: `no`, `12:30` and `2024-01-31` are text, only
 import re
 import uuid
 import zlib
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -112,15 +113,19 @@ class Case(Step):
                 named.setdefault(table, set()).update(*content)
         return named
 
-    def suits(self, variant: str) -> bool:
-        """Whether a variant has what the case needs, and the tables and key columns that it names."""
+    @cached_property
+    def suiting(self) -> list[str]:
+        """The variants that have what the case needs, and the tables and key columns that it names."""
         columns = self.columns()
-        keys = [f"{table}.{name}" for table, names in columns.items() for name in names & _KEYS]
-        return (
-            variant in self.variants
+        needs = [f"{table}.{name}" for table, names in columns.items() for name in names & _KEYS]
+        needs += self.needs
+        return [
+            variant
+            for variant in VARIANTS
+            if variant in self.variants
             and migrated(variant).keys() >= columns.keys()
-            and all(meets(variant, need) for need in (*keys, *self.needs))
-        )
+            and all(meets(variant, need) for need in needs)
+        ]
 
     def check_columns(self) -> None:
         """Raise ValueError for a table or column that no variant has."""
@@ -148,7 +153,7 @@ def load_all() -> dict[str, Case]:
 
 def on_all(cases: dict[str, Case]) -> list[tuple[str, str]]:
     """Each case with each variant that suits it."""
-    return [(name, variant) for name, case in cases.items() for variant in VARIANTS if case.suits(variant)]
+    return [(name, variant) for name, case in cases.items() for variant in case.suiting]
 
 
 def on_some(cases: dict[str, Case]) -> list[tuple[str, str]]:
@@ -158,8 +163,7 @@ def on_some(cases: dict[str, Case]) -> list[tuple[str, str]]:
 
 def _some(name: str, case: Case) -> list[str]:
     """With and without a unique visit number, since that changes most, where the case suits both."""
-    suiting = [variant for variant in VARIANTS if case.suits(variant)]
-    order = sorted(suiting, key=lambda variant: zlib.crc32(f"{name} {variant}".encode()))
+    order = sorted(case.suiting, key=lambda variant: zlib.crc32(f"{name} {variant}".encode()))
     unique = [variant for variant in order if meets(variant, "BLSession.visit_number unique")]
     plain = [variant for variant in order if variant not in unique]
     first = [*unique[:1], *plain[:1]]

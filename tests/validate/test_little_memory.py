@@ -15,7 +15,7 @@ from sync.validate import mentions
 
 __all__ = ["bench"]
 
-EXAMPLES = 160
+EXAMPLES = 60
 
 
 @pytest.fixture(params=[1, 5, *(pytest.param(room, marks=pytest.mark.soak) for room in (2, 12))])
