@@ -1,4 +1,4 @@
-"""Looks whether a run can succeed on this database, and what it will find difficult. Writes nothing.
+"""Checks whether a run can succeed on this database, and what it will find difficult. Writes nothing.
 
 Server, charset, variant, migrations, privileges, and rows that one key names together. What would make a run
 fail is an error; what makes it refuse a part of an export is a warning; each comes with its remedy.

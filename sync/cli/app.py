@@ -14,8 +14,8 @@ from sync.validate.validator import NOT_FOUND
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 done, but part of the export was refused, or a --proposal is not in it; 2 wrong usage, "
-    "settings or an unreadable export; 3 database unreachable, locked or failing; 4 a safety limit, or a no, "
-    "stopped the run. With 2, 3 and 4 nothing was written."
+    "settings or an unreadable export; 3 database unreachable, locked or failing; 4 stopped by a safety limit or by "
+    "your answer. With 2, 3 and 4 nothing was written."
 )
 
 app = typer.Typer(
@@ -28,8 +28,8 @@ app = typer.Typer(
 )
 
 
-COMMITTING = "ISPyB is unchanged, unless the commit had begun; `ispyb-sync history` tells"
-AFTERWARDS = "what the command did stays done; `ispyb-sync history` tells"
+COMMITTING = "nothing was written, unless the commit had begun; `ispyb-sync history` lists the run then"
+AFTERWARDS = "what the command did stays done; `ispyb-sync history` lists it"
 
 
 def _print_version(wanted: bool) -> None:

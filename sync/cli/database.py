@@ -42,7 +42,7 @@ def check(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Looks whether a run can go; writes nothing.
+    """Checks whether a run is possible; writes nothing.
 
     Looks at the server, the schema, the migrations, the privileges and duplicate rows.
 

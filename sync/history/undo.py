@@ -219,12 +219,12 @@ class _Undo:
 _REASONS = {
     "row_gone": "is no longer in ISPyB",
     "changed_since": "has changed since: {held}. It is left as it is; correct it in ISPyB, or in the User Portal",
-    "parent_gone": "would return to a row that is gone: {held}",
+    "parent_gone": "cannot have its old value back, since that row is gone: {held}",
     "linked_again": "was linked again since; there is nothing to bring back",
     "key_taken": "cannot have its old value back: {held}. Correct that row first, and undo again",
-    "referenced": "is in use: {held}. It is left; remove what refers to it, and undo again",
-    "not_seen": "is left, since this account cannot see what refers to it. GRANT SELECT ON {schema}.* TO the role of "
-    "sql/grants.sql, and undo again",
+    "referenced": "is in use: {held}. It is not deleted. Remove what refers to it, and undo again",
+    "not_seen": "is not deleted: this account may not see which tables refer to it. GRANT SELECT ON {schema}.* TO the "
+    "role of sql/grants.sql, and undo again",
 }
 
 

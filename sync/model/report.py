@@ -13,6 +13,9 @@ from sync.model.refusals import Notice, Refusal, masked_value, refused_value
 Mode = Literal["apply", "plan", "validate", "undo"]
 Status = Literal["applied", "planned", "validated", "rolled_back", "declined", "failed", "undone", "partly_undone"]
 
+SKIPPED = ("skipped_unchanged", "skipped_verified")
+"""Codes of the warnings that count documents which were left out."""
+
 PARENT_IDS = frozenset({"laboratoryId", "personId", "proposalId"})
 """Columns that hold the id of another row."""
 _OF_PEOPLE = frozenset(entity.name for entity in (PERSON, PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, LAB_CONTACT))

@@ -74,8 +74,8 @@ class Settings(BaseSettings):
     )
     mask: bool = _setting(
         False,
-        "Tell only the length of values and of people's names, in reports and their files: they may be personal. "
-        "History keeps no refused value then, but old and new ones, which undo needs.",
+        "Hide values and people's names in reports and their files; show only their length. History then keeps no "
+        "refused value, but old and new ones, which undo needs.",
     )
     lock_timeout: Annotated[int, Field(ge=0, le=86_400)] = _setting(
         60, "How long to wait for another run.", metavar="SECONDS"

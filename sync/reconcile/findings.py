@@ -76,9 +76,9 @@ def find_vanished(report: Report, reconciliation: Reconciliation) -> None:
 
 
 _NOTICES = {
-    "conflicting_copies": "copies of one {entity} differ; the last in file order was taken",
-    "several_of_one_name": "laboratories of this export have several rows of the same name in ISPyB; "
-    "a person keeps the one it has, others get the lowest id",
+    "conflicting_copies": "{entity}: rows that several documents describe differently; the later one was used",
+    "several_of_one_name": "laboratories of this export that ISPyB has several times under the same name; "
+    "a person keeps the one it has, others get the one with the lowest id",
     "kept_lists": "lists of {entity} with somebody who was refused: nothing is pruned from these",
     "kept_card_name": "lab contacts were found by their person; the card keeps the name it has in ISPyB",
 }
@@ -101,12 +101,12 @@ def _notices(entity: Entity, found: Found, target: Target) -> Iterator[Notice]:
     for stale, owned in found.get((entity.name, "stale_links"), ()):
         if stale:
             words = (
-                f"links in {entity.table} that the export no longer names were left; "
-                f"{owned} of them were made by this tool: --prune owned takes those away, --prune all all of them"
+                f"people still linked in {entity.table} but no longer in the export. "
+                f"--prune owned removes the links that this tool made ({owned}), --prune all every one ({stale})"
             )
             yield Notice("stale_links", words, int(stale))
     if missing := target[entity].missing:
-        words = f"{entity.table} has no column {', '.join(missing)}: left out"
+        words = f"{entity.table} of this ISPyB has no column {', '.join(missing)}; these fields are ignored"
         yield Notice("missing_column", words, len(missing))
 
 
@@ -127,38 +127,54 @@ def _refusals(entity: Entity, rows: Iterable[tuple[Any, ...]]) -> Iterator[Refus
         )
 
 
+_SEVERAL = {"person": "people", "laboratory": "laboratories", "proposal has person": "links"}
+
+
+def _stronger(entity: Entity, key: str) -> str:
+    """The keys that are tried before this one."""
+    names = entity.names
+    return " or ".join(names[: names.index(key)] if key in names else ()) or "another key"
+
+
 def _message(code: str, entity: Entity, name: str, value: str | None, held: str | None) -> str:
     thing = entity.name.replace("_", " ")
+    things = _SEVERAL.get(thing, f"{thing}s")
     given = f"{name} {value}" if value is not None else name
     held = held or ""
     match code:
         case "ambiguous_match" if held and not held.startswith("documents"):
-            return f"{given} finds several rows of {entity.table}: {held}. Merge them in ISPyB, or give an earlier key."
+            return (
+                f"{given} finds several rows of {entity.table}: {held}."
+                f" Merge them in ISPyB, or give {_stronger(entity, name)}."
+            )
         case "ambiguous_match":
-            return f"several things of this export share {given}. Give an earlier key in every mention."
+            return (
+                f"{given} could be any of several {things} of this export;"
+                f" give {_stronger(entity, name)} wherever this {thing} appears."
+            )
         case "keys_disagree":
             return (
-                f"{given} belongs to {held}, whose other key is not the one given here."
+                f"{given} belongs to {held}, which has another {_stronger(entity, name)} in ISPyB than the document."
                 " Correct the key in the User Portal, or in ISPyB."
             )
         case "key_taken":
             return (
-                f"{given} is held by {held}, which does not give it up in this run. If both rows are one {thing}"
-                " typed in twice, merge them in ISPyB; else correct the key in the User Portal."
+                f"{given} already belongs to {held} and stays there. If both rows are the same {thing},"
+                " merge them in ISPyB; else correct the key in the User Portal."
             )
         case "duplicate_key" if held.startswith("documents"):
             where = held if "," in held else held.replace("documents", "document")
-            return f"different things of this export claim one key ({given}; {where}). Correct them in the User Portal."
+            return f"two {things} in this export have the same {given} ({where}). Correct them in the User Portal."
         case "duplicate_key":
             return (
-                f"several things of this export are, or may be, {held} of ISPyB, and their keys contradict each other."
-                " Correct them in the User Portal."
+                f"several {things} of this export are, or may be, {held} of ISPyB, and their keys"
+                " contradict each other. Correct them in the User Portal."
             )
         case "belongs_elsewhere":
-            return f"it is {held} in ISPyB. Move the session there, or correct its key in the User Portal."
+            return f"it is {held} in ISPyB. Move the session in ISPyB, or correct its key in the User Portal."
         case "refused_by_database":
             return f"the database would refuse the new row: {held}. Send the value, or let the column have a default."
         case "no_proposer":
             return "a new proposal needs a person that was not refused. Give at least one in proposal.persons."
         case _:
-            return f"its {name} was refused; see there."
+            return f"not written because its {name.replace('_', ' ')} was refused (above)."

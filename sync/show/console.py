@@ -14,7 +14,7 @@ from sync.history.order import in_order, refusals_in_order, vanished_in_order
 from sync.history.runs import Run
 from sync.model.entities import ENTITIES
 from sync.model.refusals import Refusal, printable, refused_value
-from sync.model.report import Change, Report, Vanished
+from sync.model.report import SKIPPED, Change, Report, Vanished
 from sync.model.text import counted
 from sync.show.lines import change_line, place_line, refusal_line
 
@@ -29,7 +29,7 @@ WIDE = 110
 STATUS = {
     "applied": "applied",
     "planned": "planned, nothing written",
-    "validated": "validated, no database asked",
+    "validated": "valid as JSON; lengths, roles and character sets are checked by plan",
     "rolled_back": "rolled back, nothing written",
     "declined": "declined, nothing written",
     "failed": "failed, nothing written",
@@ -70,7 +70,10 @@ def _why_nothing(report: Report) -> str:
     if report.undoes is not None:
         return "the run changed nothing"
     looked_at = any(counts.staged for counts in report.entities.values())
-    return "ISPyB holds what the export says" if looked_at else "no document was looked at"
+    if looked_at:
+        return "ISPyB holds what the export says"
+    skipped = sum(warning.count for warning in report.warnings if warning.code in SKIPPED)
+    return f"all {counted(skipped, 'document')} are unchanged since the last run" if skipped else "no document was read"
 
 
 def is_idle(report: Report) -> bool:

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 from sqlalchemy import URL
-from support.logins import Login, login
+from support.logins import Login, legacy, login
 from support.migrating import Fresh, any_variant, fresh
 
 from sync.check.findings import Finding, _version, check, show
@@ -15,7 +15,7 @@ from sync.migrate import commands as migrate
 from sync.model.errors import DatabaseError
 from sync.model.settings import Settings
 
-__all__ = ["any_variant", "login"]  # fixtures
+__all__ = ["any_variant", "legacy", "login"]  # fixtures
 
 
 def findings(database: Fresh, url: str | None = None) -> list[Finding]:

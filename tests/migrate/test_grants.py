@@ -2,13 +2,15 @@
 
 import pytest
 from sqlalchemy.exc import DBAPIError
-from support.logins import Login, statements
+from support.logins import Login, legacy, login, statements
 from support.migrating import Fresh
 
 from sync.database import rights
 from sync.migrate import commands as migrate
 from sync.model.entities import ENTITIES
 from sync.model.errors import DatabaseError
+
+__all__ = ["legacy", "login"]  # fixtures
 
 
 def refused(login: Login, statement: str) -> bool:

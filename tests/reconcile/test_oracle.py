@@ -6,9 +6,11 @@ more, in parts that may be run alone. What a run writes is rolled back. What dif
 """
 
 import pytest
-from oracle.bench import Bench, compare
+from oracle.bench import Bench, bench, compare
 from oracle.facts import LETTERS, fold
 from support.variants import TABLES
+
+__all__ = ["bench"]  # a fixture
 
 EXAMPLES = 500
 """So many of each variant; there are two."""
