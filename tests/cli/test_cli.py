@@ -142,7 +142,7 @@ def test_an_apply_that_is_stopped_leaves_nothing(command: CommandLine, dls: Ispy
         out, err = process.communicate(timeout=20)
         assert process.returncode == (130 if number == signal.SIGINT else -number)
         assert (out, "Traceback" in err) == ("", False)
-        assert ("interrupted: ISPyB is unchanged" in err) == (number == signal.SIGINT)
+        assert ("interrupted: nothing was written" in err) == (number == signal.SIGINT)
         wait_until(lambda: "User sleep" not in states(dls))
     assert holds(dls, 0)
     assert command("apply", "good.ndjson", "--lock-timeout", "1").code == 0
@@ -156,7 +156,7 @@ def test_an_undo_that_is_stopped_leaves_all(command: CommandLine, dls: Ispyb) ->
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
         assert (process.returncode, out) == (130, "")
-        assert err.startswith("interrupted: ISPyB is unchanged, unless the commit had begun")
+        assert err.startswith("interrupted: nothing was written, unless the commit had begun")
         wait_until(lambda: "User sleep" not in states(dls))
     assert holds(dls, 2)
 

@@ -181,7 +181,7 @@ class Surprise(io.RawIOBase):
     [
         ("validate", "Nothing was written"),
         ("plan", "Nothing was written"),
-        ("apply", "ISPyB is unchanged, unless the commit had begun"),
+        ("apply", "Nothing was written, unless the commit had begun"),
     ],
 )
 def test_what_nobody_expected_names_its_place_and_what_was_written(
@@ -213,5 +213,5 @@ def test_a_record_that_somebody_damaged_is_no_traceback(command: CommandLine, dl
     write("new.ndjson", export(3))
     done = command("apply", "new.ndjson", "--html", "report.html")
     assert done.code == 3
-    assert "What the command did stays done; `ispyb-sync history` tells" in done.err
+    assert "What the command did stays done; `ispyb-sync history` lists it" in done.err
     assert holds(dls, 3)

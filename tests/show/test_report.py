@@ -128,8 +128,10 @@ def test_only_what_was_looked_at_is_said_to_be_in_step() -> None:
     report = Report("apply", "applied", documents_read=1)
     assert text(report) == [
         "apply: applied; 1 document read, 0 refused",
-        "nothing to do: no document was looked at",
+        "nothing to do: no document was read",
     ]
+    report.warnings = [Notice("skipped_unchanged", "documents left out", 30)]
+    assert text(report)[1] == "nothing to do: all 30 documents are unchanged since the last run"
     report.entities["proposal"].staged = 1
     assert text(report)[1] == "nothing to do: ISPyB holds what the export says"
 
