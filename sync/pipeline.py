@@ -27,7 +27,7 @@ from sync.model.errors import DatabaseError, Unreachable, UsageError
 from sync.model.report import Report
 from sync.model.settings import Settings
 from sync.read.reader import Reader
-from sync.reconcile.documents import Reading, can_be_read_again
+from sync.reconcile.documents import Reading
 from sync.reconcile.reconciliation import Reconciliation
 from sync.reconcile.request import Job as Job
 from sync.reconcile.request import timed
@@ -76,7 +76,7 @@ def run(job: Job) -> Report:
 
 def _skip_nothing(job: Job) -> None:
     """A proposal has several documents, which only together say who is on it: all are read after all."""
-    if not can_be_read_again(job.export):
+    if not job.can_be_read_again:
         raise UsageError(
             f"{_skipping(job.settings)} left out one document of a proposal, and another one came after it",
             hint=f"Send all of a proposal in one document, or leave out {_skipping(job.settings)}.",
@@ -92,14 +92,13 @@ def _worth_another(job: Job, error: DBAPIError | Unreachable, attempt: int) -> b
     """Whether to start anew: a server that was there may come back, and a stream cannot be read again."""
     if isinstance(error, Unreachable):
         return attempt > 1
-    return code_of(error) in LOST and not isinstance(job.database, Connection) and can_be_read_again(job.export)
+    return code_of(error) in LOST and not isinstance(job.database, Connection) and job.can_be_read_again
 
 
 def validate(job: Job) -> Report:
     """Reads and validates an export; asks no database."""
     report = Report("validate", "validated")
-    with timed(report, "total"):
-        reading = Reading(job, report)
+    with timed(report, "total"), Reading(job, report) as reading:
         for _valid in reading.documents():
             pass
         reading.finish()
@@ -166,8 +165,7 @@ def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
 def _stage(job: Job, report: Report, connection: Connection, target: Target, reconciliation: Reconciliation) -> Reader:
     loader = Loader(connection, target, job.settings.staging_schema)
     start = time.perf_counter()
-    reading = Reading(job, report)
-    with Background(loader) as background:
+    with Reading(job, report) as reading, Background(loader) as background:
 
         def load_columns(entity: Entity, columns: Columns) -> None:
             reconciliation.stage(entity, columns)

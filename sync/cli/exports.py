@@ -59,7 +59,9 @@ def validate(
 
     So lengths and character sets are not checked.
 
-    Example: ispyb-sync validate export.ndjson.gz
+    Examples: ispyb-sync validate export.ndjson.gz
+
+    ispyb-sync validate portal:all
     """
     settings = load_settings(timezone=timezone, mask=mask or None)
     _reconcile(pipeline.validate, export, settings, proposal, as_json, verbose, write=False)
@@ -91,6 +93,8 @@ def plan(
     Examples: ispyb-sync plan export.ndjson --proposal MX-2112
 
     ispyb-sync plan export.ndjson --html plan.html
+
+    ispyb-sync plan portal:MX-2112
     """
     settings = load_settings(
         database=database,
@@ -137,6 +141,8 @@ def apply(
     Examples: ispyb-sync apply export.ndjson.gz
 
     ispyb-sync apply export.ndjson.gz --prune owned --prune-limit 2%
+
+    ispyb-sync apply portal:all --prune owned --json
 
     curl -s https://portal.example.org/export | ispyb-sync apply - --json
     """
@@ -207,6 +213,7 @@ def _reconcile(
                     write=write,
                     proposals=frozenset(proposals or ()),
                     progress=terminal.show,
+                    waits=terminal.waits,
                     confirm=terminal.confirm if asks else None,
                 )
             )

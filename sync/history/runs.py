@@ -119,7 +119,7 @@ def record(
 
     more   kept with the settings, which are kept with the schema of ISPyB and without the database URL
     """
-    kept = settings.model_dump(mode="json", exclude={"database"}) | {"schema": connection.info[SCHEMA]} | more
+    kept = settings.model_dump(mode="json", exclude={"database", "portal"}) | {"schema": connection.info[SCHEMA]} | more
     result = connection.exec_driver_sql(
         named("history", "record_run").render(staging_schema=settings.staging_schema) or "",
         {

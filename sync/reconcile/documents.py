@@ -1,24 +1,35 @@
 """The first part of every run: an export becomes valid documents, one by one; what was read goes into the report."""
 
-import os
 from collections.abc import Iterator
+from typing import IO, Any, Self, cast
 
+from sync.model.errors import PortalError
 from sync.model.refusals import Notice, ValidDocument
 from sync.model.report import Report
-from sync.read.reader import Export, Item, Reader
+from sync.portal.answer import Answer
+from sync.read.parse import INVALID_JSON
+from sync.read.reader import Item, Reader, Unreadable
 from sync.reconcile.request import Job
 from sync.validate.validator import Validator
 
 
 class Reading:
-    """Reads and validates the export of a job; refusals go into the report as they are met."""
+    """Reads and validates the export of a job; refusals go into the report as they are met.
+
+    What the User Portal is asked for is fetched as it is read; leaving the context ends that.
+    """
 
     def __init__(self, job: Job, report: Report) -> None:
         settings = job.settings
         self._job = job
         self._report = report
+        self._answer: Answer | None = None
+        if job.asked is not None:
+            self._answer = Answer(job.asked, settings.portal, job.waits or _nobody_listens)
         self.reader = Reader(
-            job.export, max_document_bytes=int(settings.max_document_mb * 1_000_000), prints=job.fingerprints
+            job.export if self._answer is None else cast(IO[Any], self._answer),
+            max_document_bytes=int(settings.max_document_mb * 1_000_000),
+            prints=job.fingerprints,
         )
         self._validator = Validator(
             timezone=settings.timezone,
@@ -27,16 +38,29 @@ class Reading:
             fingerprints=job.fingerprints,
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._answer is not None:
+            self._answer.close()
+
     def documents(self) -> Iterator[ValidDocument]:
         """What is to be staged; the export is read as this is asked for."""
         return self._validator.documents(self._items())
 
     def _items(self) -> Iterator[Item]:
         progress = self._job.progress
+        item = None
         for item in self.reader:
             if progress is not None:
                 progress(self.reader)
             yield item
+        if self._answer is not None and isinstance(item, Unreadable) and item.code == INVALID_JSON:
+            raise PortalError(
+                f"{self._answer.name}: the answer ends in the middle of a document ({item.message})",
+                hint="Nothing was written. Run again, or look at what the User Portal sends.",
+            )
 
     def finish(self) -> None:
         """Puts into the report how much was read, and what is worth telling of it."""
@@ -56,6 +80,5 @@ class Reading:
             report.warnings.append(Notice(code, words, prints.skipped))
 
 
-def can_be_read_again(export: Export) -> bool:
-    """Whether a second reading gives the same: a file or a dict, not a stream or a pipe."""
-    return isinstance(export, dict) or (isinstance(export, str | os.PathLike) and os.path.isfile(export))
+def _nobody_listens(words: str) -> None:
+    """Where no terminal shows what is waited for."""

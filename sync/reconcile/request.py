@@ -1,5 +1,6 @@
 """One call of the tool: what to do, with which settings, and how its time is kept."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from sync.database.connection import Database
 from sync.history.fingerprints import Fingerprints
 from sync.model.report import Report
 from sync.model.settings import Settings
+from sync.portal.address import Address, address
 from sync.read.reader import Export, Reader
 from sync.statements.send import Profile
 
@@ -18,7 +20,11 @@ Confirm = Callable[[Report], bool]
 
 @dataclass
 class Job:
-    """One call: what to do, with which settings; `confirm` is shown what an apply is about to write."""
+    """One call: what to do, with which settings; `confirm` is shown what an apply is about to write.
+
+    waits   is told what the User Portal is waited for
+    asked   what of the User Portal the export is; None for any other export
+    """
 
     export: Export
     database: Database = field(repr=False)
@@ -27,8 +33,21 @@ class Job:
     proposals: frozenset[str] = frozenset()
     progress: Progress | None = None
     confirm: Confirm | None = None
+    waits: Callable[[str], None] | None = None
     fingerprints: Fingerprints | None = None
     profile: list[Profile] = field(default_factory=list)
+    asked: Address | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.asked = address(self.export)
+        if self.asked is not None and not self.proposals:
+            self.proposals = self.asked.only
+
+    @property
+    def can_be_read_again(self) -> bool:
+        """Whether a second reading gives the export whole: a file, a dict or the portal, not a stream or a pipe."""
+        is_file = isinstance(self.export, str | os.PathLike) and os.path.isfile(self.export)
+        return self.asked is not None or isinstance(self.export, dict) or is_file
 
 
 @contextmanager
