@@ -102,6 +102,7 @@ def validate(job: Job) -> Report:
         for _valid in reading.documents():
             pass
         reading.finish()
+        job.origins.rename(report)
         if job.settings.mask:
             report.mask()
     return report

@@ -1,10 +1,11 @@
-"""Commands about exports: validate, plan, apply, schema.
+"""Commands about exports: validate, plan, apply.
 
 Reports go to standard output, progress and errors to standard error; with `--json` there is one JSON object on
 standard output and nothing else.
 """
 
 from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,6 +16,7 @@ from sync.cli.options import (
     CsvOption,
     DatabaseOption,
     ExportArgument,
+    FormatOption,
     FullOption,
     HtmlOption,
     JsonOption,
@@ -36,8 +38,7 @@ from sync.cli.options import (
 )
 from sync.cli.output import print_drawn, print_json, write_files
 from sync.cli.unexpected import NOTHING_WRITTEN, Guard
-from sync.model import documents
-from sync.model.errors import SyncError
+from sync.model.errors import SyncError, UsageError
 from sync.model.report import Mode, Report
 from sync.model.settings import Settings, load_settings
 from sync.show.console import is_idle, render, render_warnings
@@ -50,6 +51,14 @@ from sync.show.terminal import Terminal, can_answer
 def validate(
     export: ExportArgument,
     proposal: ProposalOption = None,
+    form: FormatOption = None,
+    print_documents: Annotated[
+        bool,
+        typer.Option(
+            "--print",
+            help="Print the valid documents on standard output, one a line, as ispyb; the report on standard error.",
+        ),
+    ] = False,
     timezone: TimezoneOption = None,
     mask: MaskOption = False,
     as_json: JsonOption = False,
@@ -62,9 +71,14 @@ def validate(
     Examples: ispyb-sync validate export.ndjson.gz
 
     ispyb-sync validate portal:all
+
+    ispyb-sync validate smis/ --format smis --print > documents.ndjson
     """
-    settings = load_settings(timezone=timezone, mask=mask or None)
-    _reconcile(pipeline.validate, export, settings, proposal, as_json, verbose, write=False)
+    settings = load_settings(format=form, timezone=timezone, mask=mask or None)
+    if print_documents and as_json:
+        raise UsageError("--print with --json", hint="Standard output is for the documents, or for the report.")
+    prints = print_json if print_documents else None
+    _reconcile(pipeline.validate, export, settings, proposal, as_json, verbose, write=False, prints=prints)
 
 
 @app.command()
@@ -73,6 +87,7 @@ def plan(
     database: DatabaseOption = None,
     staging_schema: SchemaOption = None,
     proposal: ProposalOption = None,
+    form: FormatOption = None,
     strict: StrictOption = False,
     skip_unchanged: SkipOption = False,
     skip_verified: VerifiedOption = False,
@@ -95,10 +110,13 @@ def plan(
     ispyb-sync plan export.ndjson --html plan.html
 
     ispyb-sync plan portal:MX-2112
+
+    ispyb-sync plan MX-415.zip --format smis
     """
     settings = load_settings(
         database=database,
         staging_schema=staging_schema,
+        format=form,
         strict=strict or None,
         skip_unchanged=skip_unchanged or None,
         skip_verified=skip_verified or None,
@@ -119,6 +137,7 @@ def apply(
     database: DatabaseOption = None,
     staging_schema: SchemaOption = None,
     proposal: ProposalOption = None,
+    form: FormatOption = None,
     strict: StrictOption = False,
     skip_unchanged: SkipOption = False,
     skip_verified: VerifiedOption = False,
@@ -149,6 +168,7 @@ def apply(
     settings = load_settings(
         database=database,
         staging_schema=staging_schema,
+        format=form,
         strict=strict or None,
         skip_unchanged=skip_unchanged or None,
         skip_verified=skip_verified or None,
@@ -174,15 +194,6 @@ def apply(
     )
 
 
-@app.command()
-def schema() -> None:
-    """Prints the JSON Schema of a document.
-
-    Example: ispyb-sync schema > document.schema.json
-    """
-    print_json(documents.schema())
-
-
 def _reconcile(
     call: Callable[[pipeline.Job], Report],
     export: str,
@@ -195,6 +206,7 @@ def _reconcile(
     files: Files = NO_FILES,
     ask: bool = False,
     profile: bool = False,
+    prints: Callable[[dict[str, Any]], None] | None = None,
 ) -> None:
     files.prepare()
     try:
@@ -214,6 +226,7 @@ def _reconcile(
                     proposals=frozenset(proposals or ()),
                     progress=terminal.show,
                     waits=terminal.waits,
+                    prints=prints,
                     confirm=terminal.confirm if asks else None,
                 )
             )
@@ -225,6 +238,8 @@ def _reconcile(
     with Guard(AFTERWARDS if write else NOTHING_WRITTEN):
         if as_json:
             print_json(report.to_dict())
+        elif prints is not None:
+            render(report, Console(stderr=True, highlight=False, markup=False, emoji=False), verbose=verbose > 0)
         else:
             print_drawn(lambda console: render(report, console, verbose=verbose > 0))
             if is_idle(report):  # standard output has its one line

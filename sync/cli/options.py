@@ -30,6 +30,15 @@ ExportArgument = Annotated[
         "array, or documents one a line or one behind the other.",
     ),
 ]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="FORM",
+        help="Form of the export: ispyb (documents), smis (the User Portal JSON of Java ISPyB: a folder, a zip, or one "
+        "object), or one of a package of yours. Default: ispyb; for the User Portal the setting portal.format.",
+    ),
+]
 DatabaseOption = Annotated[
     str | None,
     typer.Option(

@@ -53,6 +53,9 @@ class Portal(BaseModel):
     smis_months: Annotated[int, Field(ge=0, le=1)] = Field(
         default=0, description="Number of January in the dates of the form smis: 0 as Java writes it, or 1"
     )
+    smis_visit: Literal["name", "startShift"] | None = Field(
+        default=None, description="Field of the form smis that is a session's visit number; none where it is not set"
+    )
 
     @field_validator("url", "all_url")
     @classmethod
@@ -127,6 +130,10 @@ class Settings(BaseSettings):
         default=8, description="Largest document that is read, in MB (10^6 bytes)"
     )
 
+    format: str | None = Field(
+        default=None,
+        description="Form of the export: ispyb, smis, or one of your own; default: portal.format, or ispyb",
+    )
     portal: Portal = Field(default_factory=Portal, description="Where the User Portal is")
 
     def database_url(self) -> str:

@@ -8,7 +8,10 @@ from sync.model.refusals import Notice, ValidDocument
 from sync.model.report import Report
 from sync.portal.answer import Answer
 from sync.read.parse import INVALID_JSON
-from sync.read.reader import Item, Reader, Unreadable
+from sync.read.reader import Item, RawDocument, Reader, Unreadable
+from sync.read.turning.form import find
+from sync.read.turning.sent import Sent
+from sync.read.turning.turned import Turned
 from sync.reconcile.request import Job
 from sync.validate.validator import Validator
 
@@ -26,11 +29,16 @@ class Reading:
         self._answer: Answer | None = None
         if job.asked is not None:
             self._answer = Answer(job.asked, settings.portal, job.waits or _nobody_listens)
-        self.reader = Reader(
-            job.export if self._answer is None else cast(IO[Any], self._answer),
-            max_document_bytes=int(settings.max_document_mb * 1_000_000),
-            prints=job.fingerprints,
-        )
+        self._sent: RawDocument | None = None
+        source = job.export if self._answer is None else cast(IO[Any], self._answer)
+        make_form = find(job.form)
+        if make_form is None:
+            limit = int(settings.max_document_mb * 1_000_000)
+            self.reader = Reader(source, max_document_bytes=limit, prints=job.fingerprints)
+        else:
+            sent = Sent(source)
+            form = make_form(sent, settings.portal)
+            self.reader = Turned(form, sent, job.origins, prints=job.fingerprints)
         self._validator = Validator(
             timezone=settings.timezone,
             proposals=job.proposals or None,
@@ -47,7 +55,10 @@ class Reading:
 
     def documents(self) -> Iterator[ValidDocument]:
         """What is to be staged; the export is read as this is asked for."""
-        return self._validator.documents(self._items())
+        for valid in self._validator.documents(self._items()):
+            if self._job.prints is not None and self._sent is not None:
+                self._job.prints(self._sent.raw)
+            yield valid
 
     def _items(self) -> Iterator[Item]:
         progress = self._job.progress
@@ -55,6 +66,7 @@ class Reading:
         for item in self.reader:
             if progress is not None:
                 progress(self.reader)
+            self._sent = item if isinstance(item, RawDocument) else None
             yield item
         if self._answer is not None and isinstance(item, Unreadable) and item.code == INVALID_JSON:
             raise PortalError(
@@ -67,6 +79,8 @@ class Reading:
         report, validator, prints = self._report, self._validator, self._job.fingerprints
         report.documents_read = validator.read
         report.documents_refused = validator.refused
+        if isinstance(self.reader, Turned):
+            report.warnings.extend(self.reader.notices())
         report.warnings.extend(validator.notices())
         if prints is not None and prints.skipped:
             if self._job.settings.skip_verified:

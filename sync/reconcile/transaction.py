@@ -172,8 +172,7 @@ class Writing:
         report.run = self._record()
         self.reconciliation.record(report.run)
         if job.fingerprints is not None:
-            joined = self.reconciliation.joined_documents()
-            job.fingerprints.remember({refusal.document for refusal in report.refusals}, joined)
+            job.fingerprints.remember({r.document for r in report.refusals}, self.reconciliation.joined_documents())
         turn.confirm(report.run)
         if self.own:
             _commit(self.runner.connection, report, self.started)
@@ -188,6 +187,7 @@ class Writing:
             fill(report, reconciliation, self.target, changes=changes)
             if settings.full:
                 find_vanished(report, reconciliation)
+            self.job.origins.rename(report)
             if settings.mask:
                 report.mask()
 
