@@ -6,7 +6,7 @@ from io import TextIOWrapper
 
 from sqlalchemy.exc import DBAPIError
 
-from sync.cli import database, exports, past, schema
+from sync.cli import adopt, database, exports, past, schema
 from sync.cli.app import app
 from sync.cli.unexpected import NOTHING_WRITTEN, Guard, errors_logged
 from sync.database.connection import failure
@@ -14,7 +14,7 @@ from sync.demo.process import hide_passwords
 from sync.model.errors import SyncError
 from sync.model.refusals import printable
 
-__all__ = ["app", "database", "exports", "main", "past", "schema"]
+__all__ = ["adopt", "app", "database", "exports", "main", "past", "schema"]
 
 
 def main() -> None:

@@ -137,6 +137,11 @@ def record(
     return int(result.lastrowid)
 
 
+def shadow(settings: Settings) -> str:
+    """The statement that hides the table of changes from this connection, behind a temporary one of a plan."""
+    return named("history", "shadow_change").render(staging_schema=settings.staging_schema) or ""
+
+
 def ask(connection: Connection, settings: Settings, name: str, **parameters: object) -> CursorResult[Any]:
     """The result of a statement of sql/history.sql; raises DatabaseError that names it."""
     statement = named("history", name)
