@@ -12,12 +12,13 @@ The map of the rooms, in the order of the road; each may use those below it in t
     validate     documents as they were sent -> valid ones, and what is refused of them
     stage        valid documents -> rows that fit the live columns -> staging tables
     reconcile    staged rows -> who is who -> what differs -> ISPyB, in one transaction
+    portal       the User Portal, asked by URL or by command: what it answers is an export
     history      what the tool did: runs, changes, undo; which documents are as they were
     show         a report for people: on a terminal, as a page, as CSV
     check        whether a run is possible; which columns nobody uses
     migrate      the migrations, run by Alembic, and what their revisions are made of
     demo         the tool at work, on a MariaDB of its own
-    cli          the command line, one module a kind of command
+    cli          the command line; in `commands` one module a kind of command
 
     statements   how the statements of sql/ are run: which, in what order, in how many round trips
     schema       what the live ISPyB is: its columns, their limits and keys

@@ -28,7 +28,8 @@ from sync.model.errors import DatabaseError, Unreachable, UsageError
 from sync.model.report import Report
 from sync.model.settings import Settings
 from sync.read.reader import Reader
-from sync.reconcile.documents import Reading, can_be_read_again
+from sync.read.turning.origin import Origins
+from sync.reconcile.documents import Reading
 from sync.reconcile.reconciliation import Reconciliation
 from sync.reconcile.request import Request, timed
 from sync.reconcile.transaction import CommitUnanswered, Writing
@@ -47,7 +48,7 @@ _SEEN = "ispyb-sync has seen"
 
 def run(request: Request) -> Report:
     """Reconciles one export with ISPyB: everything, or nothing. Raises SyncError; nothing was written then."""
-    if request.settings.full and request.proposals:
+    if request.settings.full and request.wanted:
         raise UsageError(
             "--full with --proposal: some proposals are not the whole facility", hint="Leave out one of the two."
         )
@@ -76,7 +77,7 @@ def run(request: Request) -> Report:
 
 def _skipping_nothing(request: Request) -> Request:
     """A proposal has several documents, which only together say who is on it: all are read after all."""
-    if not can_be_read_again(request.export):
+    if not request.can_be_read_again:
         raise UsageError(
             f"{_skipping(request.settings)} left out one document of a proposal, and another one came after it",
             hint=f"Send all of a proposal in one document, or leave out {_skipping(request.settings)}.",
@@ -94,17 +95,18 @@ def _worth_another(request: Request, error: DBAPIError | Unreachable, attempt: i
     """Whether to start anew: a server that was there may come back, and a stream cannot be read again."""
     if isinstance(error, Unreachable):
         return attempt > 1
-    return code_of(error) in LOST and not isinstance(request.ispyb, Connection) and can_be_read_again(request.export)
+    return code_of(error) in LOST and not isinstance(request.ispyb, Connection) and request.can_be_read_again
 
 
 def validate(request: Request) -> Report:
     """Reads and validates an export; asks no database."""
     report = Report("validate", "validated")
-    with timed(report, "total"):
-        reading = Reading(request, None, report)
+    origins = Origins()
+    with timed(report, "total"), Reading(request, origins, None, report) as reading:
         for _valid in reading.documents():
             pass
         reading.finish()
+        origins.rename(report)
         if request.settings.mask:
             report.mask()
     return report
@@ -120,7 +122,8 @@ def _reconcile(request: Request, connection: Connection) -> Report:
         reconciliation = Reconciliation(runner, target)
         own = not isinstance(request.ispyb, Connection)
         digests = Digests(runner, target) if settings.skip_verified else None
-        prints: Fingerprints | None = None
+        origins = Origins()
+        fingerprints: Fingerprints | None = None
         keep = False
         try:
             reconciliation.create()
@@ -128,11 +131,13 @@ def _reconcile(request: Request, connection: Connection) -> Report:
                 with timed(report, "verify"):
                     digests.take()
             if request.write or settings.skips:
-                prints = Fingerprints(connection, settings, target, digests)
-            reader = _stage(request, prints, report, connection, target, reconciliation)
+                fingerprints = Fingerprints(connection, settings, target, digests)
+            reader = _stage(request, origins, fingerprints, report, connection, target, reconciliation)
             if own:
                 connection.commit()  # the staged rows stay when the transaction starts anew
-            writing = Writing(request, prints, report, runner, reconciliation, target, reader, started, own)
+            writing = Writing(
+                request, origins, fingerprints, report, runner, reconciliation, target, reader, started, own
+            )
             if request.write:
                 writing.write()
                 keep = not own
@@ -167,7 +172,8 @@ def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
 
 def _stage(
     request: Request,
-    prints: Fingerprints | None,
+    origins: Origins,
+    fingerprints: Fingerprints | None,
     report: Report,
     connection: Connection,
     target: Target,
@@ -175,8 +181,7 @@ def _stage(
 ) -> Reader:
     loader = Loader(connection, target, request.settings.staging_schema)
     start = time.perf_counter()
-    reading = Reading(request, prints, report)
-    with Background(loader) as background:
+    with Reading(request, origins, fingerprints, report) as reading, Background(loader) as background:
 
         def load_columns(entity: Entity, columns: Columns) -> None:
             reconciliation.stage(entity, columns)

@@ -14,8 +14,8 @@ from sync.validate.validator import NOT_FOUND
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 done, but part of the export was refused, or a --proposal is not in it; 2 wrong usage, "
-    "settings or an unreadable export; 3 database unreachable, locked or failing; 4 stopped by a safety limit or by "
-    "your answer. With 2, 3 and 4 nothing was written."
+    "settings or an unreadable export; 3 database or User Portal unreachable, locked or failing; 4 stopped by a safety "
+    "limit or by your answer. With 2, 3 and 4 nothing was written."
 )
 
 app = typer.Typer(

@@ -13,10 +13,11 @@ from pydantic.fields import FieldInfo
 from sync.model.settings import Settings, load_settings
 
 _DATABASE = ("database", "staging_schema")
-OF_VALIDATE = ("timezone", "mask")
+OF_VALIDATE = ("format", "timezone", "mask")
 OF_PLAN = (
     *_DATABASE,
-    *("strict", "skip_unchanged", "skip_verified", "nulls", "timezone", "prune", "prune_limit", "full", "mask"),
+    *("format", "strict", "skip_unchanged", "skip_verified", "nulls", "timezone"),
+    *("prune", "prune_limit", "full", "mask"),
 )
 OF_APPLY = (*OF_PLAN, "lock_timeout")
 OF_CHECK = _DATABASE

@@ -1,4 +1,4 @@
-"""The command line: its commands are in `sync.cli`, one module a kind."""
+"""The command line: its commands are in `sync.cli.commands`, one module a kind."""
 
 import gc
 import sys
@@ -6,15 +6,15 @@ from io import TextIOWrapper
 
 from sqlalchemy.exc import DBAPIError
 
-from sync.cli import database, exports, past
 from sync.cli.app import app
+from sync.cli.commands import adopt, database, exports, past, schema
 from sync.cli.unexpected import NOTHING_WRITTEN, Guard, errors_logged
 from sync.database.connection import failure
 from sync.demo.process import hide_passwords
 from sync.model.errors import SyncError
 from sync.model.refusals import printable
 
-__all__ = ["app", "database", "exports", "main", "past"]
+__all__ = ["adopt", "app", "database", "exports", "main", "past", "schema"]
 
 
 def main() -> None:

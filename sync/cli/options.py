@@ -9,8 +9,8 @@ ExportArgument = Annotated[
     str,
     typer.Argument(
         metavar="EXPORT",
-        help="A file, or - for standard input; plain or gzip; a JSON array, or documents one a line or one behind "
-        "the other.",
+        help="A file, - for standard input, or the User Portal: portal:CODE-NUMBER, portal:all. Plain or gzip; a JSON "
+        "array, or documents one a line or one behind the other.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else on standard output.")]

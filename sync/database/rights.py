@@ -86,17 +86,24 @@ class Account:
         return "Grant the role of sql/grants.sql."
 
     def lacking(
-        self, staging_schema: str, *, write: bool, delete: Collection[Entity] = (), partial: bool = False
+        self,
+        staging_schema: str,
+        *,
+        write: bool,
+        delete: Collection[Entity] = (),
+        left: Collection[Entity] = (),
+        partial: bool = False,
     ) -> list[str]:
         """List what lacks for a run, each as GRANT has it: INSERT, UPDATE on ispyb.Person.
 
         write    whether it writes to ISPyB at all
         delete   of which entities it may delete rows
+        left     the entities that it does not write
         partial  whether a right on some columns is taken for enough; the server decides then
         """
         found = []
         for entity in ENTITIES:
-            needed = needed_on(entity, write=write, delete=entity in delete)
+            needed = needed_on(entity, write=write and entity not in left, delete=entity in delete)
             if names := self.rights.lacking(needed, self.schema, entity.table, partial=partial):
                 found.append(f"{', '.join(names)} on {self.schema}.{entity.table}")
         if names := self.rights.lacking(OWN, staging_schema):
@@ -118,7 +125,14 @@ def account(connection: Connection) -> Account:
     return Account(name, role, schema, read(connection))
 
 
-def demand(connection: Connection, staging_schema: str, *, write: bool, delete: Collection[Entity] = ()) -> None:
+def demand(
+    connection: Connection,
+    staging_schema: str,
+    *,
+    write: bool,
+    delete: Collection[Entity] = (),
+    left: Collection[Entity] = (),
+) -> None:
     """Raise DatabaseError that names each right that a run needs and the account lacks."""
     try:
         held = account(connection)
@@ -126,7 +140,7 @@ def demand(connection: Connection, staging_schema: str, *, write: bool, delete: 
         if code_of(error) in LOST:
             raise
         return  # a server without grants has nothing to show
-    lacking = held.lacking(staging_schema, write=write, delete=delete, partial=True)
+    lacking = held.lacking(staging_schema, write=write, delete=delete, left=left, partial=True)
     if not lacking:
         return
     own = "" if not lacking[-1].endswith(".*") else " If the tool's schema is not there yet, run ispyb-sync migrate."

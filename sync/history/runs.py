@@ -119,7 +119,7 @@ def record(
 
     more   kept with the settings, which are kept with the schema of ISPyB and without the database URL
     """
-    kept = settings.model_dump(mode="json", exclude={"database"}) | {"schema": connection.info[SCHEMA]} | more
+    kept = settings.model_dump(mode="json", exclude={"database", "portal"}) | {"schema": connection.info[SCHEMA]} | more
     result = connection.exec_driver_sql(
         named("history", "record_run").render(staging_schema=settings.staging_schema) or "",
         {
@@ -135,6 +135,11 @@ def record(
         },
     )
     return int(result.lastrowid)
+
+
+def shadow(settings: Settings) -> str:
+    """The statement that hides the table of changes from this connection, behind a temporary one of a plan."""
+    return named("history", "shadow_change").render(staging_schema=settings.staging_schema) or ""
 
 
 def ask(connection: Connection, settings: Settings, name: str, **parameters: object) -> CursorResult[Any]:

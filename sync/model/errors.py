@@ -35,6 +35,16 @@ class Unreachable(DatabaseError):
     """No server answers, or it does not serve yet."""
 
 
+class NoSuchProposal(UsageError):
+    """The User Portal does not know a proposal; nothing was written."""
+
+
+class PortalError(SyncError):
+    """The User Portal is unreachable, refuses, or breaks off; nothing was written."""
+
+    exit_code = 3
+
+
 class LimitError(SyncError):
     """A safety limit stopped the run; nothing was written."""
 

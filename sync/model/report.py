@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sync.model.entities import ENTITIES, LAB_CONTACT, PERSON, PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON
 from sync.model.refusals import Notice, Refusal, masked_value, refused_value
 
-Mode = Literal["apply", "plan", "validate", "undo"]
+Mode = Literal["apply", "plan", "validate", "undo", "adopt"]
 Status = Literal["applied", "planned", "validated", "rolled_back", "declined", "failed", "undone", "partly_undone"]
 
 SKIPPED = ("skipped_unchanged", "skipped_verified")

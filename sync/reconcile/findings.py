@@ -21,7 +21,8 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
         if not reconciliation.is_staged(entity):
             continue
         ((staged, inserted, updated, refused),) = found[entity.name, "counts"]
-        counts = Counts(int(staged), int(inserted), int(updated), refused=int(refused))
+        left = reconciliation.leaving.count(entity)
+        counts = Counts(int(staged), int(inserted), int(updated), refused=int(refused) - left)
         counts.unchanged = counts.staged - counts.inserted - counts.updated - counts.refused
         counts.deleted = sum(int(deleted) for (deleted,) in found.get((entity.name, "deleted"), ()))
         report.entities[entity.name] = counts
@@ -34,6 +35,8 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
         if parent is not None and report.entities[parent].refused:
             report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "field_refusals")))
         report.warnings.extend(_notices(entity, found, target))
+        if left:
+            report.warnings.append(Notice("left_to_ispyb", _LEFT[entity is SESSION].format(entity=entity.name), left))
     if changes:
         report.changes = [change for row in reconciliation.planned() for change in read_changes(row[0], [row[1:]])]
     refused_proposals = report.entities["proposal"].refused
@@ -81,6 +84,12 @@ _NOTICES = {
     "a person keeps the one it has, others get the one with the lowest id",
     "kept_lists": "lists of {entity} with somebody who was refused: nothing is pruned from these",
     "kept_card_name": "lab contacts were found by their person; the card keeps the name it has in ISPyB",
+}
+
+
+_LEFT = {
+    True: "cancelled sessions that ISPyB does not know were skipped",
+    False: "rows of {entity} were skipped: they hang on something new that was skipped",
 }
 
 

@@ -19,6 +19,7 @@ from sync.database.connection import DUPLICATE, NO_PARENT, code_of, words_of
 from sync.database.sqlfiles import Statement, named, of_pass
 from sync.history.changes import ALL_CHANGES, PLANNED
 from sync.model.entities import ENTITIES, LABORATORY, PERSON, PROPOSAL, Entity
+from sync.reconcile.leaving import Leaving
 from sync.schema.target import Target
 from sync.statements.block import Outcome
 from sync.statements.by_halves import WRITES, RefusedRow, RowsRefused, is_a_rows_fault, mark_refused, refused_rows
@@ -50,6 +51,7 @@ class Reconciliation:
     """One run's staging tables and the statements on them.
 
     actions  what is to be done with each entity, as `sync.reconcile.findings.fill` finds it: insert, update, delete
+    leaving  what is left to ISPyB
     doomed   how many links of it are to be deleted
     """
 
@@ -61,6 +63,7 @@ class Reconciliation:
         self._given = Given(target)
         self._player = Player(runner, target, self._given)
         self._tables = Tables(runner, target)
+        self.leaving = Leaving(runner, target)
 
     def create(self) -> None:
         """Makes the staging tables, unless they are there."""
@@ -72,6 +75,7 @@ class Reconciliation:
     def stage(self, entity: Entity, columns: Sequence[Sequence[Any]]) -> None:
         """Notes that rows of an entity are staged."""
         self._given.see(entity, columns)
+        self.leaving.see(entity, columns)
 
     def is_staged(self, entity: Entity) -> bool:
         """Whether the entity has staged rows."""
@@ -87,7 +91,14 @@ class Reconciliation:
     def match(self) -> None:
         """Finds who is who, and refuses what cannot be decided."""
         self._player.forget()
-        self._play((entity, pass_) for entity, pass_ in _MATCHING if self.is_staged(entity))
+        matching = [(entity, pass_) for entity, pass_ in _MATCHING if self.is_staged(entity)]
+        if not self.leaving.is_needed:
+            self._play(matching)
+            return
+        for entity, pass_ in matching:
+            self._play([(entity, pass_)])
+            if pass_ == "settle":
+                self.leaving.mark(entity, self._player.conditions(entity))
 
     def compare(self) -> None:
         """Finds what differs, column by column."""

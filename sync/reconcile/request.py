@@ -3,15 +3,18 @@
 Command line and Python hand the same object to `sync.api`.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 from sync.database.connection import Database
 from sync.model.report import Report
 from sync.model.settings import Settings
+from sync.portal.address import Address, address
 from sync.read.reader import Export, Reader
 
 Progress = Callable[[Reader], None]
@@ -22,11 +25,14 @@ Confirm = Callable[[Report], bool]
 class Request:
     """One call about an export; it stays as it is on its whole way.
 
+
     mode       validate asks no database; plan writes nothing to ISPyB; apply writes
     database   a URL, an Engine, or a Connection in the caller's transaction; None: that of the settings
     proposals  only these documents, as CODE-NUMBER; empty: all
     progress   is told what was read so far
     confirm    is shown what an apply is about to write, and answers; None: nobody is asked
+    waits      is told what the User Portal is waited for
+    prints     takes each document that is valid, at least in part, as it was read
     """
 
     mode: Literal["validate", "plan", "apply"]
@@ -36,6 +42,8 @@ class Request:
     proposals: frozenset[str] = frozenset()
     progress: Progress | None = None
     confirm: Confirm | None = None
+    waits: Callable[[str], None] | None = None
+    prints: Callable[[dict[str, Any]], None] | None = None
 
     @property
     def ispyb(self) -> Database:
@@ -46,6 +54,29 @@ class Request:
     def write(self) -> bool:
         """Whether ISPyB is to be changed."""
         return self.mode == "apply"
+
+    @cached_property
+    def asked(self) -> Address | None:
+        """What of the User Portal the export is; None for any other export."""
+        return address(self.export)
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The proposals of which documents are taken; empty: all."""
+        return self.asked.only if self.asked is not None and not self.proposals else self.proposals
+
+    @property
+    def form(self) -> str:
+        """The name of the form of the export."""
+        if self.settings.format is not None:
+            return self.settings.format
+        return "ispyb" if self.asked is None else self.settings.portal.format
+
+    @property
+    def can_be_read_again(self) -> bool:
+        """Whether a second reading gives the export whole: a file, a dict or the portal, not a stream or a pipe."""
+        is_file = isinstance(self.export, str | os.PathLike) and os.path.exists(self.export)
+        return self.asked is not None or isinstance(self.export, dict) or is_file
 
 
 @contextmanager

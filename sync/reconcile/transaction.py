@@ -23,6 +23,7 @@ from sync.model.errors import DatabaseError, LimitError
 from sync.model.refusals import Notice, Refusal
 from sync.model.report import Counts, Report
 from sync.read.reader import Reader
+from sync.read.turning.origin import Origins
 from sync.reconcile import prune_limit
 from sync.reconcile.findings import fill, find_vanished, refused_by_database
 from sync.reconcile.reconciliation import Overtaken, Reconciliation
@@ -71,7 +72,8 @@ class Writing:
     """A run whose rows are staged. `own` is whether the connection is the run's own, which may commit."""
 
     request: Request
-    prints: Fingerprints | None
+    origins: Origins
+    fingerprints: Fingerprints | None
     report: Report
     runner: Runner
     reconciliation: Reconciliation
@@ -160,9 +162,9 @@ class Writing:
                 self.reconciliation.apply(again)
         report.run = self._record()
         self.reconciliation.record(report.run)
-        if self.prints is not None:
+        if self.fingerprints is not None:
             joined = self.reconciliation.joined_documents()
-            self.prints.remember({refusal.document for refusal in report.refusals}, joined)
+            self.fingerprints.remember({refusal.document for refusal in report.refusals}, joined)
         turn.confirm(report.run)
         if self.own:
             _commit(self.runner.connection, report, self.started)
@@ -177,6 +179,7 @@ class Writing:
             fill(report, reconciliation, self.target, changes=changes)
             if settings.full:
                 find_vanished(report, reconciliation)
+            self.origins.rename(report)
             if settings.mask:
                 report.mask()
 
@@ -194,7 +197,7 @@ class Writing:
             export=info.name,
             nbytes=info.bytes,
             sha256=info.sha256,
-            proposals=sorted(self.request.proposals),
+            proposals=sorted(self.request.wanted),
         )
 
     def _roll_back(self) -> None:

@@ -46,9 +46,9 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
     head = f"{report.mode}: {STATUS[report.status]}"
     if report.run is not None:
         head += f" (run {report.run})"
-    if report.undoes is None:
+    if report.undoes is None and report.mode != "adopt":
         head += f"; {counted(report.documents_read, 'document')} read, {report.documents_refused:,} refused"
-    else:
+    elif report.undoes is not None:
         head += f"; takes back run {report.undoes}"
     if "total" in report.seconds:
         head += f"; {report.seconds['total']:.2f} s"
@@ -69,6 +69,8 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
 def _why_nothing(report: Report) -> str:
     if report.undoes is not None:
         return "the run changed nothing"
+    if report.mode == "adopt":
+        return "no row has the key and no externalId"
     looked_at = any(counts.staged for counts in report.entities.values())
     if looked_at:
         return "ISPyB holds what the export says"

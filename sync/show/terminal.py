@@ -11,6 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.prompt import Confirm
 
 from sync.model.report import Report
+from sync.model.text import printable
 from sync.read.reader import Reader
 from sync.show.console import render
 
@@ -21,7 +22,7 @@ class Terminal:
     def __init__(self) -> None:
         self.console = console = Console(stderr=True)
         self._bar = Progress(
-            TextColumn("reading"),
+            TextColumn("{task.description}"),
             BarColumn(),
             DownloadColumn(),
             TimeElapsedColumn(),
@@ -33,7 +34,7 @@ class Terminal:
 
     def __enter__(self) -> "Terminal":
         self._bar.start()
-        self._task = self._bar.add_task("read", total=None)
+        self._task = self._bar.add_task("reading", total=None)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -43,6 +44,11 @@ class Terminal:
         """Draws how much of the export is read."""
         if self._task is not None and not self._bar.disable:
             self._bar.update(self._task, completed=reader.bytes_read, total=reader.total_bytes)
+
+    def waits(self, words: str) -> None:
+        """Shows what the User Portal is waited for."""
+        if self._task is not None and not self._bar.disable:
+            self._bar.update(self._task, description=printable(words))
 
     def confirm(self, report: Report) -> bool:
         """Shows what an apply is about to write, as a plan does, and asks."""

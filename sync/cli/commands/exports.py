@@ -1,10 +1,11 @@
-"""Commands about exports: validate, plan, apply, schema.
+"""Commands about exports: validate, plan, apply.
 
 Reports go to standard output, progress and errors to standard error; with `--json` there is one JSON object on
 standard output and nothing else.
 """
 
 from dataclasses import replace
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -26,8 +27,7 @@ from sync.cli.options import (
 )
 from sync.cli.output import print_drawn, print_json, write_files
 from sync.cli.unexpected import NOTHING_WRITTEN, Guard
-from sync.model import documents
-from sync.model.errors import SyncError
+from sync.model.errors import SyncError, UsageError
 from sync.model.report import Report
 from sync.model.settings import Settings
 from sync.show.console import is_idle, render, render_warnings
@@ -42,6 +42,13 @@ def validate(
     export: ExportArgument,
     settings: Settings,
     proposal: ProposalOption = None,
+    print_documents: Annotated[
+        bool,
+        typer.Option(
+            "--print",
+            help="Print the valid documents on standard output, one a line, as ispyb; the report on standard error.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
     verbose: ListOption = 0,
 ) -> None:
@@ -49,9 +56,16 @@ def validate(
 
     So lengths and character sets are not checked.
 
-    Example: ispyb-sync validate export.ndjson.gz
+    Examples: ispyb-sync validate export.ndjson.gz
+
+    ispyb-sync validate portal:all
+
+    ispyb-sync validate smis/ --format smis --print > documents.ndjson
     """
-    _reconcile(Request("validate", export, settings, proposals=frozenset(proposal or ())), as_json, verbose)
+    if print_documents and as_json:
+        raise UsageError("--print with --json", hint="Standard output is for the documents, or for the report.")
+    request = Request("validate", export, settings, proposals=frozenset(proposal or ()))
+    _reconcile(replace(request, prints=print_json if print_documents else None), as_json, verbose)
 
 
 @app.command()
@@ -71,6 +85,10 @@ def plan(
     Examples: ispyb-sync plan export.ndjson --proposal MX-2112
 
     ispyb-sync plan export.ndjson --html plan.html
+
+    ispyb-sync plan portal:MX-2112
+
+    ispyb-sync plan MX-415.zip --format smis
     """
     request = Request("plan", export, settings, proposals=frozenset(proposal or ()))
     _reconcile(request, as_json, verbose, files=Files(csv, html), profile=profile)
@@ -95,19 +113,12 @@ def apply(
 
     ispyb-sync apply export.ndjson.gz --prune owned --prune-limit 2%
 
+    ispyb-sync apply portal:all --prune owned --json
+
     curl -s https://portal.example.org/export | ispyb-sync apply - --json
     """
     request = Request("apply", export, settings, proposals=frozenset(proposal or ()))
     _reconcile(request, as_json, verbose, files=Files(csv, html), ask=not yes, profile=profile)
-
-
-@app.command()
-def schema() -> None:
-    """Prints the JSON Schema of a document.
-
-    Example: ispyb-sync schema > document.schema.json
-    """
-    print_json(documents.schema())
 
 
 def _reconcile(
@@ -128,9 +139,8 @@ def _reconcile(
             statement_log(terminal.console, wanted=profile or verbose > 1),
         ):
             asks = ask and request.export != "-" and can_answer()
-            report = api.run(
-                replace(request, progress=terminal.show, confirm=terminal.confirm if asks else None),
-            )
+            confirm = terminal.confirm if asks else None
+            report = api.run(replace(request, progress=terminal.show, waits=terminal.waits, confirm=confirm))
     except SyncError:
         if as_json:
             print_json(Report(request.mode, "failed").to_dict())
@@ -138,6 +148,8 @@ def _reconcile(
     with Guard(AFTERWARDS if request.write else NOTHING_WRITTEN):
         if as_json:
             print_json(report.to_dict())
+        elif request.prints is not None:
+            render(report, Console(stderr=True, highlight=False, markup=False, emoji=False), verbose=verbose > 0)
         else:
             print_drawn(lambda console: render(report, console, verbose=verbose > 0))
             if is_idle(report):  # standard output has its one line

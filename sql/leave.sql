@@ -1,0 +1,23 @@
+-- leave: what a run matches and leaves to ISPyB, so that it is neither written nor refused.
+--
+-- Stand-ins: an_entity is the entity, a_parent one that its rows refer to, and a_row the column that does so.
+
+-- pass: leave
+
+-- name: leave_cancelled -- if: scheduled
+-- A cancelled session (Java ISPyB's mark is 9) that ISPyB does not know need not be known.
+UPDATE ispyb_sync.map_session AS m
+STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.thing
+SET m.refused = 'left'
+WHERE m.target_id IS NULL AND m.refused IS NULL AND s.scheduled = 9;
+
+-- name: leave_along
+-- What hangs on a new row that is left has nothing to hang on.
+UPDATE ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.map_a_parent AS parent ON parent.row_id = s.a_row
+SET m.refused = 'left', m.field = NULL
+WHERE m.refused = 'parent_refused' AND parent.refused = 'left';
+
+-- name: count_left
+SELECT COUNT(*) FROM ispyb_sync.map_an_entity AS m WHERE m.thing = m.row_id AND m.refused = 'left';

@@ -1,0 +1,63 @@
+"""The command adopt: a facility moves a deprecated key over to externalId."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sync.cli.app import AFTERWARDS, COMMITTING, app, exit_code, interruptible
+from sync.cli.flags import OF_UNDO, takes
+from sync.cli.options import JsonOption, VerboseOption, YesOption
+from sync.cli.output import print_drawn, print_json
+from sync.cli.unexpected import Guard
+from sync.history.adopt import adopt
+from sync.model.errors import SyncError
+from sync.model.report import Report
+from sync.model.settings import Settings
+from sync.show.console import render
+from sync.show.terminal import can_answer, confirmed
+
+
+@app.command("adopt")
+@takes(*OF_UNDO)
+def adopt_command(
+    entity: Annotated[str, typer.Argument(metavar="ENTITY", help="session, person or laboratory.")],
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="Its deprecated key: expSessionPk, siteId or laboratoryExtPk.")
+    ],
+    settings: Settings,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be filled, and what would be left.")] = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+) -> None:
+    """Fills an empty externalId with the number of a deprecated key.
+
+    A row whose number another row holds or shares is left and reported. It is a run in history, which undo takes back.
+    Afterwards `check --columns` says whether a row still needs the key. Exits 0 when every row is filled, 1 when part
+    of them was left.
+
+    Examples: ispyb-sync adopt session expSessionPk --plan
+
+    ispyb-sync adopt session expSessionPk
+    """
+    url = settings.database_url()
+    try:
+        with interruptible(COMMITTING):
+            report = adopt(entity, key, url, settings, write=False)
+            if not plan and not yes and not report.nothing_to_do and can_answer():
+                render(report, Console(stderr=True, highlight=False, markup=False, emoji=False))
+                if not confirmed("Write this to ISPyB?"):
+                    report = Report("adopt", "declined")
+            if not plan and report.status == "planned":
+                report = adopt(entity, key, url, settings)
+    except SyncError:
+        if as_json:
+            print_json(Report("adopt", "failed").to_dict())
+        raise
+    with Guard(AFTERWARDS):
+        if as_json:
+            print_json(report.to_dict())
+        else:
+            print_drawn(lambda console: render(report, console, verbose=verbose > 0))
+    raise typer.Exit(exit_code(report))

@@ -1,0 +1,197 @@
+"""Moves a deprecated key over to externalId: `ispyb-sync adopt ENTITY KEY`.
+
+Each row that has the key and no externalId gets the key's number as its externalId, encoded as ever. A row whose number
+another row holds, or shares, is left and told. It is a run of its own, in one transaction; `undo` takes it back.
+"""
+
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from sync.database import rights, tool_schema
+from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, Database, code_of, connect, failure
+from sync.database.lock import Turn, run_lock
+from sync.database.sqlfiles import Statement, of_pass, tables_made
+from sync.history import runs
+from sync.history.changes import PLANNED, read_changes
+from sync.history.fingerprints import forget
+from sync.model.entities import ENTITIES, LABORATORY, PERSON, SESSION, Entity
+from sync.model.errors import DatabaseError, UsageError
+from sync.model.refusals import Refusal
+from sync.model.report import Counts, Report
+from sync.model.settings import Settings
+from sync.schema.introspection import introspect
+
+DEPRECATED = {LABORATORY.name: "laboratoryExtPk", PERSON.name: "siteId", SESSION.name: "expSessionPk"}
+"""Of each entity the key that externalId replaces."""
+ATTEMPTS = 5
+_PAUSE_SECONDS = 0.2
+_AGAIN = {DEADLOCK, LOCK_WAIT, DUPLICATE}
+
+
+def adopt(entity: str, key: str, database: Database, settings: Settings, *, write: bool = True) -> Report:
+    """Fills externalId from a deprecated key, or with `write=False` says what that would be.
+
+    Raises UsageError for an entity or key that is none of these, DatabaseError: nothing was written then.
+    """
+    found = next((known for known in ENTITIES if known.name == entity and DEPRECATED.get(entity) == key), None)
+    if found is None:
+        known = " or ".join(f"adopt {name} {field}" for name, field in DEPRECATED.items())
+        raise UsageError(f"adopt {entity} {key}: externalId replaces no such key", hint=f"Give {known}.")
+    started = datetime.now(UTC).replace(tzinfo=None)
+    own = not isinstance(database, Connection)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with connect(database) as connection:
+                return _Adoption(found, key, connection, settings, started, own=own).report(write=write)
+        except (DBAPIError, _Overtaken) as error:
+            again = isinstance(error, _Overtaken) or code_of(error) in _AGAIN
+            if not own or not again or attempt == ATTEMPTS:
+                raise _final(error) from None
+        time.sleep(_PAUSE_SECONDS * 2**attempt)
+    raise AssertionError("the last attempt returns or raises")
+
+
+class _Overtaken(Exception):
+    """Another writer changed a row in between."""
+
+
+def _final(error: DBAPIError | _Overtaken) -> DatabaseError:
+    if isinstance(error, DBAPIError):
+        return failure(error, "adopt.sql")
+    return DatabaseError("other writers changed rows in between", hint="ISPyB is unchanged. Try again.")
+
+
+class _Adoption:
+    """One attempt, on one connection."""
+
+    def __init__(
+        self, entity: Entity, key: str, connection: Connection, settings: Settings, started: datetime, *, own: bool
+    ) -> None:
+        self._entity = entity
+        self._key = key
+        self._connection = connection
+        self._settings = settings
+        self._started = started
+        self._own = own
+
+    def report(self, *, write: bool) -> Report:
+        """Adopts, or plans to."""
+        schema = self._settings.staging_schema
+        others = [entity for entity in ENTITIES if entity is not self._entity]
+        rights.demand(self._connection, schema, write=write, left=others)
+        tool_schema.demand_own(self._connection, schema)
+        column = introspect(self._connection)[self._entity].column(self._key)
+        if column is None:
+            raise UsageError(
+                f"{self._entity.table} has no column {self._key}", hint="There is nothing left to move over."
+            )
+        self._words = {
+            "an_entity": self._entity.name,
+            "a_table": self._entity.table,
+            "a_primary_key": self._entity.primary_key,
+            "a_key": column.name,
+            "a_field": self._key,
+        }
+        start = time.perf_counter()
+        try:
+            if write:
+                with run_lock(self._connection, self._settings.lock_timeout, schema, own=self._own) as turn:
+                    report = self._written(turn)
+            else:
+                report = self._planned()
+        finally:
+            if not self._connection.invalidated:
+                with suppress(DBAPIError):  # on a connection of our own they go anyway
+                    self._drop()
+        report.seconds["total"] = time.perf_counter() - start
+        return report
+
+    def _planned(self) -> Report:
+        report = self._found("planned")
+        self._connection.exec_driver_sql(runs.shadow(self._settings))
+        self._record(PLANNED)
+        rows = runs.ask(self._connection, self._settings, "show_changes", run=PLANNED, limit=2**63 - 1)
+        report.changes = [change for row in rows for change in read_changes(row[0], [tuple(row)[1:]])]
+        if self._own:
+            self._connection.rollback()
+        return report
+
+    def _written(self, turn: Turn) -> Report:
+        savepoint = None if self._own else self._connection.begin_nested()
+        try:
+            report = self._found("applied")
+            if not report.nothing_to_do:
+                self._write(report, turn)
+        except BaseException:
+            with suppress(DBAPIError):  # after a deadlock the server has done it
+                (self._connection if savepoint is None else savepoint).rollback()
+            raise
+        (self._connection if savepoint is None else savepoint).commit()
+        return report
+
+    def _write(self, report: Report, turn: Turn) -> None:
+        updated = report.entities[self._entity.name].updated
+        (statement,) = of_pass("adopt", "apply")
+        if self._run(statement).rowcount != updated:
+            raise _Overtaken
+        forget(self._connection, self._settings.staging_schema)
+        export = f"adopt {self._entity.name} {self._key}"
+        report.run = runs.record(self._connection, self._settings, report, self._started, export=export)
+        self._record(report.run)
+        turn.confirm(report.run)
+
+    def _found(self, status: Any) -> Report:
+        """What is to be filled, and what is left."""
+        self._drop()
+        for statement in of_pass("adopt", "find"):
+            self._run(statement)
+        report = Report("adopt", status)
+        counts, refusals = of_pass("adopt", "report")
+        staged, updated, refused = map(int, self._run(counts).one())
+        report.entities[self._entity.name] = Counts(staged, 0, updated, refused=refused)
+        report.refusals = [self._refusal(row) for row in self._run(refusals)]
+        if self._settings.mask:
+            report.mask()
+        return report
+
+    def _refusal(self, row: Any) -> Refusal:
+        target_id, code, number, held = row
+        return Refusal(
+            entity=self._entity.name,
+            code=code,
+            document=None,
+            proposal=None,
+            path=f"{self._entity.name}:{target_id}",
+            field=self._key,
+            value=number,
+            message=f"{self._key} {number} {_REASONS[code].format(held=held)}",
+        )
+
+    def _record(self, run: int) -> None:
+        self._connection.exec_driver_sql("SET @run = %s", (run,))
+        (statement,) = of_pass("adopt", "history")
+        self._run(statement)
+
+    def _run(self, statement: Statement) -> Any:
+        sql = statement.render(staging_schema=self._settings.staging_schema) or ""
+        for stand_in, word in self._words.items():
+            sql = sql.replace(stand_in, word)
+        return self._connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
+
+    def _drop(self) -> None:
+        names = ", ".join(tables_made(of_pass("adopt", "find"), self._settings.staging_schema))
+        self._connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {names}")
+
+
+_REASONS = {
+    "key_taken": "is the externalId of another row already: {held}. The row is left; merge the two in ISPyB, or "
+    "correct one.",
+    "ambiguous_match": "belongs to several rows without an externalId: {held}. They are left; merge them in ISPyB, or "
+    "correct them.",
+    "value_not_allowed": "is no positive whole number of at most 18 digits. The row is left; correct it in ISPyB.",
+}

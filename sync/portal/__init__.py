@@ -1,0 +1,1 @@
+"""The User Portal, asked by URL or by command: what it answers is an export."""

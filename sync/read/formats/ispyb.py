@@ -1,0 +1,3 @@
+"""Documents as `sync.model.documents` has them: nothing to turn, the reader takes them as they are."""
+
+Form = None
