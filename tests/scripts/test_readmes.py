@@ -1,0 +1,31 @@
+"""The README files tell of commands, settings and fields what the code has, and are short."""
+
+from pathlib import Path
+
+import pytest
+from readmes_written import FILES, ROOT, written
+
+MOST_LINES = 150
+NEVER_ABSENT = ("sql/README.md", "migrations/README.md", "sync/read/formats/README.md", "scripts/deploy/README.md")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_generated_blocks_are_as_the_code_has_it(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert "<!-- begin: " in text
+    assert written(text) == text, "scripts/readmes writes them"
+
+
+def test_the_first_one_is_read_in_two_minutes() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MOST_LINES
+    assert [name for name in NEVER_ABSENT if f"]({name})" not in text] == []
+
+
+@pytest.mark.parametrize("name", ["README.md", *NEVER_ABSENT, "tests/README.md", "scripts/README.md"])
+def test_what_a_readme_links_to_is_there(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    links = [part.partition(")")[0] for part in text.split("](")[1:]]
+    assert [
+        link for link in links if not link.startswith("http") and not (ROOT / Path(name).parent / link).exists()
+    ] == []
