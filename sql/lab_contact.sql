@@ -77,7 +77,7 @@ LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row;
 
 -- rounds: begin
 
--- name: join_card_name -- if: several, given(cardName)
+-- name: join_card_name -- if: several, given(cardName) -- finds: joined
 -- Within a proposal, a card name is one card. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
@@ -92,7 +92,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: join_person -- if: several
+-- name: join_person -- if: several -- finds: joined
 -- A person has one card a proposal.
 UPDATE ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
@@ -109,7 +109,7 @@ WHERE m.thing > g.first AND m.refused IS NULL;
 
 -- rounds: end
 
--- name: refuse_duplicate_key -- if: joined
+-- name: refuse_duplicate_key -- if: joined -- finds: duplicates
 -- Two cards for one person, or two people on one card.
 UPDATE ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN (
@@ -152,7 +152,7 @@ STRAIGHT_JOIN (
 ) AS g ON g.row_id = m.row_id
 SET m.thing = g.first;
 
--- name: match_card_name -- if: given(cardName)
+-- name: match_card_name -- if: given(cardName) -- again: inserted
 INSERT INTO ispyb_sync.map_lab_contact (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -177,7 +177,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: match_person
+-- name: match_person -- again: inserted
 -- A card renamed in ISPyB or in the portal: it keeps the name it has, since shipping labels carry it. Not a card
 -- that this run finds by its name and gives to somebody else: claim_person decides about its person.
 INSERT INTO ispyb_sync.map_lab_contact (row_id, thing, target_id, matched_by, refused, field, value, held)
@@ -211,7 +211,7 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: probe_same_target -- if: several
+-- name: probe_same_target -- if: several -- finds: same_target
 -- Whether several things found one row.
 SELECT m.target_id
 FROM ispyb_sync.map_lab_contact AS m
@@ -294,7 +294,7 @@ WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (
 )
 ON DUPLICATE KEY UPDATE refused = VALUES(refused);
 
--- name: claim_person
+-- name: claim_person -- finds: claims
 -- People to be written who are on another card of the proposal now, and the card of this run, if any, that gives
 -- them up.
 INSERT INTO ispyb_sync.claim_lab_contact (row_id, field, holder_id, holder_row, value)
@@ -335,7 +335,7 @@ SET
     m.value = c.value,
     m.held = CONCAT('labContactId ', c.holder_id);
 
--- name: share -- if: joined
+-- name: share -- if: joined -- again: inserted
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN ispyb_sync.map_lab_contact AS t ON t.row_id = m.thing
@@ -424,7 +424,7 @@ STRAIGHT_JOIN LabContact AS t ON t.labContactId = c.holder_id
 SET t.personId = c.parked_on
 WHERE c.parked_on IS NOT NULL;
 
--- name: update
+-- name: update -- does: update
 -- A card keeps its name; one that has none, as some sites allow, receives it.
 UPDATE ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
@@ -437,7 +437,7 @@ WHERE
     m.row_id BETWEEN @first_row AND @last_row AND -- if: part
     m.action = 'update';
 
--- name: insert
+-- name: insert -- does: insert
 INSERT INTO LabContact (
     a_column, -- for: live
     proposalId, personId
@@ -518,7 +518,7 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- pass: report
 
--- name: unplaced
+-- name: unplaced -- again: inserted -- counts: overtaken
 -- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
 SELECT COUNT(*) FROM ispyb_sync.map_lab_contact AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
 

@@ -75,7 +75,7 @@ FROM ispyb_sync.stage_laboratory AS s;
 
 -- rounds: begin
 
--- name: join_external_id -- if: several, given(externalId)
+-- name: join_external_id -- if: several, given(externalId) -- finds: joined
 -- Mentions that share an external key are one laboratory. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
@@ -90,7 +90,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: join_laboratory_ext_pk -- if: several, given(laboratoryExtPk)
+-- name: join_laboratory_ext_pk -- if: several, given(laboratoryExtPk) -- finds: joined
 -- The User Portal's primary key.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
@@ -107,7 +107,7 @@ WHERE m.thing > g.first AND m.refused IS NULL;
 
 -- rounds: end
 
--- name: refuse_duplicate_key -- if: joined
+-- name: refuse_duplicate_key -- if: joined -- finds: duplicates
 -- Laboratories that are joined and contradict each other: two laboratoryExtPk under one externalId, or the other way round.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN (
@@ -169,7 +169,7 @@ SET
     s.laboratoryExtPk = NVL(s.laboratoryExtPk, u.laboratoryExtPk),
     s.externalId = NVL(s.externalId, u.externalId);
 
--- name: owner_of_name -- if: several, lacks(externalId), lacks(laboratoryExtPk), name
+-- name: owner_of_name -- if: several, lacks(externalId), lacks(laboratoryExtPk), name -- finds: joined
 -- A mention by name alone means the laboratory of that name with the lowest external key; where the export has
 -- none with a key, the mentions of one name are one laboratory. A missing city equals a missing city.
 UPDATE ispyb_sync.map_laboratory AS m
@@ -220,7 +220,7 @@ STRAIGHT_JOIN (
 ) AS u ON u.thing = s.row_id
 SET s.name = u.name, s.city = u.city, s.country = u.country, s.conflicting = u.conflicting;
 
--- name: match_external_id -- if: given(externalId)
+-- name: match_external_id -- if: given(externalId) -- again: inserted
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -244,7 +244,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: match_laboratory_ext_pk -- if: given(laboratoryExtPk)
+-- name: match_laboratory_ext_pk -- if: given(laboratoryExtPk) -- again: inserted
 -- A row with a different externalId is another laboratory.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
@@ -271,7 +271,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: owner_of_completed_name -- if: several, lacks(externalId), lacks(laboratoryExtPk), name
+-- name: owner_of_completed_name -- if: several, lacks(externalId), lacks(laboratoryExtPk), name -- finds: joined
 -- The same where the mentions of one laboratory give its name only together, or in part, and their row the rest: it
 -- may get this name only now, and the next run would find it by that. Two that found one row by different keys are one,
 -- if they agree.
@@ -332,7 +332,7 @@ WHERE
     AND whole.externalId IS NULL
 ON DUPLICATE KEY UPDATE thing = VALUES(thing);
 
--- name: find_candidates -- if: name
+-- name: find_candidates -- if: name -- finds: candidates -- again: inserted
 -- Only rows whose external keys are empty or the same may be meant: of two laboratories of one name, the one with
 -- another key is another laboratory. After the insert a new one is looked for among the new rows alone: a row that was
 -- there may have got its name meanwhile.
@@ -354,7 +354,7 @@ WHERE
     AND (t.laboratoryPk IS NULL OR s.laboratoryExtPk IS NULL) -- if: laboratoryPk
 ON DUPLICATE KEY UPDATE laboratoryId = VALUES(laboratoryId);
 
--- name: match_name -- if: name
+-- name: match_name -- if: name -- again: inserted
 -- Only of things that have no row yet: after the insert, what is settled stays.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id, matched_by)
 SELECT c.row_id, c.row_id, MIN(c.laboratoryId), 'name'
@@ -391,7 +391,7 @@ GROUP BY named.thing
 HAVING SUM(c.laboratoryId IS NULL) = 0
 ON DUPLICATE KEY UPDATE target_id = VALUES(target_id);
 
--- name: probe_same_target -- if: several
+-- name: probe_same_target -- if: several -- finds: same_target
 -- Whether several things found one row.
 SELECT m.target_id
 FROM ispyb_sync.map_laboratory AS m
@@ -436,7 +436,7 @@ STRAIGHT_JOIN (
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('laboratoryId ', m.target_id)
 WHERE m.thing = m.row_id AND m.refused IS NULL;
 
--- name: join_target -- if: same_target
+-- name: join_target -- if: same_target -- finds: joined
 -- Two things of the export that turn out to be one row, and agree, are one.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.map_laboratory AS t ON t.row_id = m.thing
@@ -484,7 +484,7 @@ GROUP BY m.thing;
 
 -- rounds: begin
 
--- name: refuse_disputed_row -- if: several
+-- name: refuse_disputed_row -- if: several -- finds: disputed
 -- What is refused since its key finds several rows, or a row that another one finds as well, the next run must find as
 -- this one did: of a row that it may mean nobody changes a key. In rounds: who is refused by this may mean rows too.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused, field, held)
@@ -526,7 +526,7 @@ WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT (
 )
 ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
 
--- name: refuse_disputed_name -- if: several, name
+-- name: refuse_disputed_name -- if: several, name -- finds: disputed
 -- Nor does another row get its name.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused, field, held)
 SELECT m.row_id, m.thing, 'duplicate_key', 'name', CONCAT('laboratoryId ', m.target_id)
@@ -585,7 +585,7 @@ WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (
 )
 ON DUPLICATE KEY UPDATE refused = VALUES(refused);
 
--- name: claim_laboratory_ext_pk -- if: given(laboratoryExtPk)
+-- name: claim_laboratory_ext_pk -- if: given(laboratoryExtPk) -- finds: claims
 -- Keys to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
 INSERT INTO ispyb_sync.claim_laboratory (row_id, field, holder_id, holder_row, value)
 SELECT m.row_id, 'laboratoryExtPk', h.laboratoryId, MIN(giver.row_id), s.laboratoryExtPk
@@ -651,7 +651,7 @@ WHERE
         )
     );
 
--- name: share -- if: joined
+-- name: share -- if: joined -- again: inserted
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.map_laboratory AS t ON t.row_id = m.thing
@@ -711,7 +711,7 @@ ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
 
--- name: update
+-- name: update -- does: update
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = m.target_id
@@ -722,7 +722,7 @@ WHERE
     m.row_id BETWEEN @first_row AND @last_row AND -- if: part
     m.action = 'update';
 
--- name: insert
+-- name: insert -- does: insert
 INSERT INTO Laboratory (
     a_column, -- for: live, not bytes
     externalId
@@ -796,7 +796,7 @@ FROM Laboratory AS t;
 
 -- pass: report
 
--- name: unplaced
+-- name: unplaced -- again: inserted -- counts: overtaken
 -- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
 SELECT COUNT(*) FROM ispyb_sync.map_laboratory AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
 

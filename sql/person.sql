@@ -73,7 +73,7 @@ LEFT JOIN Person AS t ON t.externalId = s.externalId;
 
 -- rounds: begin
 
--- name: join_external_id -- if: several, given(externalId)
+-- name: join_external_id -- if: several, given(externalId) -- finds: joined
 -- Mentions that share a key are one person. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
@@ -88,7 +88,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: join_login -- if: several, given(login)
+-- name: join_login -- if: several, given(login) -- finds: joined
 -- {login} in one place and {login, externalId} in another are one person.
 UPDATE ispyb_sync.map_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
@@ -103,7 +103,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: join_site_id -- if: several, given(siteId)
+-- name: join_site_id -- if: several, given(siteId) -- finds: joined
 -- The deprecated key counts only where the document gives it.
 UPDATE ispyb_sync.map_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
@@ -120,7 +120,7 @@ WHERE m.thing > g.first AND m.refused IS NULL;
 
 -- rounds: end
 
--- name: refuse_duplicate_key -- if: joined
+-- name: refuse_duplicate_key -- if: joined -- finds: duplicates
 -- Mentions that are joined and contradict each other: two logins under one externalId, or the other way round.
 UPDATE ispyb_sync.map_person AS m
 STRAIGHT_JOIN (
@@ -208,7 +208,7 @@ SET
     s.login = NVL(s.login, u.login),
     s.clears = u.clears;
 
--- name: match_external_id -- if: given(externalId), joined | inserted
+-- name: match_external_id -- if: given(externalId), joined | inserted -- again: inserted
 INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -240,7 +240,7 @@ STRAIGHT_JOIN ispyb_sync.map_person AS whole ON whole.row_id = m.thing
 SET s.clears = TRIM(BOTH ',' FROM REPLACE(CONCAT(',', s.clears, ','), ',login,', ','))
 WHERE whole.target_id IS NULL;
 
--- name: match_login -- if: given(login)
+-- name: match_login -- if: given(login) -- again: inserted
 -- People typed in by hand have a login and no externalId yet. A login that carries a different externalId is
 -- somebody else, unless that person gives the login up in this run: claim_login decides.
 INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by, refused, field, value, held)
@@ -302,7 +302,7 @@ STRAIGHT_JOIN ispyb_sync.map_person AS whole ON whole.row_id = m.thing
 SET s.clears = TRIM(BOTH ',' FROM REPLACE(CONCAT(',', s.clears, ','), ',siteId,', ','))
 WHERE whole.target_id IS NULL;
 
--- name: match_site_id -- if: given(siteId)
+-- name: match_site_id -- if: given(siteId) -- again: inserted
 INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -364,7 +364,7 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: probe_same_target -- if: several
+-- name: probe_same_target -- if: several -- finds: same_target
 -- Whether several things found one row.
 SELECT m.target_id
 FROM ispyb_sync.map_person AS m
@@ -399,7 +399,7 @@ STRAIGHT_JOIN (
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('personId ', m.target_id)
 WHERE m.thing = m.row_id AND m.refused IS NULL;
 
--- name: join_target -- if: same_target
+-- name: join_target -- if: same_target -- finds: joined
 -- Two things of the export that turn out to be one row, and agree, are one.
 UPDATE ispyb_sync.map_person AS m
 STRAIGHT_JOIN ispyb_sync.map_person AS t ON t.row_id = m.thing
@@ -480,7 +480,7 @@ WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (
 )
 ON DUPLICATE KEY UPDATE refused = VALUES(refused);
 
--- name: claim_login -- if: given(login)
+-- name: claim_login -- if: given(login) -- finds: claims
 -- Logins to be written, or found in several rows, that another row of ISPyB holds now; and the thing of this run, if
 -- any, that gives it up.
 INSERT INTO ispyb_sync.claim_person (row_id, field, holder_id, holder_row, value)
@@ -505,7 +505,7 @@ WHERE
     )
 GROUP BY m.row_id, h.personId;
 
--- name: claim_site_id -- if: given(siteId)
+-- name: claim_site_id -- if: given(siteId) -- finds: claims
 INSERT INTO ispyb_sync.claim_person (row_id, field, holder_id, holder_row, value)
 SELECT m.row_id, 'siteId', h.personId, MIN(giver.row_id), s.siteId
 FROM ispyb_sync.map_person AS m
@@ -554,7 +554,7 @@ SET
     m.value = c.value,
     m.held = CONCAT('personId ', CONCAT_WS(' and ', IF(m.matched_by = c.field, m.target_id, NULL), c.holder_id));
 
--- name: share -- if: joined
+-- name: share -- if: joined -- again: inserted
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_person AS m
 STRAIGHT_JOIN ispyb_sync.map_person AS t ON t.row_id = m.thing
@@ -621,7 +621,7 @@ STRAIGHT_JOIN Person AS t ON t.personId = c.holder_id
 SET t.login = NULL
 WHERE c.field = 'login' AND m.refused IS NULL;
 
--- name: update
+-- name: update -- does: update
 UPDATE ispyb_sync.map_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Person AS t ON t.personId = m.target_id
@@ -641,7 +641,7 @@ WHERE
     m.row_id BETWEEN @first_row AND @last_row AND -- if: part
     m.action = 'update';
 
--- name: insert
+-- name: insert -- does: insert
 INSERT INTO Person (
     a_column, -- for: live
     laboratoryId
@@ -716,11 +716,11 @@ LEFT JOIN ispyb_sync.digest_laboratory AS laboratory ON laboratory.laboratoryId 
 
 -- pass: report
 
--- name: unplaced
+-- name: unplaced -- again: inserted -- counts: overtaken
 -- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
 SELECT COUNT(*) FROM ispyb_sync.map_person AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
 
--- name: rivals -- if: login
+-- name: rivals -- if: login -- again: inserted -- counts: overtaken
 -- A login is not unique everywhere. A row that another writer has not committed yet is waited for.
 SELECT COUNT(*)
 FROM ispyb_sync.map_person AS m

@@ -73,7 +73,7 @@ LEFT JOIN Proposal AS t ON t.externalId = s.externalId;
 
 -- rounds: begin
 
--- name: join_external_id -- if: given(externalId)
+-- name: join_external_id -- if: given(externalId) -- finds: joined
 -- Documents that share a key are one proposal. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
@@ -88,7 +88,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: join_code_number -- if: given(proposalNumber)
+-- name: join_code_number -- if: given(proposalNumber) -- finds: joined
 -- Elettra has no proposalCode: a missing code equals a missing code.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
@@ -105,7 +105,7 @@ WHERE m.thing > g.first AND m.refused IS NULL;
 
 -- rounds: end
 
--- name: refuse_duplicate_key -- if: joined
+-- name: refuse_duplicate_key -- if: joined -- finds: duplicates
 -- Documents that are joined and contradict each other: two numbers under one externalId, or the other way round.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN (
@@ -184,7 +184,7 @@ SET
     s.proposalCode = NVL(s.proposalCode, u.proposalCode),
     s.proposalNumber = NVL(s.proposalNumber, u.proposalNumber);
 
--- name: match_external_id -- if: given(externalId), joined | inserted
+-- name: match_external_id -- if: given(externalId), joined | inserted -- again: inserted
 INSERT INTO ispyb_sync.map_proposal (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -208,7 +208,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: match_code_number -- if: given(proposalNumber)
+-- name: match_code_number -- if: given(proposalNumber) -- again: inserted
 -- A number that carries a different externalId is another proposal, unless it gives the number up in this run.
 INSERT INTO ispyb_sync.map_proposal (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
@@ -269,7 +269,7 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: probe_same_target
+-- name: probe_same_target -- finds: same_target
 -- Whether several things found one row.
 SELECT m.target_id
 FROM ispyb_sync.map_proposal AS m
@@ -306,7 +306,7 @@ STRAIGHT_JOIN (
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('proposalId ', m.target_id)
 WHERE m.thing = m.row_id AND m.refused IS NULL;
 
--- name: join_target -- if: same_target
+-- name: join_target -- if: same_target -- finds: joined
 -- Two things of the export that turn out to be one row, and agree, are one.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.map_proposal AS t ON t.row_id = m.thing
@@ -431,7 +431,7 @@ FROM (
 WHERE n.things > 1
 ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), value = VALUES(value), held = VALUES(held);
 
--- name: claim_code_number -- if: proposalNumber
+-- name: claim_code_number -- if: proposalNumber -- finds: claims
 -- Numbers to be written, or found in several rows, that another row of ISPyB holds now; and the thing of this run, if
 -- any, that gives it up.
 INSERT INTO ispyb_sync.claim_proposal (row_id, field, holder_id, holder_row, value)
@@ -547,7 +547,7 @@ GROUP BY m.row_id
 HAVING SUM(t.proposalCode IS NULL) = 0
 ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), value = VALUES(value), held = VALUES(held);
 
--- name: share -- if: joined
+-- name: share -- if: joined -- again: inserted
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.map_proposal AS t ON t.row_id = m.thing
@@ -610,7 +610,7 @@ SET
     t.proposalNumber = IF(given.proposalNumber IS NULL, t.proposalNumber, NULL)
 WHERE m.refused IS NULL;
 
--- name: update
+-- name: update -- does: update
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Proposal AS t ON t.proposalId = m.target_id
@@ -623,7 +623,7 @@ WHERE
     m.row_id BETWEEN @first_row AND @last_row AND -- if: part
     m.action = 'update';
 
--- name: insert
+-- name: insert -- does: insert
 INSERT INTO Proposal (
     a_column, -- for: live
     personId
@@ -705,11 +705,11 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- pass: report
 
--- name: unplaced
+-- name: unplaced -- again: inserted -- counts: overtaken
 -- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
 SELECT COUNT(*) FROM ispyb_sync.map_proposal AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
 
--- name: rivals -- if: proposalNumber
+-- name: rivals -- if: proposalNumber -- again: inserted -- counts: overtaken
 -- Code and number are not unique everywhere. A row that another writer has not committed yet is waited for.
 SELECT COUNT(*)
 FROM ispyb_sync.map_proposal AS m

@@ -80,7 +80,7 @@ STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 LEFT JOIN ProposalHasPerson AS t ON t.proposalId = proposal.target_id AND t.personId = person.target_id
 GROUP BY s.row_id;
 
--- name: join_pair -- if: several
+-- name: join_pair -- if: several -- finds: joined
 -- The same person named twice is one link.
 UPDATE ispyb_sync.map_proposal_has_person AS m
 STRAIGHT_JOIN (
@@ -95,7 +95,7 @@ WHERE m.thing > g.first AND m.refused IS NULL;
 
 -- pass: prune
 
--- name: list_empty
+-- name: list_empty -- finds: lists
 -- A list that is given and empty is staged as a link to nobody.
 INSERT INTO ispyb_sync.list_proposal_has_person (proposal, target_id)
 SELECT DISTINCT
@@ -106,7 +106,7 @@ STRAIGHT_JOIN ispyb_sync.map_proposal AS part ON part.row_id = s.document
 STRAIGHT_JOIN ispyb_sync.map_proposal AS whole ON whole.row_id = part.thing
 WHERE s.person_row IS NULL AND part.refused IS NULL AND whole.refused IS NULL AND whole.target_id IS NOT NULL;
 
--- name: list_named
+-- name: list_named -- finds: lists
 -- Somebody who was refused may be anybody, so such a list says nothing of the others. A list that found as many
 -- links as ISPyB has is complete, and needs no second look. Several documents give one list together.
 INSERT INTO ispyb_sync.list_proposal_has_person (proposal, target_id, refused)
@@ -200,7 +200,7 @@ WHERE
 
 -- pass: apply
 
--- name: insert
+-- name: insert -- does: insert
 INSERT INTO ProposalHasPerson (proposalId, personId)
 SELECT
     proposal.target_id,
@@ -214,7 +214,7 @@ WHERE
     m.action = 'insert'
 ORDER BY m.row_id;
 
--- name: prune
+-- name: prune -- does: delete
 DELETE t
 FROM ispyb_sync.stale_proposal_has_person AS x
 STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalHasPersonId = x.target_id AND t.personId = x.person_id
@@ -289,7 +289,7 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- pass: report
 
--- name: rivals
+-- name: rivals -- again: inserted -- counts: overtaken
 -- The pair is not unique. Of what this run has added itself nobody else knows yet. A link that another writer has not
 -- committed yet is waited for.
 SELECT COUNT(*) - COUNT(DISTINCT m.row_id)

@@ -70,7 +70,7 @@ LEFT JOIN Protein AS e ON e.proposalId = proposal.target_id AND e.externalId = s
 LEFT JOIN Protein AS a ON s.externalId IS NULL AND a.proposalId = proposal.target_id AND a.acronym = s.acronym -- if: acronym
 GROUP BY s.row_id;
 
--- name: join_external_id -- if: several, given(externalId)
+-- name: join_external_id -- if: several, given(externalId) -- finds: joined
 -- Within a proposal, mentions that share an externalId are one protein; clones in other proposals share it too.
 UPDATE ispyb_sync.map_protein AS m
 STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
@@ -85,7 +85,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: owner_of_acronym -- if: several, lacks(externalId)
+-- name: owner_of_acronym -- if: several, lacks(externalId) -- finds: joined
 -- A mention by acronym alone means the protein of that acronym; the mentions of one acronym are one protein. Two
 -- proteins of one proposal may share an acronym; a mention by acronym alone then names neither.
 UPDATE ispyb_sync.map_protein AS m
@@ -130,7 +130,7 @@ SET
     s.acronym = u.acronym,
     s.conflicting = u.conflicting;
 
--- name: match_external_id -- if: given(externalId)
+-- name: match_external_id -- if: given(externalId) -- again: inserted
 INSERT INTO ispyb_sync.map_protein (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -155,7 +155,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: match_acronym -- if: given(acronym)
+-- name: match_acronym -- if: given(acronym) -- again: inserted
 -- A row of that acronym with a different externalId is another protein: acronyms are not unique.
 INSERT INTO ispyb_sync.map_protein (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
@@ -209,7 +209,7 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: probe_same_target -- if: several
+-- name: probe_same_target -- if: several -- finds: same_target
 -- Whether several things found one row.
 SELECT m.target_id
 FROM ispyb_sync.map_protein AS m
@@ -242,7 +242,7 @@ STRAIGHT_JOIN (
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('proteinId ', m.target_id)
 WHERE m.thing = m.row_id AND m.refused IS NULL;
 
--- name: join_target -- if: same_target
+-- name: join_target -- if: same_target -- finds: joined
 -- Two things of the export that turn out to be one row, and agree, are one.
 UPDATE ispyb_sync.map_protein AS m
 STRAIGHT_JOIN ispyb_sync.map_protein AS t ON t.row_id = m.thing
@@ -323,7 +323,7 @@ WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (
 )
 ON DUPLICATE KEY UPDATE refused = VALUES(refused);
 
--- name: share -- if: joined
+-- name: share -- if: joined -- again: inserted
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_protein AS m
 STRAIGHT_JOIN ispyb_sync.map_protein AS t ON t.row_id = m.thing
@@ -378,7 +378,7 @@ ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
 
--- name: update
+-- name: update -- does: update
 UPDATE ispyb_sync.map_protein AS m
 STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Protein AS t ON t.proteinId = m.target_id
@@ -396,7 +396,7 @@ WHERE
     m.row_id BETWEEN @first_row AND @last_row AND -- if: part
     m.action = 'update';
 
--- name: insert
+-- name: insert -- does: insert
 INSERT INTO Protein (
     a_column, -- for: live
     proposalId, personId
@@ -479,7 +479,7 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- pass: report
 
--- name: unplaced
+-- name: unplaced -- again: inserted -- counts: overtaken
 -- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
 SELECT COUNT(*) FROM ispyb_sync.map_protein AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
 

@@ -89,7 +89,7 @@ GROUP BY s.row_id;
 
 -- rounds: begin
 
--- name: join_external_id -- if: several, given(externalId)
+-- name: join_external_id -- if: several, given(externalId) -- finds: joined
 -- Mentions that share a key are one session. The joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
@@ -104,7 +104,7 @@ STRAIGHT_JOIN (
 SET m.thing = g.first
 WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: join_exp_session_pk -- if: several, given(expSessionPk)
+-- name: join_exp_session_pk -- if: several, given(expSessionPk) -- finds: joined
 -- The deprecated key of the ESRF.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
@@ -121,7 +121,7 @@ WHERE m.thing > g.first AND m.refused IS NULL;
 
 -- rounds: end
 
--- name: refuse_same_visit -- if: several, unique(visit_number)
+-- name: refuse_same_visit -- if: several, unique(visit_number) -- finds: duplicates
 -- Where (proposalId, visit_number) is unique, two sessions cannot have one visit number: those that give a stronger key,
 -- also an expSessionPk that the table has no column for, are different sessions, unless all of them give the same one.
 -- All mentions of them are refused; one by this visit number alone may be any of them.
@@ -171,7 +171,7 @@ SET
     m.held = IF(g.is_strong, g.documents, NULL)
 WHERE m.refused IS NULL;
 
--- name: join_visit_number -- if: several, unique(visit_number)
+-- name: join_visit_number -- if: several, unique(visit_number) -- finds: joined
 -- A mention by visit number joins the session of its proposal that has it.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN (
@@ -194,7 +194,7 @@ SET m.thing = g.first
 WHERE m.refused IS NULL;
 
 
--- name: refuse_duplicate_key -- if: joined
+-- name: refuse_duplicate_key -- if: joined -- finds: duplicates
 -- Mentions that are joined and contradict each other, or that two proposals claim.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN (
@@ -291,7 +291,7 @@ STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 SET m.target_id = NULL, m.matched_by = NULL
 WHERE m.matched_by = 'expSessionPk' AND s.externalId IS NOT NULL;
 
--- name: match_external_id -- if: given(externalId), joined | inserted
+-- name: match_external_id -- if: given(externalId), joined | inserted -- again: inserted
 INSERT INTO ispyb_sync.map_session (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -323,7 +323,7 @@ STRAIGHT_JOIN ispyb_sync.map_session AS whole ON whole.row_id = m.thing
 SET s.clears = TRIM(BOTH ',' FROM REPLACE(CONCAT(',', s.clears, ','), ',expSessionPk,', ','))
 WHERE whole.target_id IS NULL;
 
--- name: match_exp_session_pk -- if: given(expSessionPk)
+-- name: match_exp_session_pk -- if: given(expSessionPk) -- again: inserted
 INSERT INTO ispyb_sync.map_session (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -377,7 +377,7 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: refuse_belongs_elsewhere
+-- name: refuse_belongs_elsewhere -- finds: elsewhere
 -- A session does not move: its data were taken under the proposal that ISPyB has. A visit number, looked for after this,
 -- finds none elsewhere.
 INSERT INTO ispyb_sync.map_session (row_id, thing, refused, field, value, held)
@@ -426,7 +426,7 @@ WHERE
     AND giver.refused IS NULL
     AND NVL(given.expSessionPk <> s.expSessionPk, FIND_IN_SET('expSessionPk', given.clears));
 
--- name: match_visit_number -- if: unique(visit_number)
+-- name: match_visit_number -- if: unique(visit_number) -- again: inserted
 INSERT INTO ispyb_sync.map_session (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
     m.row_id,
@@ -457,7 +457,7 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: probe_same_target -- if: several
+-- name: probe_same_target -- if: several -- finds: same_target
 -- Whether several things found one row.
 SELECT m.target_id
 FROM ispyb_sync.map_session AS m
@@ -493,7 +493,7 @@ STRAIGHT_JOIN (
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('sessionId ', m.target_id)
 WHERE m.thing = m.row_id AND m.refused IS NULL;
 
--- name: join_target -- if: same_target
+-- name: join_target -- if: same_target -- finds: joined
 -- Two things of the export that turn out to be one row, and agree, are one.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.map_session AS t ON t.row_id = m.thing
@@ -572,7 +572,7 @@ WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (
 )
 ON DUPLICATE KEY UPDATE refused = VALUES(refused);
 
--- name: claim_exp_session_pk -- if: given(expSessionPk)
+-- name: claim_exp_session_pk -- if: given(expSessionPk) -- finds: claims
 -- Keys to be written, or found in several rows, that another row of ISPyB holds now; and the thing of this run, if any,
 -- that gives it up.
 INSERT INTO ispyb_sync.claim_session (row_id, field, holder_id, holder_row, value)
@@ -597,7 +597,7 @@ WHERE
     )
 GROUP BY m.row_id, h.sessionId;
 
--- name: claim_visit_number -- if: unique(visit_number)
+-- name: claim_visit_number -- if: unique(visit_number) -- finds: claims
 INSERT INTO ispyb_sync.claim_session (row_id, field, holder_id, holder_row, value)
 SELECT m.row_id, 'visit_number', h.sessionId, MIN(giver.row_id), s.visit_number
 FROM ispyb_sync.map_session AS m
@@ -639,7 +639,7 @@ SET
     m.value = c.value,
     m.held = CONCAT('sessionId ', CONCAT_WS(' and ', IF(m.matched_by = c.field, m.target_id, NULL), c.holder_id));
 
--- name: share -- if: joined
+-- name: share -- if: joined -- again: inserted
 -- The other rows of a thing share what was found for it: children may name any of them.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.map_session AS t ON t.row_id = m.thing
@@ -689,7 +689,7 @@ STRAIGHT_JOIN BLSession AS t ON t.sessionId = c.holder_id
 SET t.visit_number = NULL
 WHERE c.field = 'visit_number' AND m.refused IS NULL;
 
--- name: update
+-- name: update -- does: update
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN BLSession AS t ON t.sessionId = m.target_id
@@ -700,7 +700,7 @@ WHERE
     m.row_id BETWEEN @first_row AND @last_row AND -- if: part
     m.action = 'update';
 
--- name: insert
+-- name: insert -- does: insert
 -- Where (proposalId, visit_number) is unique, the default of visit_number would collide: none given is NULL.
 -- UNIX_TIMESTAMP and back: lastUpdate is a TIMESTAMP, which has no hour that summer time skips and no year 2040.
 INSERT INTO BLSession (
@@ -788,7 +788,7 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- pass: report
 
--- name: unplaced
+-- name: unplaced -- again: inserted -- counts: overtaken
 -- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
 SELECT COUNT(*) FROM ispyb_sync.map_session AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
 

@@ -96,7 +96,7 @@ STRAIGHT_JOIN ispyb_sync.map_session AS session ON session.row_id = s.session_ro
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 LEFT JOIN Session_has_Person AS t ON t.sessionId = session.target_id AND t.personId = person.target_id;
 
--- name: join_pair -- if: several
+-- name: join_pair -- if: several -- finds: joined
 -- The same person named twice is one link.
 UPDATE ispyb_sync.map_session_has_person AS m
 STRAIGHT_JOIN (
@@ -177,7 +177,7 @@ ON DUPLICATE KEY UPDATE action = IF(VALUES(changes) IS NULL, NULL, 'update'), ch
 
 -- pass: prune
 
--- name: list_empty
+-- name: list_empty -- finds: lists
 -- A list that is given and empty is staged as a link to nobody.
 INSERT INTO ispyb_sync.list_session_has_person (session, target_id)
 SELECT DISTINCT
@@ -188,7 +188,7 @@ STRAIGHT_JOIN ispyb_sync.map_session AS part ON part.row_id = s.session_row
 STRAIGHT_JOIN ispyb_sync.map_session AS whole ON whole.row_id = part.thing
 WHERE s.person_row IS NULL AND part.refused IS NULL AND whole.refused IS NULL AND whole.target_id IS NOT NULL;
 
--- name: list_named
+-- name: list_named -- finds: lists
 -- Somebody who was refused may be anybody, so such a list says nothing of the others. A list that found as many
 -- links as ISPyB has is complete, and needs no second look. Several documents give one list together.
 INSERT INTO ispyb_sync.list_session_has_person (session, target_id, refused)
@@ -277,7 +277,7 @@ WHERE
 
 -- pass: apply
 
--- name: update -- if: role | remote
+-- name: update -- if: role | remote -- does: update
 UPDATE ispyb_sync.map_session_has_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
@@ -291,7 +291,7 @@ WHERE
     m.row_id BETWEEN @first_row AND @last_row AND -- if: part
     m.action = 'update';
 
--- name: insert
+-- name: insert -- does: insert
 -- The pair is the key: a link that somebody else made meanwhile is the same link.
 INSERT INTO Session_has_Person (
     a_column, -- for: live
@@ -314,7 +314,7 @@ ON DUPLICATE KEY UPDATE
     a_column = VALUES(a_column), -- for: live
     personId = VALUES(personId);
 
--- name: prune
+-- name: prune -- does: delete
 DELETE t
 FROM ispyb_sync.stale_session_has_person AS x
 STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = x.target_id AND t.personId = x.person_id

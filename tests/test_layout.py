@@ -13,6 +13,7 @@ from support.facts import known_columns
 from support.variants import TABLES
 
 import sync
+from sync.database import sqlfiles
 from sync.database.connection import connect
 from sync.database.sqlfiles import Statement, folder, load
 from sync.model.conditions import NO_CONDITIONS
@@ -51,7 +52,11 @@ HEADER = ["target", "stage", "after", "matches", "refuses", "never"]
 
 
 def text(name: str) -> str:
-    return (folder() / f"{name}.sql").read_text(encoding="utf-8")
+    return text_of(folder() / f"{name}.sql")
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def given(keys: Iterable[str]) -> set[str]:
@@ -61,7 +66,7 @@ def given(keys: Iterable[str]) -> set[str]:
 
 def conditions(name: str) -> set[str]:
     """The words of all conditions of a file."""
-    found = re.findall(r"-- (?:if|for): (.+)$", text(name), flags=re.MULTILINE)
+    found = [condition for mark, condition in marks(name) if mark in ("if", "for")]
     return {word.strip().removeprefix("not ") for condition in found for word in re.split(r"[,|]", condition)}
 
 
@@ -126,6 +131,27 @@ def _outside_statements(name: str) -> list[str]:
         if re.search(r";( *-- if: .+)?$", line) and not line.startswith("--"):
             inside = False
     return outside
+
+
+def test_the_readme_lists_every_mark_and_the_files_have_no_other() -> None:
+    """As `-- name: join_login -- if: several -- finds: joined`; an entity's header has keys without a colon."""
+    readme = text_of(folder() / "README.md")
+    listed = set(re.findall(r"^\| `-- (\w+): ", readme, flags=re.MULTILINE))
+    used = {mark for name in FILES for mark, _ in marks(name)}
+    assert used == listed
+    words = {value for name in FILES for mark, value in marks(name) if mark in ("finds", "does", "again", "counts")}
+    assert {word for word in words if f"`{word}`" not in readme} == set()
+
+
+def marks(name: str) -> list[tuple[str, str]]:
+    """The marks of a file: behind a line, or one word alone in a line of its own."""
+    behind = re.findall(r"(?<=\S) -- (\w+): (.+?)(?= -- |$)", text(name), flags=re.MULTILINE)
+    return behind + re.findall(r"^-- (\w+): (\w+)(?= -- |$)", text(name), flags=re.MULTILINE)
+
+
+def test_a_mark_that_is_none_is_an_error_that_names_its_place() -> None:
+    with pytest.raises(ValueError, match=r"person\.sql:1: found: not a mark of statements"):
+        list(sqlfiles._parse("person.sql", "-- name: join_login -- found: joined\nSELECT 1;\n"))
 
 
 @pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.name)

@@ -8,10 +8,17 @@ A file is a header, then named statements:
     -- name: join_site_id -- if: siteId             left out whole where the table has no such column
         AND t.siteId = s.siteId -- if: siteId       a line that is left out there
 
+Behind its name a statement says in marks what it is (`Statement` has them; `sql/README.md` lists them all):
+
+    -- name: join_login -- finds: joined            where it finds or changes a row, `joined` holds from here on
+    -- name: insert -- does: insert                 it runs where the plan has something to insert
+    -- name: match_login -- again: inserted         it runs once more behind the insert
+    -- name: rivals -- counts: overtaken            one number: 0 unless another writer came in between
+
 A condition is a list of column names of the target table (of another one: `person.login`), joined by `,` (all of
 them) or `|` (one of them), each possibly after `not`, or a fact: about the table, as `unique(visit_number)`; about the
 staged rows, as `given(siteId)` (`sync.statements.staged_facts`); or that an earlier statement found something, as
-`joined` (`sync.statements.play`).
+`joined`.
 
 What is the same for many columns is written once:
 
@@ -38,7 +45,8 @@ from sync.model.conditions import NO_CONDITIONS, Conditions
 
 STAGING_SCHEMA = "ispyb_sync"
 _MARK = re.compile(r"\s*-- (?P<mark>if|for): (?P<condition>.+)$")
-_NAME = re.compile(r"-- name: (?P<name>\w+)$")
+_NAME = re.compile(r"-- name: (?P<name>\w+)(?P<marks>( -- \w+: .+)?)$")
+_OF_STATEMENTS = ("if", "finds", "does", "again", "counts")
 _MAKES = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
 _PASS = re.compile(r"-- pass: (?P<pass>\w+)$")
 _ROUNDS = re.compile(r"-- rounds: (?P<edge>begin|end)$")
@@ -55,7 +63,15 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Statement:
-    """One named statement; `line` is where its name stands in the file, `rounds` where its rounds begin there."""
+    """One named statement, and what its marks say.
+
+    line      where its name stands in the file
+    rounds    where the rounds begin in which it runs
+    finds     what holds for later statements of the entity where it finds or changes a row
+    does      the action that it carries out: insert, update or delete
+    again     `inserted`: it runs again behind the insert
+    counts    `overtaken`: the number that it gives is 0 unless another writer came in between
+    """
 
     file: str
     name: str
@@ -64,6 +80,10 @@ class Statement:
     condition: str | None
     lines: tuple[Line, ...]
     rounds: int | None = None
+    finds: str | None = None
+    does: str | None = None
+    again: str | None = None
+    counts: str | None = None
 
     @property
     def origin(self) -> str:
@@ -158,25 +178,35 @@ def tables_made(statements: Iterable[Statement], staging_schema: str) -> list[st
 
 def _parse(file: str, text: str) -> Iterator[Statement]:
     pass_, rounds = "", None
-    start, name, condition = 0, "", None
+    start, name = 0, ""
+    marks: dict[str, str] = {}
     body: list[Line] = []
     for number, raw in enumerate(text.splitlines(), start=1):
-        line, mark, condition_of_line = _split_mark(raw)
-        if found := _PASS.match(line):
+        line, mark, condition = _split_mark(raw)
+        if found := _NAME.match(raw):
+            start, name, body = number, found["name"], []
+            marks = _marks(found["marks"], f"{file}:{number}")
+        elif found := _PASS.match(line):
             pass_ = found["pass"]
         elif found := _ROUNDS.match(line):
             rounds = number if found["edge"] == "begin" else None
-        elif found := _NAME.match(line):
-            start, name, condition, body = number, found["name"], condition_of_line, []
         elif name and line.strip() and not line.lstrip().startswith("--"):
-            body.append(Line(line, condition_of_line, mark == "for"))
+            body.append(Line(line, condition, mark == "for"))
             if line.endswith(";"):
-                yield Statement(file, name, start, pass_, condition, tuple(body), rounds)
+                yield Statement(file, name, start, pass_, marks.pop("if", None), tuple(body), rounds, **marks)
                 name = ""
     if name:
         raise ValueError(f"{file}:{start} {name}: the statement has no semicolon at the end of a line")
     if rounds is not None:
         raise ValueError(f"{file}:{rounds}: the rounds have no end")
+
+
+def _marks(text: str, place: str) -> dict[str, str]:
+    """What stands behind the name of a statement."""
+    marks = dict(part.split(": ", 1) for part in text.split(" -- ")[1:])
+    if unknown := marks.keys() - set(_OF_STATEMENTS):
+        raise ValueError(f"{place}: {', '.join(sorted(unknown))}: not a mark of statements; see sql/README.md")
+    return marks
 
 
 def _split_mark(line: str) -> tuple[str, str | None, str | None]:
