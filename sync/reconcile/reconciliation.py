@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from sync.database.connection import DUPLICATE, NO_PARENT, code_of, words_of
-from sync.database.sqlfiles import Statement, named, of_pass
+from sync.database.sqlfiles import named, of_pass
+from sync.database.statement import Statement
 from sync.history.changes import ALL_CHANGES, PLANNED
 from sync.model.entities import ENTITIES, LABORATORY, PERSON, PROPOSAL, Entity
 from sync.schema.target import Target

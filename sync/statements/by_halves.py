@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import DBAPIError
 
 from sync.database.connection import DEADLOCK, DENIED, LOCK_WAIT, LOST, code_of, words_of
-from sync.database.sqlfiles import Statement
+from sync.database.statement import Statement
 from sync.model.conditions import Conditions
 from sync.model.entities import Entity
 from sync.statements.send import Runner

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from sync.database.sqlfiles import Statement, of_pass
+from sync.database.sqlfiles import of_pass
+from sync.database.statement import Statement
 from sync.model.conditions import Conditions
 from sync.model.entities import ENTITIES, Entity
 from sync.schema.target import Target

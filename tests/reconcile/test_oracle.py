@@ -6,10 +6,13 @@ more, in parts that may be run alone. What a run writes is rolled back. What dif
 """
 
 import pytest
+from oracle import bench as benches
 from oracle.bench import Bench, compare
 from oracle.facts import LETTERS, fold
 from support.variants import TABLES
 
+bench = benches.bench
+"""The fixture that these tests ask for."""
 EXAMPLES = 500
 """So many of each variant; there are two."""
 SOAK = 50_000
@@ -18,7 +21,7 @@ PART = 2_500
 SHORT = 150
 
 
-def test_letterscompare_as_the_servercompares_them(bench: Bench) -> None:
+def test_letters_compare_as_the_server_compares_them(bench: Bench) -> None:
     """What the oracle knows of the two collations is what the server does."""
     for collation in ("latin1_swedish_ci", "utf8mb4_general_ci"):
         charset = collation.split("_")[0]
