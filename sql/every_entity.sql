@@ -94,7 +94,7 @@ SELECT
 FROM ispyb_sync.stage_an_entity AS s
 LEFT JOIN a_table AS t ON t.externalId = s.externalId;
 
--- name: join_key -- if: several, given(a_key) -- finds: joined
+-- name: join_key -- if: given(a_key) -- finds: joined
 -- Mentions that share a key are one thing, of a key within a proposal those of that proposal. Where there are several
 -- such keys, the joins run in rounds, until a round joins nothing more.
 UPDATE ispyb_sync.map_an_entity AS m
@@ -279,7 +279,7 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: probe_same_target -- if: several -- finds: same_target
+-- name: probe_same_target -- finds: same_target
 -- Whether several things found one row.
 SELECT m.target_id
 FROM ispyb_sync.map_an_entity AS m

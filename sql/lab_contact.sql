@@ -42,7 +42,7 @@ LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row;
 
 -- rounds: begin
 
--- name: join_card_name -- as: join_key(cardName, proposal)
+-- name: join_card_name -- as: join_key(cardName, proposal) -- if: several
 
 -- name: join_person -- if: several -- finds: joined
 -- A person has one card a proposal.
@@ -128,7 +128,7 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: probe_same_target -- as: probe_same_target
+-- name: probe_same_target -- as: probe_same_target -- if: several
 
 -- name: refuse_same_target -- if: same_target
 -- Two cards of the export that are one card of ISPyB.

@@ -33,8 +33,8 @@ FROM ispyb_sync.stage_laboratory AS s;
 
 -- rounds: begin
 
--- name: join_external_id -- as: join_key(externalId)
--- name: join_laboratory_ext_pk -- as: join_key(laboratoryExtPk)
+-- name: join_external_id -- as: join_key(externalId) -- if: several
+-- name: join_laboratory_ext_pk -- as: join_key(laboratoryExtPk) -- if: several
 
 -- rounds: end
 
@@ -275,7 +275,7 @@ GROUP BY named.thing
 HAVING SUM(c.laboratoryId IS NULL) = 0
 ON DUPLICATE KEY UPDATE target_id = VALUES(target_id);
 
--- name: probe_same_target -- as: probe_same_target
+-- name: probe_same_target -- as: probe_same_target -- if: several
 
 -- name: refuse_same_target -- if: same_target
 -- Two things of the export that are one row of ISPyB, and disagree about its keys. What one does not give contradicts

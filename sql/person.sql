@@ -19,11 +19,11 @@
 
 -- rounds: begin
 
--- name: join_external_id -- as: join_key(externalId)
--- name: join_login -- as: join_key(login)
+-- name: join_external_id -- as: join_key(externalId) -- if: several
+-- name: join_login -- as: join_key(login) -- if: several
 -- {login} in one place and {login, externalId} in another are one person.
 
--- name: join_site_id -- as: join_key(siteId)
+-- name: join_site_id -- as: join_key(siteId) -- if: several
 -- The deprecated key counts only where the document gives it.
 
 -- rounds: end
@@ -96,7 +96,7 @@ WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.login IS NOT NU
 
 -- pass: settle
 
--- name: probe_same_target -- as: probe_same_target
+-- name: probe_same_target -- as: probe_same_target -- if: several
 -- name: refuse_same_target -- as: refuse_same_target
 -- name: join_target -- as: join_target
 -- name: unite -- as: unite

@@ -36,7 +36,7 @@ LEFT JOIN Protein AS e ON e.proposalId = proposal.target_id AND e.externalId = s
 LEFT JOIN Protein AS a ON s.externalId IS NULL AND a.proposalId = proposal.target_id AND a.acronym = s.acronym -- if: acronym
 GROUP BY s.row_id;
 
--- name: join_external_id -- as: join_key(externalId, proposal)
+-- name: join_external_id -- as: join_key(externalId, proposal) -- if: several
 -- Clones in other proposals share it too.
 
 -- name: owner_of_acronym -- if: several, lacks(externalId) -- finds: joined
@@ -116,7 +116,7 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: probe_same_target -- as: probe_same_target
+-- name: probe_same_target -- as: probe_same_target -- if: several
 -- name: refuse_same_target -- as: refuse_same_target
 -- name: join_target -- as: join_target
 -- name: unite -- as: unite

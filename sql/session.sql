@@ -45,8 +45,8 @@ GROUP BY s.row_id;
 
 -- rounds: begin
 
--- name: join_external_id -- as: join_key(externalId)
--- name: join_exp_session_pk -- as: join_key(expSessionPk)
+-- name: join_external_id -- as: join_key(externalId) -- if: several
+-- name: join_exp_session_pk -- as: join_key(expSessionPk) -- if: several
 -- The deprecated key of the ESRF.
 
 -- rounds: end
@@ -306,7 +306,7 @@ WHERE
 
 -- pass: settle
 
--- name: probe_same_target -- as: probe_same_target
+-- name: probe_same_target -- as: probe_same_target -- if: several
 
 -- name: refuse_same_target -- if: same_target
 -- Two things of the export that are one row of ISPyB, and disagree about its keys.
