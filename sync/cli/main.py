@@ -6,7 +6,7 @@ from io import TextIOWrapper
 
 from sqlalchemy.exc import DBAPIError
 
-from sync.cli import database, exports, past
+from sync.cli import database, exports, past, sql
 from sync.cli.app import app
 from sync.cli.unexpected import NOTHING_WRITTEN, Guard, errors_logged
 from sync.database.connection import failure
@@ -14,7 +14,7 @@ from sync.demo.process import hide_passwords
 from sync.model.errors import SyncError
 from sync.model.refusals import printable
 
-__all__ = ["app", "database", "exports", "main", "past"]
+__all__ = ["app", "database", "exports", "main", "past", "sql"]
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ from sync.statements.staged_facts import Given
 from sync.statements.temporary_tables import MOST_KEPT, Tables
 
 # Parents before children. A laboratory found by name is settled when it is known which people have it already.
-_MATCHING = (
+MATCHING = (
     (LABORATORY, "match"),
     (PERSON, "match"),
     (LABORATORY, "settle"),
@@ -85,7 +85,7 @@ class Reconciliation:
     def match(self) -> None:
         """Finds who is who, and refuses what cannot be decided."""
         self._player.forget()
-        self._play((entity, pass_) for entity, pass_ in _MATCHING if self.is_staged(entity))
+        self._play((entity, pass_) for entity, pass_ in MATCHING if self.is_staged(entity))
 
     def compare(self) -> None:
         """Finds what differs, column by column."""
