@@ -9,51 +9,9 @@
 
 -- pass: create
 
--- name: create_stage
-CREATE TEMPORARY TABLE ispyb_sync.stage_laboratory (
-    row_id INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY,
-    position INT UNSIGNED NOT NULL DEFAULT 0,
-    document INT UNSIGNED NOT NULL DEFAULT 0,
-    path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
-    refused VARCHAR(24) CHARACTER SET ascii NULL,
-    contradicts VARCHAR(32) CHARACTER SET ascii NULL,
-    clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
-    conflicting BOOLEAN NOT NULL DEFAULT FALSE
-) ENGINE = InnoDB
-SELECT
-    t.a_column AS a_field, -- for: live
-    CAST(NULL AS CHAR(255)) AS a_field, -- for: absent
-    0 AS row_id
-FROM (SELECT 1) AS nothing
-LEFT JOIN Laboratory AS t ON FALSE
-WHERE FALSE;
-
--- name: create_map
-CREATE TEMPORARY TABLE ispyb_sync.map_laboratory (
-    row_id INT UNSIGNED NOT NULL PRIMARY KEY,
-    thing INT UNSIGNED NOT NULL,
-    target_id INT UNSIGNED NULL,
-    matched_by VARCHAR(32) NULL,
-    action ENUM('insert', 'update') NULL,
-    refused VARCHAR(24) NULL,
-    field VARCHAR(32) NULL,
-    value TEXT NULL,
-    held TEXT NULL,
-    changes LONGTEXT NULL,
-    KEY (thing),
-    KEY (target_id, thing)
-) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
-
--- name: create_claim
-CREATE TEMPORARY TABLE ispyb_sync.claim_laboratory (
-    row_id INT UNSIGNED NOT NULL,
-    field VARCHAR(32) NOT NULL,
-    holder_id INT UNSIGNED NOT NULL,
-    holder_row INT UNSIGNED NULL,
-    value TEXT NULL,
-    PRIMARY KEY (row_id, field, holder_id),
-    KEY (holder_row)
-) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+-- name: create_stage -- as: create_stage
+-- name: create_map -- as: create_map
+-- name: create_claim -- as: create_claim
 
 -- name: create_candidate
 -- The rows of ISPyB that a laboratory found by name may be: names are not unique. A person who has one of them
@@ -75,39 +33,12 @@ FROM ispyb_sync.stage_laboratory AS s;
 
 -- rounds: begin
 
--- name: join_external_id -- if: several, given(externalId)
--- Mentions that share an external key are one laboratory. The joins run in rounds, until a round joins nothing more.
-UPDATE ispyb_sync.map_laboratory AS m
-STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN (
-    SELECT s.externalId, MIN(m.thing) AS first
-    FROM ispyb_sync.map_laboratory AS m
-    INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-    WHERE s.externalId IS NOT NULL AND m.refused IS NULL
-    GROUP BY s.externalId
-    HAVING MIN(m.thing) < MAX(m.thing)
-) AS g ON g.externalId = s.externalId
-SET m.thing = g.first
-WHERE m.thing > g.first AND m.refused IS NULL;
-
--- name: join_laboratory_ext_pk -- if: several, given(laboratoryExtPk)
--- The User Portal's primary key.
-UPDATE ispyb_sync.map_laboratory AS m
-STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN (
-    SELECT s.laboratoryExtPk, MIN(m.thing) AS first
-    FROM ispyb_sync.map_laboratory AS m
-    INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-    WHERE s.laboratoryExtPk IS NOT NULL AND m.refused IS NULL
-    GROUP BY s.laboratoryExtPk
-    HAVING MIN(m.thing) < MAX(m.thing)
-) AS g ON g.laboratoryExtPk = s.laboratoryExtPk
-SET m.thing = g.first
-WHERE m.thing > g.first AND m.refused IS NULL;
+-- name: join_external_id -- as: join_key(externalId) -- if: several
+-- name: join_laboratory_ext_pk -- as: join_key(laboratoryExtPk) -- if: several
 
 -- rounds: end
 
--- name: refuse_duplicate_key -- if: joined
+-- name: refuse_duplicate_key -- if: joined -- finds: duplicates
 -- Laboratories that are joined and contradict each other: two laboratoryExtPk under one externalId, or the other way round.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN (
@@ -169,7 +100,7 @@ SET
     s.laboratoryExtPk = NVL(s.laboratoryExtPk, u.laboratoryExtPk),
     s.externalId = NVL(s.externalId, u.externalId);
 
--- name: owner_of_name -- if: several, lacks(externalId), lacks(laboratoryExtPk), name
+-- name: owner_of_name -- if: several, lacks(externalId), lacks(laboratoryExtPk), name -- finds: joined
 -- A mention by name alone means the laboratory of that name with the lowest external key; where the export has
 -- none with a key, the mentions of one name are one laboratory. A missing city equals a missing city.
 UPDATE ispyb_sync.map_laboratory AS m
@@ -220,58 +151,11 @@ STRAIGHT_JOIN (
 ) AS u ON u.thing = s.row_id
 SET s.name = u.name, s.city = u.city, s.country = u.country, s.conflicting = u.conflicting;
 
--- name: match_external_id -- if: given(externalId)
-INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id, matched_by, refused, field, value, held)
-SELECT
-    m.row_id,
-    m.thing,
-    IF(COUNT(*) = 1, MIN(t.laboratoryId), NULL),
-    'externalId',
-    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
-    'externalId',
-    HEX(s.externalId),
-    IF(COUNT(*) = 1, NULL, CONCAT('laboratoryId ', MIN(t.laboratoryId), ' to ', MAX(t.laboratoryId)))
-FROM ispyb_sync.map_laboratory AS m
-STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Laboratory AS t ON t.externalId = s.externalId
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
-GROUP BY m.row_id
-ON DUPLICATE KEY UPDATE
-    target_id = VALUES(target_id),
-    matched_by = VALUES(matched_by),
-    refused = VALUES(refused),
-    field = VALUES(field),
-    value = VALUES(value),
-    held = VALUES(held);
-
--- name: match_laboratory_ext_pk -- if: given(laboratoryExtPk)
+-- name: match_external_id -- as: match_key(externalId)
+-- name: match_laboratory_ext_pk -- as: match_common_key(laboratoryExtPk)
 -- A row with a different externalId is another laboratory.
-INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id, matched_by, refused, field, value, held)
-SELECT
-    m.row_id,
-    m.thing,
-    IF(COUNT(*) = 1, MIN(t.laboratoryId), NULL),
-    'laboratoryExtPk',
-    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
-    'laboratoryExtPk',
-    s.laboratoryExtPk,
-    IF(COUNT(*) = 1, NULL, CONCAT('laboratoryId ', MIN(t.laboratoryId), ' to ', MAX(t.laboratoryId)))
-FROM ispyb_sync.map_laboratory AS m
-STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Laboratory AS t
-    ON t.laboratoryExtPk = s.laboratoryExtPk -- if: laboratoryExtPk
-    ON t.laboratoryPk = s.laboratoryExtPk -- if: laboratoryPk
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (t.externalId IS NULL OR s.externalId IS NULL)
-GROUP BY m.row_id
-ON DUPLICATE KEY UPDATE
-    target_id = VALUES(target_id),
-    matched_by = VALUES(matched_by),
-    refused = VALUES(refused),
-    field = VALUES(field),
-    value = VALUES(value),
-    held = VALUES(held);
 
--- name: owner_of_completed_name -- if: several, lacks(externalId), lacks(laboratoryExtPk), name
+-- name: owner_of_completed_name -- if: several, lacks(externalId), lacks(laboratoryExtPk), name -- finds: joined
 -- The same where the mentions of one laboratory give its name only together, or in part, and their row the rest: it
 -- may get this name only now, and the next run would find it by that. Two that found one row by different keys are one,
 -- if they agree.
@@ -332,7 +216,7 @@ WHERE
     AND whole.externalId IS NULL
 ON DUPLICATE KEY UPDATE thing = VALUES(thing);
 
--- name: find_candidates -- if: name
+-- name: find_candidates -- if: name -- finds: candidates -- again: inserted
 -- Only rows whose external keys are empty or the same may be meant: of two laboratories of one name, the one with
 -- another key is another laboratory. After the insert a new one is looked for among the new rows alone: a row that was
 -- there may have got its name meanwhile.
@@ -354,7 +238,7 @@ WHERE
     AND (t.laboratoryPk IS NULL OR s.laboratoryExtPk IS NULL) -- if: laboratoryPk
 ON DUPLICATE KEY UPDATE laboratoryId = VALUES(laboratoryId);
 
--- name: match_name -- if: name
+-- name: match_name -- if: name -- again: inserted
 -- Only of things that have no row yet: after the insert, what is settled stays.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, target_id, matched_by)
 SELECT c.row_id, c.row_id, MIN(c.laboratoryId), 'name'
@@ -391,14 +275,7 @@ GROUP BY named.thing
 HAVING SUM(c.laboratoryId IS NULL) = 0
 ON DUPLICATE KEY UPDATE target_id = VALUES(target_id);
 
--- name: probe_same_target -- if: several
--- Whether several things found one row.
-SELECT m.target_id
-FROM ispyb_sync.map_laboratory AS m
-WHERE m.target_id IS NOT NULL
-GROUP BY m.target_id
-HAVING MIN(m.thing) < MAX(m.thing)
-LIMIT 1;
+-- name: probe_same_target -- as: probe_same_target -- if: several
 
 -- name: refuse_same_target -- if: same_target
 -- Two things of the export that are one row of ISPyB, and disagree about its keys. What one does not give contradicts
@@ -436,55 +313,12 @@ STRAIGHT_JOIN (
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('laboratoryId ', m.target_id)
 WHERE m.thing = m.row_id AND m.refused IS NULL;
 
--- name: join_target -- if: same_target
--- Two things of the export that turn out to be one row, and agree, are one.
-UPDATE ispyb_sync.map_laboratory AS m
-STRAIGHT_JOIN ispyb_sync.map_laboratory AS t ON t.row_id = m.thing
-STRAIGHT_JOIN (
-    SELECT m.target_id, MIN(IF(m.refused IS NULL AND m.thing = m.row_id, m.row_id, NULL)) AS first
-    FROM (
-        SELECT m.target_id
-        FROM ispyb_sync.map_laboratory AS m
-        WHERE m.target_id IS NOT NULL
-        GROUP BY m.target_id
-        HAVING MIN(m.thing) < MAX(m.thing)
-    ) AS several
-    STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.target_id = several.target_id
-    GROUP BY m.target_id
-) AS g ON g.target_id = t.target_id
-SET m.thing = g.first
-WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
-
--- name: unite -- if: joined
--- The copies of a thing become one row: per column the last in file order that gives a value. The position in
--- front of the value makes MAX() choose it.
-REPLACE INTO ispyb_sync.stage_laboratory (
-    a_field, -- for: live | absent
-    row_id, position, document, path, contradicts, clears, conflicting
-)
-SELECT
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field + 0e0)), 11), -- for: float
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field)), 11), -- for: live | absent
-    m.thing,
-    MAX(s.position),
-    MIN(s.document),
-    SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
-    MAX(s.contradicts),
-    NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
-    MAX(s.conflicting)
-    OR COUNT(DISTINCT BINARY s.a_field) > 1 -- for: text | bytes
-    OR COUNT(DISTINCT s.a_field) > 1 -- for: live | absent
-    OR FALSE
-FROM (
-    SELECT DISTINCT m.thing FROM ispyb_sync.map_laboratory AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
-) AS several
-STRAIGHT_JOIN ispyb_sync.map_laboratory AS m ON m.thing = several.thing
-STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-GROUP BY m.thing;
+-- name: join_target -- as: join_target
+-- name: unite -- as: unite
 
 -- rounds: begin
 
--- name: refuse_disputed_row -- if: several
+-- name: refuse_disputed_row -- if: several -- finds: disputed
 -- What is refused since its key finds several rows, or a row that another one finds as well, the next run must find as
 -- this one did: of a row that it may mean nobody changes a key. In rounds: who is refused by this may mean rows too.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused, field, held)
@@ -526,7 +360,7 @@ WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT (
 )
 ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
 
--- name: refuse_disputed_name -- if: several, name
+-- name: refuse_disputed_name -- if: several, name -- finds: disputed
 -- Nor does another row get its name.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused, field, held)
 SELECT m.row_id, m.thing, 'duplicate_key', 'name', CONCAT('laboratoryId ', m.target_id)
@@ -552,40 +386,10 @@ ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held =
 
 -- rounds: end
 
--- name: refuse_missing -- if: any(required)
--- A new row without a value that the table demands; the words are the server's.
-INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused, field, held)
-SELECT
-    m.row_id,
-    m.thing,
-    'refused_by_database',
-    CASE
-        WHEN s.a_field IS NULL THEN 'a_field' -- for: required
-        WHEN FALSE THEN NULL
-    END AS missing,
-    CASE
-        WHEN s.a_field IS NULL THEN 'Column ''a_column'' cannot be null' -- for: required
-        WHEN FALSE THEN NULL
-    END
-FROM ispyb_sync.map_laboratory AS m
-STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
-HAVING missing IS NOT NULL
-ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
+-- name: refuse_missing -- as: refuse_missing
+-- name: refuse_contradicted -- as: refuse_contradicted
 
--- name: refuse_contradicted -- if: given(contradicts)
--- A value that does not fit is left out; but a new row would get the column's default, which says something else.
-INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused)
-SELECT m.row_id, m.thing, 'value_not_allowed'
-FROM ispyb_sync.map_laboratory AS m
-STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (
-    s.contradicts = 'a_field' AND s.a_field IS NULL OR -- for: default
-    FALSE
-)
-ON DUPLICATE KEY UPDATE refused = VALUES(refused);
-
--- name: claim_laboratory_ext_pk -- if: given(laboratoryExtPk)
+-- name: claim_laboratory_ext_pk -- if: given(laboratoryExtPk) -- finds: claims
 -- Keys to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
 INSERT INTO ispyb_sync.claim_laboratory (row_id, field, holder_id, holder_row, value)
 SELECT m.row_id, 'laboratoryExtPk', h.laboratoryId, MIN(giver.row_id), s.laboratoryExtPk
@@ -606,27 +410,7 @@ WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.laboratoryId <=> m.targ
     AND t.laboratoryId IS NOT NULL AND NOT t.laboratoryPk <=> s.laboratoryExtPk -- if: laboratoryPk
 GROUP BY m.row_id, h.laboratoryId;
 
--- name: refuse_taken -- if: claims
--- A claim falls when nobody in this run gives the value up, or when the one who would falls itself; what is
--- left are swaps and rotations, in which everyone gets what it asks for.
-UPDATE ispyb_sync.map_laboratory AS m
-STRAIGHT_JOIN (
-    WITH RECURSIVE fallen AS (
-        SELECT c.row_id, c.field, 0 AS drawn_along FROM ispyb_sync.claim_laboratory AS c WHERE c.holder_row IS NULL
-        UNION
-        SELECT c.row_id, c.field, 1
-        FROM ispyb_sync.claim_laboratory AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
-    )
-    SELECT fallen.row_id, SUBSTRING(MIN(CONCAT(fallen.drawn_along, fallen.field)), 2) AS field
-    FROM fallen
-    GROUP BY fallen.row_id
-) AS f ON f.row_id = m.row_id
-STRAIGHT_JOIN ispyb_sync.claim_laboratory AS c ON c.row_id = m.row_id AND c.field = f.field
-SET
-    m.refused = 'key_taken',
-    m.field = c.field,
-    m.value = c.value,
-    m.held = CONCAT('laboratoryId ', c.holder_id);
+-- name: refuse_taken -- as: refuse_taken
 
 -- name: release_candidates -- if: candidates
 -- Nobody keeps a row that gets another name in this run, or one beside the row that receives an external key: the
@@ -651,12 +435,7 @@ WHERE
         )
     );
 
--- name: share -- if: joined
--- The other rows of a thing share what was found for it: children may name any of them.
-UPDATE ispyb_sync.map_laboratory AS m
-STRAIGHT_JOIN ispyb_sync.map_laboratory AS t ON t.row_id = m.thing
-SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused), m.action = t.action
-WHERE m.thing <> m.row_id;
+-- name: share -- as: share
 
 -- name: keep_spelling
 -- Found by a name alone, a laboratory has nothing to change but address and url: no name, however the portal spells
@@ -678,65 +457,13 @@ WHERE
 
 -- pass: compare
 
--- name: decide
-UPDATE ispyb_sync.map_laboratory AS m
-SET m.action = 'insert'
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL;
-
--- name: compare
--- Bytes decide, not the collation: a changed accent is a change.
-INSERT INTO ispyb_sync.map_laboratory (row_id, thing, action, changes)
-SELECT
-    m.row_id,
-    m.thing,
-    'update',
-    CONCAT('{', NULLIF(CONCAT_WS(
-        ', ',
-        IF(t.a_column <=> NVL(s.a_field, t.a_column), NULL, -- for: portal, bytes
-            CONCAT('"a_field": ', JSON_ARRAY(HEX(t.a_column), HEX(s.a_field)))), -- for: portal, bytes
-        IF(BINARY t.a_column <=> BINARY NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, text
-            CONCAT('"a_field": ', JSON_ARRAY(CONVERT(t.a_column USING utf8mb4), CONVERT(s.a_field USING utf8mb4)))), -- for: portal, text
-        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, float
-            CONCAT('"a_field": ', JSON_ARRAY(t.a_column + 0e0, s.a_field + 0e0))), -- for: portal, float
-        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal
-            CONCAT('"a_field": ', JSON_ARRAY(t.a_column, s.a_field))), -- for: portal
-        NULL
-    ), ''), '}') AS changes
-FROM ispyb_sync.map_laboratory AS m
-STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = m.target_id
-WHERE m.thing = m.row_id AND m.refused IS NULL
-HAVING changes IS NOT NULL
-ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
+-- name: decide -- as: decide
+-- name: compare -- as: compare
 
 -- pass: apply
 
--- name: update
-UPDATE ispyb_sync.map_laboratory AS m
-STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Laboratory AS t ON t.laboratoryId = m.target_id
-SET
-    t.a_column = NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), -- for: portal, not bytes
-    t.externalId = NVL(s.externalId, t.externalId)
-WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
-    m.action = 'update';
-
--- name: insert
-INSERT INTO Laboratory (
-    a_column, -- for: live, not bytes
-    externalId
-)
-SELECT
-    IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
-    s.a_field, -- for: live, not bytes
-    s.externalId
-FROM ispyb_sync.map_laboratory AS m
-STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
-    m.action = 'insert'
-ORDER BY m.row_id;
+-- name: update -- as: update
+-- name: insert -- as: insert
 
 -- pass: history
 
@@ -796,28 +523,10 @@ FROM Laboratory AS t;
 
 -- pass: report
 
--- name: unplaced
--- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
-SELECT COUNT(*) FROM ispyb_sync.map_laboratory AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
-
--- name: contradicted -- if: given(contradicts)
--- What refuse_contradicted has refused: the document, and the path of the value.
-SELECT s.document, CONCAT(s.path, '.', s.contradicts) AS path
-FROM ispyb_sync.map_laboratory AS m
-STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-WHERE m.refused = 'value_not_allowed' AND s.refused IS NULL AND s.contradicts IS NOT NULL;
-
--- name: counts
-SELECT
-    COUNT(*) AS staged,
-    NVL(SUM(m.action = 'insert'), 0) AS inserted,
-    NVL(SUM(m.action = 'update'), 0) AS updated,
-    NVL(SUM(m.refused IS NOT NULL), 0) AS refused
-FROM ispyb_sync.map_laboratory AS m
-WHERE m.thing = m.row_id;
-
--- name: conflicting_copies -- if: joined
-SELECT COUNT(*) FROM ispyb_sync.stage_laboratory AS s WHERE s.conflicting;
+-- name: unplaced -- as: unplaced
+-- name: contradicted -- as: contradicted
+-- name: counts -- as: counts
+-- name: conflicting_copies -- as: conflicting_copies
 
 -- name: several_of_one_name
 SELECT COUNT(*)
@@ -828,18 +537,4 @@ FROM (
     HAVING COUNT(*) > 1
 ) AS several;
 
--- name: refusals
--- Rows that Python refused are already reported, with the value that did not fit.
-SELECT
-    m.refused,
-    m.field,
-    m.value,
-    m.held,
-    s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
-    s.path
-FROM ispyb_sync.map_laboratory AS m
-INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
-ORDER BY m.row_id;
+-- name: refusals -- as: refusals

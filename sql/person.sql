@@ -9,118 +9,26 @@
 
 -- pass: create
 
--- name: create_stage
-CREATE TEMPORARY TABLE ispyb_sync.stage_person (
-    row_id INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY,
-    position INT UNSIGNED NOT NULL DEFAULT 0,
-    document INT UNSIGNED NOT NULL DEFAULT 0,
-    path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
-    refused VARCHAR(24) CHARACTER SET ascii NULL,
-    contradicts VARCHAR(32) CHARACTER SET ascii NULL,
-    clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
-    conflicting BOOLEAN NOT NULL DEFAULT FALSE,
-    laboratory_row INT UNSIGNED NULL
-) ENGINE = InnoDB
-SELECT
-    t.a_column AS a_field, -- for: live
-    CAST(NULL AS CHAR(255)) AS a_field, -- for: absent
-    0 AS row_id
-FROM (SELECT 1) AS nothing
-LEFT JOIN Person AS t ON FALSE
-WHERE FALSE;
-
--- name: create_map
-CREATE TEMPORARY TABLE ispyb_sync.map_person (
-    row_id INT UNSIGNED NOT NULL PRIMARY KEY,
-    thing INT UNSIGNED NOT NULL,
-    target_id INT UNSIGNED NULL,
-    matched_by VARCHAR(32) NULL,
-    action ENUM('insert', 'update') NULL,
-    refused VARCHAR(24) NULL,
-    field VARCHAR(32) NULL,
-    value TEXT NULL,
-    held TEXT NULL,
-    changes LONGTEXT NULL,
-    KEY (thing),
-    KEY (target_id, thing)
-) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
-
--- name: create_claim
-CREATE TEMPORARY TABLE ispyb_sync.claim_person (
-    row_id INT UNSIGNED NOT NULL,
-    field VARCHAR(32) NOT NULL,
-    holder_id INT UNSIGNED NOT NULL,
-    holder_row INT UNSIGNED NULL,
-    value TEXT NULL,
-    PRIMARY KEY (row_id, field, holder_id),
-    KEY (holder_row)
-) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+-- name: create_stage -- as: create_stage
+-- name: create_map -- as: create_map
+-- name: create_claim -- as: create_claim
 
 -- pass: match
 
--- name: open_map
--- Every staged row starts as a thing of its own, and finds its row by externalId, which is unique, at once.
--- What Python could not stage whole is refused from the start.
-INSERT INTO ispyb_sync.map_person (row_id, thing, refused, target_id, matched_by)
-SELECT
-    s.row_id,
-    s.row_id,
-    s.refused,
-    IF(s.refused IS NULL, t.personId, NULL),
-    IF(t.personId IS NULL, NULL, 'externalId')
-FROM ispyb_sync.stage_person AS s
-LEFT JOIN Person AS t ON t.externalId = s.externalId;
+-- name: open_map -- as: open_map
 
 -- rounds: begin
 
--- name: join_external_id -- if: several, given(externalId)
--- Mentions that share a key are one person. The joins run in rounds, until a round joins nothing more.
-UPDATE ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN (
-    SELECT s.externalId, MIN(m.thing) AS first
-    FROM ispyb_sync.map_person AS m
-    INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-    WHERE s.externalId IS NOT NULL AND m.refused IS NULL
-    GROUP BY s.externalId
-    HAVING MIN(m.thing) < MAX(m.thing)
-) AS g ON g.externalId = s.externalId
-SET m.thing = g.first
-WHERE m.thing > g.first AND m.refused IS NULL;
-
--- name: join_login -- if: several, given(login)
+-- name: join_external_id -- as: join_key(externalId) -- if: several
+-- name: join_login -- as: join_key(login) -- if: several
 -- {login} in one place and {login, externalId} in another are one person.
-UPDATE ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN (
-    SELECT s.login, MIN(m.thing) AS first
-    FROM ispyb_sync.map_person AS m
-    INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-    WHERE s.login IS NOT NULL AND m.refused IS NULL
-    GROUP BY s.login
-    HAVING MIN(m.thing) < MAX(m.thing)
-) AS g ON g.login = s.login
-SET m.thing = g.first
-WHERE m.thing > g.first AND m.refused IS NULL;
 
--- name: join_site_id -- if: several, given(siteId)
+-- name: join_site_id -- as: join_key(siteId) -- if: several
 -- The deprecated key counts only where the document gives it.
-UPDATE ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN (
-    SELECT s.siteId, MIN(m.thing) AS first
-    FROM ispyb_sync.map_person AS m
-    INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-    WHERE s.siteId IS NOT NULL AND m.refused IS NULL
-    GROUP BY s.siteId
-    HAVING MIN(m.thing) < MAX(m.thing)
-) AS g ON g.siteId = s.siteId
-SET m.thing = g.first
-WHERE m.thing > g.first AND m.refused IS NULL;
 
 -- rounds: end
 
--- name: refuse_duplicate_key -- if: joined
+-- name: refuse_duplicate_key -- if: joined -- finds: duplicates
 -- Mentions that are joined and contradict each other: two logins under one externalId, or the other way round.
 UPDATE ispyb_sync.map_person AS m
 STRAIGHT_JOIN (
@@ -157,18 +65,7 @@ SET
     m.held = g.held
 WHERE m.refused IS NULL;
 
--- name: split_duplicates -- if: duplicates
--- Refused together, but counted and reported as the different things they are.
-UPDATE ispyb_sync.map_person AS m
-STRAIGHT_JOIN (
-    SELECT
-        m.row_id,
-        MIN(m.row_id) OVER (PARTITION BY s.externalId, s.login, s.siteId) AS first
-    FROM ispyb_sync.map_person AS m
-    INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-    WHERE m.refused = 'duplicate_key'
-) AS g ON g.row_id = m.row_id
-SET m.thing = g.first;
+-- name: split_duplicates -- as: split_duplicates
 
 -- name: refuse_ambiguous_mention -- if: duplicates
 -- A mention by login alone cannot say which of the things that share it is meant.
@@ -185,388 +82,34 @@ STRAIGHT_JOIN (
 SET m.refused = 'ambiguous_match', m.field = 'login', m.value = s.login
 WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.login IS NOT NULL;
 
--- name: unite_keys -- if: joined
--- The first row of a thing carries all its keys from here on.
-UPDATE ispyb_sync.stage_person AS s
-STRAIGHT_JOIN (
-    SELECT
-        m.thing,
-        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11) AS externalId,
-        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.siteId)), 11) AS siteId,
-        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.login)), 11) AS login,
-        NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), '') AS clears
-    FROM (
-        SELECT DISTINCT m.thing FROM ispyb_sync.map_person AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
-    ) AS several
-    STRAIGHT_JOIN ispyb_sync.map_person AS m ON m.thing = several.thing
-    STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-    GROUP BY m.thing
-) AS u ON u.thing = s.row_id
-SET
-    s.externalId = NVL(s.externalId, u.externalId),
-    s.siteId = NVL(s.siteId, u.siteId),
-    s.login = NVL(s.login, u.login),
-    s.clears = u.clears;
-
--- name: match_external_id -- if: given(externalId), joined | inserted
-INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by, refused, field, value, held)
-SELECT
-    m.row_id,
-    m.thing,
-    IF(COUNT(*) = 1, MIN(t.personId), NULL),
-    'externalId',
-    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
-    'externalId',
-    HEX(s.externalId),
-    IF(COUNT(*) = 1, NULL, CONCAT('personId ', MIN(t.personId), ' to ', MAX(t.personId)))
-FROM ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Person AS t ON t.externalId = s.externalId
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
-GROUP BY m.row_id
-ON DUPLICATE KEY UPDATE
-    target_id = VALUES(target_id),
-    matched_by = VALUES(matched_by),
-    refused = VALUES(refused),
-    field = VALUES(field),
-    value = VALUES(value),
-    held = VALUES(held);
-
--- name: keep_login -- if: given(clears)
--- A null gives a login up, but only of somebody who is found by externalId, an earlier key.
-UPDATE ispyb_sync.stage_person AS s
-STRAIGHT_JOIN ispyb_sync.map_person AS m ON m.row_id = s.row_id
-STRAIGHT_JOIN ispyb_sync.map_person AS whole ON whole.row_id = m.thing
-SET s.clears = TRIM(BOTH ',' FROM REPLACE(CONCAT(',', s.clears, ','), ',login,', ','))
-WHERE whole.target_id IS NULL;
-
--- name: match_login -- if: given(login)
+-- name: unite_keys -- as: unite_keys
+-- name: match_external_id -- as: match_key(externalId) -- if: joined | inserted
+-- name: keep_login -- as: keep_key(login)
+-- name: match_login -- as: match_key(login)
 -- People typed in by hand have a login and no externalId yet. A login that carries a different externalId is
 -- somebody else, unless that person gives the login up in this run: claim_login decides.
-INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by, refused, field, value, held)
-SELECT
-    m.row_id,
-    m.thing,
-    IF(COUNT(*) = 1, MIN(t.personId), NULL),
-    'login',
-    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
-    'login',
-    s.login,
-    IF(COUNT(*) = 1, NULL, CONCAT('personId ', MIN(t.personId), ' to ', MAX(t.personId)))
-FROM ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Person AS t ON t.login = s.login
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
-GROUP BY m.row_id
-HAVING COUNT(*) > 1 OR NVL(SUM(t.externalId <> s.externalId), 0) = 0
-ON DUPLICATE KEY UPDATE
-    target_id = VALUES(target_id),
-    matched_by = VALUES(matched_by),
-    refused = VALUES(refused),
-    field = VALUES(field),
-    value = VALUES(value),
-    held = VALUES(held);
 
--- name: recount_login -- if: several, given(login)
--- Of several rows of one login, those that get another one in this run do not count; claim_login lets this one fall
--- with them. Only who is found by externalId can give a login up.
-INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by)
-SELECT
-    m.row_id,
-    m.thing,
-    MIN(IF(giver.row_id IS NULL AND NOT NVL(t.externalId <> s.externalId, FALSE), t.personId, NULL)),
-    'login'
-FROM ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Person AS t ON t.login = s.login
-LEFT JOIN (
-    ispyb_sync.map_person AS giver
-    INNER JOIN ispyb_sync.stage_person AS given ON given.row_id = giver.row_id
-) ON giver.target_id = t.personId AND giver.thing = giver.row_id AND giver.refused IS NULL
-    AND NVL(given.login <> t.login, FIND_IN_SET('login', given.clears))
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused = 'ambiguous_match' AND m.matched_by = 'login'
-GROUP BY m.row_id
-HAVING SUM(giver.row_id IS NULL) < 2
-ON DUPLICATE KEY UPDATE
-    target_id = VALUES(target_id),
-    refused = VALUES(refused),
-    field = VALUES(field),
-    value = VALUES(value),
-    held = VALUES(held);
-
--- name: keep_site_id -- if: given(clears)
--- The same of a siteId, of somebody who is found by externalId or login.
-UPDATE ispyb_sync.stage_person AS s
-STRAIGHT_JOIN ispyb_sync.map_person AS m ON m.row_id = s.row_id
-STRAIGHT_JOIN ispyb_sync.map_person AS whole ON whole.row_id = m.thing
-SET s.clears = TRIM(BOTH ',' FROM REPLACE(CONCAT(',', s.clears, ','), ',siteId,', ','))
-WHERE whole.target_id IS NULL;
-
--- name: match_site_id -- if: given(siteId)
-INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by, refused, field, value, held)
-SELECT
-    m.row_id,
-    m.thing,
-    IF(COUNT(*) = 1, MIN(t.personId), NULL),
-    'siteId',
-    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
-    'siteId',
-    s.siteId,
-    IF(COUNT(*) = 1, NULL, CONCAT('personId ', MIN(t.personId), ' to ', MAX(t.personId)))
-FROM ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Person AS t ON t.siteId = s.siteId
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
-GROUP BY m.row_id
-HAVING COUNT(*) > 1 OR NVL(SUM(
-    NVL(t.login <> s.login, FALSE) OR -- if: login
-    t.externalId <> s.externalId
-), 0) = 0
-ON DUPLICATE KEY UPDATE
-    target_id = VALUES(target_id),
-    matched_by = VALUES(matched_by),
-    refused = VALUES(refused),
-    field = VALUES(field),
-    value = VALUES(value),
-    held = VALUES(held);
-
--- name: recount_site_id -- if: several, given(siteId)
--- The same of the deprecated key.
-INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by)
-SELECT
-    m.row_id,
-    m.thing,
-    MIN(IF(
-        giver.row_id IS NULL
-        AND NOT NVL(t.login <> s.login, FALSE) -- if: login
-        AND NOT NVL(t.externalId <> s.externalId, FALSE),
-        t.personId,
-        NULL
-    )),
-    'siteId'
-FROM ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Person AS t ON t.siteId = s.siteId
-LEFT JOIN (
-    ispyb_sync.map_person AS giver
-    INNER JOIN ispyb_sync.stage_person AS given ON given.row_id = giver.row_id
-) ON giver.target_id = t.personId AND giver.thing = giver.row_id AND giver.refused IS NULL
-    AND NVL(given.siteId <> t.siteId, FIND_IN_SET('siteId', given.clears))
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused = 'ambiguous_match' AND m.matched_by = 'siteId'
-GROUP BY m.row_id
-HAVING SUM(giver.row_id IS NULL) < 2
-ON DUPLICATE KEY UPDATE
-    target_id = VALUES(target_id),
-    refused = VALUES(refused),
-    field = VALUES(field),
-    value = VALUES(value),
-    held = VALUES(held);
+-- name: recount_login -- as: recount_key(login)
+-- name: keep_site_id -- as: keep_key(siteId)
+-- name: match_site_id -- as: match_key(siteId)
+-- name: recount_site_id -- as: recount_key(siteId)
 
 -- pass: settle
 
--- name: probe_same_target -- if: several
--- Whether several things found one row.
-SELECT m.target_id
-FROM ispyb_sync.map_person AS m
-WHERE m.target_id IS NOT NULL
-GROUP BY m.target_id
-HAVING MIN(m.thing) < MAX(m.thing)
-LIMIT 1;
-
--- name: refuse_same_target -- if: same_target
--- Two things of the export that are one row of ISPyB, and disagree about its keys.
-UPDATE ispyb_sync.map_person AS m
-STRAIGHT_JOIN (
-    SELECT m.target_id
-    FROM (
-        SELECT m.target_id
-        FROM ispyb_sync.map_person AS m
-        WHERE m.target_id IS NOT NULL
-        GROUP BY m.target_id
-        HAVING MIN(m.thing) < MAX(m.thing)
-    ) AS several
-    STRAIGHT_JOIN ispyb_sync.map_person AS m ON m.target_id = several.target_id
-    STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-    WHERE m.thing = m.row_id AND m.refused IS NULL
-    GROUP BY m.target_id
-    HAVING
-        COUNT(*) > 1
-        AND (MIN(s.externalId) < MAX(s.externalId)
-        OR MIN(s.login) < MAX(s.login)
-        OR MIN(s.siteId) < MAX(s.siteId)
-        )
-) AS g ON g.target_id = m.target_id
-SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('personId ', m.target_id)
-WHERE m.thing = m.row_id AND m.refused IS NULL;
-
--- name: join_target -- if: same_target
--- Two things of the export that turn out to be one row, and agree, are one.
-UPDATE ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.map_person AS t ON t.row_id = m.thing
-STRAIGHT_JOIN (
-    SELECT m.target_id, MIN(IF(m.refused IS NULL AND m.thing = m.row_id, m.row_id, NULL)) AS first
-    FROM (
-        SELECT m.target_id
-        FROM ispyb_sync.map_person AS m
-        WHERE m.target_id IS NOT NULL
-        GROUP BY m.target_id
-        HAVING MIN(m.thing) < MAX(m.thing)
-    ) AS several
-    STRAIGHT_JOIN ispyb_sync.map_person AS m ON m.target_id = several.target_id
-    GROUP BY m.target_id
-) AS g ON g.target_id = t.target_id
-SET m.thing = g.first
-WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
-
--- name: unite -- if: joined
--- The copies of a thing become one row: per column the last in file order that gives a value. The position in
--- front of the value makes MAX() choose it.
-REPLACE INTO ispyb_sync.stage_person (
-    a_field, -- for: live | absent
-    row_id, position, document, path, contradicts, clears, conflicting, laboratory_row
-)
-SELECT
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field + 0e0)), 11), -- for: float
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field)), 11), -- for: live | absent
-    m.thing,
-    MAX(s.position),
-    MIN(s.document),
-    SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
-    MAX(s.contradicts),
-    NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
-    MAX(s.conflicting)
-    OR COUNT(DISTINCT BINARY s.a_field) > 1 -- for: text | bytes
-    OR COUNT(DISTINCT s.a_field) > 1 -- for: live | absent
-    OR COUNT(DISTINCT laboratory.thing) > 1,
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), laboratory.thing)), 11)
-FROM (
-    SELECT DISTINCT m.thing FROM ispyb_sync.map_person AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
-) AS several
-STRAIGHT_JOIN ispyb_sync.map_person AS m ON m.thing = several.thing
-STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
-GROUP BY m.thing;
-
--- name: refuse_missing -- if: any(required)
--- A new row without a value that the table demands; the words are the server's.
-INSERT INTO ispyb_sync.map_person (row_id, thing, refused, field, held)
-SELECT
-    m.row_id,
-    m.thing,
-    'refused_by_database',
-    CASE
-        WHEN s.a_field IS NULL THEN 'a_field' -- for: required
-        WHEN FALSE THEN NULL
-    END AS missing,
-    CASE
-        WHEN s.a_field IS NULL THEN 'Column ''a_column'' cannot be null' -- for: required
-        WHEN FALSE THEN NULL
-    END
-FROM ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
-HAVING missing IS NOT NULL
-ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
-
--- name: refuse_contradicted -- if: given(contradicts)
--- A value that does not fit is left out; but a new row would get the column's default, which says something else.
-INSERT INTO ispyb_sync.map_person (row_id, thing, refused)
-SELECT m.row_id, m.thing, 'value_not_allowed'
-FROM ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (
-    s.contradicts = 'a_field' AND s.a_field IS NULL OR -- for: default
-    FALSE
-)
-ON DUPLICATE KEY UPDATE refused = VALUES(refused);
-
--- name: claim_login -- if: given(login)
--- Logins to be written, or found in several rows, that another row of ISPyB holds now; and the thing of this run, if
--- any, that gives it up.
-INSERT INTO ispyb_sync.claim_person (row_id, field, holder_id, holder_row, value)
-SELECT m.row_id, 'login', h.personId, MIN(giver.row_id), s.login
-FROM ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-LEFT JOIN Person AS t ON t.personId = m.target_id
-STRAIGHT_JOIN Person AS h ON h.login = s.login
-LEFT JOIN (
-    ispyb_sync.map_person AS giver
-    INNER JOIN ispyb_sync.stage_person AS given ON given.row_id = giver.row_id
-) ON giver.target_id = h.personId AND giver.thing = giver.row_id AND giver.refused IS NULL
-    AND NVL(given.login <> h.login, FIND_IN_SET('login', given.clears))
-WHERE
-    m.thing = m.row_id
-    AND m.refused IS NULL
-    AND NOT h.personId <=> m.target_id
-    AND (
-        t.personId IS NULL
-        OR NOT t.login <=> s.login
-        OR EXISTS (SELECT 1 FROM ispyb_sync.map_person AS part WHERE part.thing = m.row_id AND part.matched_by = 'login')
-    )
-GROUP BY m.row_id, h.personId;
-
--- name: claim_site_id -- if: given(siteId)
-INSERT INTO ispyb_sync.claim_person (row_id, field, holder_id, holder_row, value)
-SELECT m.row_id, 'siteId', h.personId, MIN(giver.row_id), s.siteId
-FROM ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-LEFT JOIN Person AS t ON t.personId = m.target_id
-STRAIGHT_JOIN Person AS h ON h.siteId = s.siteId
-LEFT JOIN (
-    ispyb_sync.map_person AS giver
-    INNER JOIN ispyb_sync.stage_person AS given ON given.row_id = giver.row_id
-) ON giver.target_id = h.personId AND giver.thing = giver.row_id AND giver.refused IS NULL
-    AND NVL(given.siteId <> h.siteId, FIND_IN_SET('siteId', given.clears))
-WHERE
-    m.thing = m.row_id
-    AND m.refused IS NULL
-    AND NOT h.personId <=> m.target_id
-    AND (
-        t.personId IS NULL
-        OR NOT t.siteId <=> s.siteId
-        OR EXISTS (SELECT 1 FROM ispyb_sync.map_person AS part WHERE part.thing = m.row_id AND part.matched_by = 'siteId')
-    )
-GROUP BY m.row_id, h.personId;
-
--- name: refuse_taken -- if: claims
--- A claim falls when nobody in this run gives the value up, or when the one who would falls itself; what is
--- left are swaps and rotations, in which everyone gets what it asks for.
-UPDATE ispyb_sync.map_person AS m
-STRAIGHT_JOIN (
-    WITH RECURSIVE fallen AS (
-        SELECT c.row_id, c.field, 0 AS drawn_along FROM ispyb_sync.claim_person AS c WHERE c.holder_row IS NULL
-        UNION
-        SELECT c.row_id, c.field, 1
-        FROM ispyb_sync.claim_person AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
-    )
-    SELECT fallen.row_id, SUBSTRING(MIN(CONCAT(fallen.drawn_along, fallen.field)), 2) AS field
-    FROM fallen
-    GROUP BY fallen.row_id
-) AS f ON f.row_id = m.row_id
-STRAIGHT_JOIN ispyb_sync.claim_person AS c ON c.row_id = m.row_id AND c.field = f.field
-SET
-    m.refused = CASE
-        WHEN m.target_id IS NULL THEN 'keys_disagree'
-        WHEN m.matched_by = c.field THEN 'ambiguous_match'
-        ELSE 'key_taken'
-    END,
-    m.field = c.field,
-    m.value = c.value,
-    m.held = CONCAT('personId ', CONCAT_WS(' and ', IF(m.matched_by = c.field, m.target_id, NULL), c.holder_id));
-
--- name: share -- if: joined
--- The other rows of a thing share what was found for it: children may name any of them.
-UPDATE ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.map_person AS t ON t.row_id = m.thing
-SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused), m.action = t.action
-WHERE m.thing <> m.row_id;
+-- name: probe_same_target -- as: probe_same_target -- if: several
+-- name: refuse_same_target -- as: refuse_same_target
+-- name: join_target -- as: join_target
+-- name: unite -- as: unite
+-- name: refuse_missing -- as: refuse_missing
+-- name: refuse_contradicted -- as: refuse_contradicted
+-- name: claim_login -- as: claim_key(login)
+-- name: claim_site_id -- as: claim_key(siteId)
+-- name: refuse_taken -- as: refuse_taken
+-- name: share -- as: share
 
 -- pass: compare
 
--- name: decide
-UPDATE ispyb_sync.map_person AS m
-SET m.action = 'insert'
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL;
+-- name: decide -- as: decide
 
 -- name: compare
 -- Bytes decide, not the collation: a changed accent is a change. A laboratory that is new has no id yet.
@@ -621,7 +164,7 @@ STRAIGHT_JOIN Person AS t ON t.personId = c.holder_id
 SET t.login = NULL
 WHERE c.field = 'login' AND m.refused IS NULL;
 
--- name: update
+-- name: update -- does: update
 UPDATE ispyb_sync.map_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Person AS t ON t.personId = m.target_id
@@ -641,22 +184,7 @@ WHERE
     m.row_id BETWEEN @first_row AND @last_row AND -- if: part
     m.action = 'update';
 
--- name: insert
-INSERT INTO Person (
-    a_column, -- for: live
-    laboratoryId
-)
-SELECT
-    IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default
-    s.a_field, -- for: live
-    IF(laboratory.refused IS NULL, laboratory.target_id, NULL)
-FROM ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-LEFT JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
-WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
-    m.action = 'insert'
-ORDER BY m.row_id;
+-- name: insert -- as: insert
 
 -- pass: history
 
@@ -716,11 +244,9 @@ LEFT JOIN ispyb_sync.digest_laboratory AS laboratory ON laboratory.laboratoryId 
 
 -- pass: report
 
--- name: unplaced
--- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
-SELECT COUNT(*) FROM ispyb_sync.map_person AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
+-- name: unplaced -- as: unplaced
 
--- name: rivals -- if: login
+-- name: rivals -- if: login -- again: inserted -- counts: overtaken
 -- A login is not unique everywhere. A row that another writer has not committed yet is waited for.
 SELECT COUNT(*)
 FROM ispyb_sync.map_person AS m
@@ -729,54 +255,8 @@ STRAIGHT_JOIN Person AS t ON t.login = s.login
 WHERE m.action = 'insert' AND m.thing = m.row_id AND t.personId <> m.target_id
 LOCK IN SHARE MODE;
 
--- name: contradicted -- if: given(contradicts)
--- What refuse_contradicted has refused: the document, and the path of the value.
-SELECT s.document, CONCAT(s.path, '.', s.contradicts) AS path
-FROM ispyb_sync.map_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-WHERE m.refused = 'value_not_allowed' AND s.refused IS NULL AND s.contradicts IS NOT NULL;
-
--- name: counts
-SELECT
-    COUNT(*) AS staged,
-    NVL(SUM(m.action = 'insert'), 0) AS inserted,
-    NVL(SUM(m.action = 'update'), 0) AS updated,
-    NVL(SUM(m.refused IS NOT NULL), 0) AS refused
-FROM ispyb_sync.map_person AS m
-WHERE m.thing = m.row_id;
-
--- name: conflicting_copies -- if: joined
-SELECT COUNT(*) FROM ispyb_sync.stage_person AS s WHERE s.conflicting;
-
--- name: refusals
--- Rows that Python refused are already reported, with the value that did not fit.
-SELECT
-    m.refused,
-    m.field,
-    m.value,
-    m.held,
-    s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
-    s.path
-FROM ispyb_sync.map_person AS m
-INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
-ORDER BY m.row_id;
-
--- name: field_refusals
--- The person is written; only the laboratory, refused itself, is left as it was.
-SELECT
-    'parent_refused' AS refused,
-    'laboratory' AS field,
-    NULL AS value,
-    NULL AS held,
-    s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
-    CONCAT(s.path, '.laboratory') AS path
-FROM ispyb_sync.map_person AS m
-INNER JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-INNER JOIN ispyb_sync.map_laboratory AS laboratory ON laboratory.row_id = s.laboratory_row
-WHERE m.thing = m.row_id AND m.refused IS NULL AND laboratory.refused IS NOT NULL
-ORDER BY m.row_id;
+-- name: contradicted -- as: contradicted
+-- name: counts -- as: counts
+-- name: conflicting_copies -- as: conflicting_copies
+-- name: refusals -- as: refusals
+-- name: field_refusals -- as: field_refusals

@@ -9,86 +9,19 @@
 
 -- pass: create
 
--- name: create_stage
-CREATE TEMPORARY TABLE ispyb_sync.stage_proposal (
-    row_id INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY,
-    position INT UNSIGNED NOT NULL DEFAULT 0,
-    document INT UNSIGNED NOT NULL DEFAULT 0,
-    path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
-    refused VARCHAR(24) CHARACTER SET ascii NULL,
-    contradicts VARCHAR(32) CHARACTER SET ascii NULL,
-    clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
-    conflicting BOOLEAN NOT NULL DEFAULT FALSE,
-    person_row INT UNSIGNED NULL
-) ENGINE = InnoDB
-SELECT
-    t.a_column AS a_field, -- for: live
-    CAST(NULL AS CHAR(255)) AS a_field, -- for: absent
-    0 AS row_id
-FROM (SELECT 1) AS nothing
-LEFT JOIN Proposal AS t ON FALSE
-WHERE FALSE;
-
--- name: create_map
-CREATE TEMPORARY TABLE ispyb_sync.map_proposal (
-    row_id INT UNSIGNED NOT NULL PRIMARY KEY,
-    thing INT UNSIGNED NOT NULL,
-    target_id INT UNSIGNED NULL,
-    matched_by VARCHAR(32) NULL,
-    action ENUM('insert', 'update') NULL,
-    refused VARCHAR(24) NULL,
-    field VARCHAR(32) NULL,
-    value TEXT NULL,
-    held TEXT NULL,
-    changes LONGTEXT NULL,
-    KEY (thing),
-    KEY (target_id, thing)
-) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
-
--- name: create_claim
-CREATE TEMPORARY TABLE ispyb_sync.claim_proposal (
-    row_id INT UNSIGNED NOT NULL,
-    field VARCHAR(32) NOT NULL,
-    holder_id INT UNSIGNED NOT NULL,
-    holder_row INT UNSIGNED NULL,
-    value TEXT NULL,
-    PRIMARY KEY (row_id, field, holder_id),
-    KEY (holder_row)
-) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+-- name: create_stage -- as: create_stage
+-- name: create_map -- as: create_map
+-- name: create_claim -- as: create_claim
 
 -- pass: match
 
--- name: open_map
--- Every staged row starts as a thing of its own, and finds its row by externalId, which is unique, at once.
--- What Python could not stage whole is refused from the start.
-INSERT INTO ispyb_sync.map_proposal (row_id, thing, refused, target_id, matched_by)
-SELECT
-    s.row_id,
-    s.row_id,
-    s.refused,
-    IF(s.refused IS NULL, t.proposalId, NULL),
-    IF(t.proposalId IS NULL, NULL, 'externalId')
-FROM ispyb_sync.stage_proposal AS s
-LEFT JOIN Proposal AS t ON t.externalId = s.externalId;
+-- name: open_map -- as: open_map
 
 -- rounds: begin
 
--- name: join_external_id -- if: given(externalId)
--- Documents that share a key are one proposal. The joins run in rounds, until a round joins nothing more.
-UPDATE ispyb_sync.map_proposal AS m
-STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN (
-    SELECT s.externalId, MIN(m.thing) AS first
-    FROM ispyb_sync.map_proposal AS m
-    INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-    WHERE s.externalId IS NOT NULL AND m.refused IS NULL
-    GROUP BY s.externalId
-    HAVING MIN(m.thing) < MAX(m.thing)
-) AS g ON g.externalId = s.externalId
-SET m.thing = g.first
-WHERE m.thing > g.first AND m.refused IS NULL;
+-- name: join_external_id -- as: join_key(externalId)
 
--- name: join_code_number -- if: given(proposalNumber)
+-- name: join_code_number -- if: given(proposalNumber) -- finds: joined
 -- Elettra has no proposalCode: a missing code equals a missing code.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
@@ -105,7 +38,7 @@ WHERE m.thing > g.first AND m.refused IS NULL;
 
 -- rounds: end
 
--- name: refuse_duplicate_key -- if: joined
+-- name: refuse_duplicate_key -- if: joined -- finds: duplicates
 -- Documents that are joined and contradict each other: two numbers under one externalId, or the other way round.
 UPDATE ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN (
@@ -135,18 +68,7 @@ SET
     m.held = g.held
 WHERE m.refused IS NULL;
 
--- name: split_duplicates -- if: duplicates
--- Refused together, but counted and reported as the different things they are.
-UPDATE ispyb_sync.map_proposal AS m
-STRAIGHT_JOIN (
-    SELECT
-        m.row_id,
-        MIN(m.row_id) OVER (PARTITION BY s.externalId, s.proposalCode, s.proposalNumber) AS first
-    FROM ispyb_sync.map_proposal AS m
-    INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-    WHERE m.refused = 'duplicate_key'
-) AS g ON g.row_id = m.row_id
-SET m.thing = g.first;
+-- name: split_duplicates -- as: split_duplicates
 
 -- name: refuse_ambiguous_mention -- if: duplicates
 -- A mention by proposalNumber alone cannot say which of the things that share it is meant.
@@ -163,52 +85,10 @@ STRAIGHT_JOIN (
 SET m.refused = 'ambiguous_match', m.field = 'proposalNumber', m.value = CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4))
 WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.proposalNumber IS NOT NULL;
 
--- name: unite_keys -- if: joined
--- The first row of a thing carries all its keys from here on.
-UPDATE ispyb_sync.stage_proposal AS s
-STRAIGHT_JOIN (
-    SELECT
-        m.thing,
-        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11) AS externalId,
-        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.proposalCode)), 11) AS proposalCode,
-        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.proposalNumber)), 11) AS proposalNumber
-    FROM (
-        SELECT DISTINCT m.thing FROM ispyb_sync.map_proposal AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
-    ) AS several
-    STRAIGHT_JOIN ispyb_sync.map_proposal AS m ON m.thing = several.thing
-    STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-    GROUP BY m.thing
-) AS u ON u.thing = s.row_id
-SET
-    s.externalId = NVL(s.externalId, u.externalId),
-    s.proposalCode = NVL(s.proposalCode, u.proposalCode),
-    s.proposalNumber = NVL(s.proposalNumber, u.proposalNumber);
+-- name: unite_keys -- as: unite_keys
+-- name: match_external_id -- as: match_key(externalId) -- if: joined | inserted
 
--- name: match_external_id -- if: given(externalId), joined | inserted
-INSERT INTO ispyb_sync.map_proposal (row_id, thing, target_id, matched_by, refused, field, value, held)
-SELECT
-    m.row_id,
-    m.thing,
-    IF(COUNT(*) = 1, MIN(t.proposalId), NULL),
-    'externalId',
-    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
-    'externalId',
-    HEX(s.externalId),
-    IF(COUNT(*) = 1, NULL, CONCAT('proposalId ', MIN(t.proposalId), ' to ', MAX(t.proposalId)))
-FROM ispyb_sync.map_proposal AS m
-STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Proposal AS t ON t.externalId = s.externalId
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
-GROUP BY m.row_id
-ON DUPLICATE KEY UPDATE
-    target_id = VALUES(target_id),
-    matched_by = VALUES(matched_by),
-    refused = VALUES(refused),
-    field = VALUES(field),
-    value = VALUES(value),
-    held = VALUES(held);
-
--- name: match_code_number -- if: given(proposalNumber)
+-- name: match_code_number -- if: given(proposalNumber) -- again: inserted
 -- A number that carries a different externalId is another proposal, unless it gives the number up in this run.
 INSERT INTO ispyb_sync.map_proposal (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
@@ -269,14 +149,7 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: probe_same_target
--- Whether several things found one row.
-SELECT m.target_id
-FROM ispyb_sync.map_proposal AS m
-WHERE m.target_id IS NOT NULL
-GROUP BY m.target_id
-HAVING MIN(m.thing) < MAX(m.thing)
-LIMIT 1;
+-- name: probe_same_target -- as: probe_same_target
 
 -- name: refuse_same_target -- if: same_target
 -- Two things of the export that are one row of ISPyB, and disagree about its keys. A row found by a number without a
@@ -306,86 +179,10 @@ STRAIGHT_JOIN (
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('proposalId ', m.target_id)
 WHERE m.thing = m.row_id AND m.refused IS NULL;
 
--- name: join_target -- if: same_target
--- Two things of the export that turn out to be one row, and agree, are one.
-UPDATE ispyb_sync.map_proposal AS m
-STRAIGHT_JOIN ispyb_sync.map_proposal AS t ON t.row_id = m.thing
-STRAIGHT_JOIN (
-    SELECT m.target_id, MIN(IF(m.refused IS NULL AND m.thing = m.row_id, m.row_id, NULL)) AS first
-    FROM (
-        SELECT m.target_id
-        FROM ispyb_sync.map_proposal AS m
-        WHERE m.target_id IS NOT NULL
-        GROUP BY m.target_id
-        HAVING MIN(m.thing) < MAX(m.thing)
-    ) AS several
-    STRAIGHT_JOIN ispyb_sync.map_proposal AS m ON m.target_id = several.target_id
-    GROUP BY m.target_id
-) AS g ON g.target_id = t.target_id
-SET m.thing = g.first
-WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
-
--- name: unite -- if: joined
--- The copies of a thing become one row: per column the last in file order that gives a value. The position in
--- front of the value makes MAX() choose it.
-REPLACE INTO ispyb_sync.stage_proposal (
-    a_field, -- for: live | absent
-    row_id, position, document, path, contradicts, clears, conflicting, person_row
-)
-SELECT
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field + 0e0)), 11), -- for: float
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field)), 11), -- for: live | absent
-    m.thing,
-    MAX(s.position),
-    MIN(s.document),
-    SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
-    MAX(s.contradicts),
-    NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
-    MAX(s.conflicting)
-    OR COUNT(DISTINCT BINARY s.a_field) > 1 -- for: text | bytes
-    OR COUNT(DISTINCT s.a_field) > 1 -- for: live | absent
-    OR COUNT(DISTINCT person.thing) > 1,
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), person.thing)), 11)
-FROM (
-    SELECT DISTINCT m.thing FROM ispyb_sync.map_proposal AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
-) AS several
-STRAIGHT_JOIN ispyb_sync.map_proposal AS m ON m.thing = several.thing
-STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
-GROUP BY m.thing;
-
--- name: refuse_missing -- if: any(required)
--- A new row without a value that the table demands; the words are the server's.
-INSERT INTO ispyb_sync.map_proposal (row_id, thing, refused, field, held)
-SELECT
-    m.row_id,
-    m.thing,
-    'refused_by_database',
-    CASE
-        WHEN s.a_field IS NULL THEN 'a_field' -- for: required
-        WHEN FALSE THEN NULL
-    END AS missing,
-    CASE
-        WHEN s.a_field IS NULL THEN 'Column ''a_column'' cannot be null' -- for: required
-        WHEN FALSE THEN NULL
-    END
-FROM ispyb_sync.map_proposal AS m
-STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
-HAVING missing IS NOT NULL
-ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
-
--- name: refuse_contradicted -- if: given(contradicts)
--- A value that does not fit is left out; but a new row would get the column's default, which says something else.
-INSERT INTO ispyb_sync.map_proposal (row_id, thing, refused)
-SELECT m.row_id, m.thing, 'value_not_allowed'
-FROM ispyb_sync.map_proposal AS m
-STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (
-    s.contradicts = 'a_field' AND s.a_field IS NULL OR -- for: default
-    FALSE
-)
-ON DUPLICATE KEY UPDATE refused = VALUES(refused);
+-- name: join_target -- as: join_target
+-- name: unite -- as: unite
+-- name: refuse_missing -- as: refuse_missing
+-- name: refuse_contradicted -- as: refuse_contradicted
 
 -- name: refuse_same_number -- if: proposalNumber
 -- A document may give a number without its code, which its row or another document completes: only now it shows
@@ -431,7 +228,7 @@ FROM (
 WHERE n.things > 1
 ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), value = VALUES(value), held = VALUES(held);
 
--- name: claim_code_number -- if: proposalNumber
+-- name: claim_code_number -- if: proposalNumber -- finds: claims
 -- Numbers to be written, or found in several rows, that another row of ISPyB holds now; and the thing of this run, if
 -- any, that gives it up.
 INSERT INTO ispyb_sync.claim_proposal (row_id, field, holder_id, holder_row, value)
@@ -472,31 +269,7 @@ WHERE
     )
 GROUP BY m.row_id, h.proposalId;
 
--- name: refuse_taken -- if: claims
--- A claim falls when nobody in this run gives the value up, or when the one who would falls itself; what is
--- left are swaps and rotations, in which everyone gets what it asks for.
-UPDATE ispyb_sync.map_proposal AS m
-STRAIGHT_JOIN (
-    WITH RECURSIVE fallen AS (
-        SELECT c.row_id, c.field, 0 AS drawn_along FROM ispyb_sync.claim_proposal AS c WHERE c.holder_row IS NULL
-        UNION
-        SELECT c.row_id, c.field, 1
-        FROM ispyb_sync.claim_proposal AS c INNER JOIN fallen ON fallen.row_id = c.holder_row
-    )
-    SELECT fallen.row_id, SUBSTRING(MIN(CONCAT(fallen.drawn_along, fallen.field)), 2) AS field
-    FROM fallen
-    GROUP BY fallen.row_id
-) AS f ON f.row_id = m.row_id
-STRAIGHT_JOIN ispyb_sync.claim_proposal AS c ON c.row_id = m.row_id AND c.field = f.field
-SET
-    m.refused = CASE
-        WHEN m.target_id IS NULL THEN 'keys_disagree'
-        WHEN m.matched_by = c.field THEN 'ambiguous_match'
-        ELSE 'key_taken'
-    END,
-    m.field = c.field,
-    m.value = c.value,
-    m.held = CONCAT('proposalId ', CONCAT_WS(' and ', IF(m.matched_by = c.field, m.target_id, NULL), c.holder_id));
+-- name: refuse_taken -- as: refuse_taken
 
 -- name: choose_proposer
 -- A new proposal needs a proposer: when the first of its list was refused, the first who was not.
@@ -547,54 +320,13 @@ GROUP BY m.row_id
 HAVING SUM(t.proposalCode IS NULL) = 0
 ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), value = VALUES(value), held = VALUES(held);
 
--- name: share -- if: joined
--- The other rows of a thing share what was found for it: children may name any of them.
-UPDATE ispyb_sync.map_proposal AS m
-STRAIGHT_JOIN ispyb_sync.map_proposal AS t ON t.row_id = m.thing
-SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused), m.action = t.action
-WHERE m.thing <> m.row_id;
+-- name: share -- as: share
 
 -- pass: compare
 
--- name: decide
-UPDATE ispyb_sync.map_proposal AS m
-SET m.action = 'insert'
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL;
-
--- name: compare
+-- name: decide -- as: decide
+-- name: compare -- as: compare
 -- The first person of the list is the proposer; one who was refused leaves the proposer as it is.
-INSERT INTO ispyb_sync.map_proposal (row_id, thing, action, changes)
-SELECT
-    m.row_id,
-    m.thing,
-    'update',
-    CONCAT('{', NULLIF(CONCAT_WS(
-        ', ',
-        IF(t.a_column <=> NVL(s.a_field, t.a_column), NULL, -- for: portal, bytes
-            CONCAT('"a_field": ', JSON_ARRAY(HEX(t.a_column), HEX(s.a_field)))), -- for: portal, bytes
-        IF(BINARY t.a_column <=> BINARY NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, text
-            CONCAT('"a_field": ', JSON_ARRAY(CONVERT(t.a_column USING utf8mb4), CONVERT(s.a_field USING utf8mb4)))), -- for: portal, text
-        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, float
-            CONCAT('"a_field": ', JSON_ARRAY(t.a_column + 0e0, s.a_field + 0e0))), -- for: portal, float
-        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal
-            CONCAT('"a_field": ', JSON_ARRAY(t.a_column, s.a_field))), -- for: portal
-        IF(
-            person.row_id IS NULL OR person.refused IS NOT NULL OR t.personId <=> NVL(person.target_id, 0),
-            NULL,
-            CONCAT('"personId": ', IF(
-                person.target_id IS NULL,
-                JSON_ARRAY(t.personId, 'new'),
-                JSON_ARRAY(t.personId, person.target_id)
-            ))
-        )
-    ), ''), '}') AS changes
-FROM ispyb_sync.map_proposal AS m
-STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Proposal AS t ON t.proposalId = m.target_id
-LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
-WHERE m.thing = m.row_id AND m.refused IS NULL
-HAVING changes IS NOT NULL
-ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 
 -- pass: apply
 
@@ -610,35 +342,8 @@ SET
     t.proposalNumber = IF(given.proposalNumber IS NULL, t.proposalNumber, NULL)
 WHERE m.refused IS NULL;
 
--- name: update
-UPDATE ispyb_sync.map_proposal AS m
-STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Proposal AS t ON t.proposalId = m.target_id
-LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
-SET
-    t.personId = IF(person.refused IS NULL, NVL(person.target_id, t.personId), t.personId),
-    t.a_column = NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), -- for: portal, not bytes
-    t.externalId = NVL(s.externalId, t.externalId)
-WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
-    m.action = 'update';
-
--- name: insert
-INSERT INTO Proposal (
-    a_column, -- for: live
-    personId
-)
-SELECT
-    IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default
-    s.a_field, -- for: live
-    person.target_id
-FROM ispyb_sync.map_proposal AS m
-STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
-WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
-    m.action = 'insert'
-ORDER BY m.row_id;
+-- name: update -- as: update
+-- name: insert -- as: insert
 
 -- pass: history
 
@@ -705,11 +410,9 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- pass: report
 
--- name: unplaced
--- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
-SELECT COUNT(*) FROM ispyb_sync.map_proposal AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
+-- name: unplaced -- as: unplaced
 
--- name: rivals -- if: proposalNumber
+-- name: rivals -- if: proposalNumber -- again: inserted -- counts: overtaken
 -- Code and number are not unique everywhere. A row that another writer has not committed yet is waited for.
 SELECT COUNT(*)
 FROM ispyb_sync.map_proposal AS m
@@ -720,40 +423,10 @@ STRAIGHT_JOIN Proposal AS t
 WHERE m.action = 'insert' AND m.thing = m.row_id AND t.proposalId <> m.target_id
 LOCK IN SHARE MODE;
 
--- name: contradicted -- if: given(contradicts)
--- What refuse_contradicted has refused: the document, and the path of the value.
-SELECT s.document, CONCAT(s.path, '.', s.contradicts) AS path
-FROM ispyb_sync.map_proposal AS m
-STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-WHERE m.refused = 'value_not_allowed' AND s.refused IS NULL AND s.contradicts IS NOT NULL;
-
--- name: counts
-SELECT
-    COUNT(*) AS staged,
-    NVL(SUM(m.action = 'insert'), 0) AS inserted,
-    NVL(SUM(m.action = 'update'), 0) AS updated,
-    NVL(SUM(m.refused IS NOT NULL), 0) AS refused
-FROM ispyb_sync.map_proposal AS m
-WHERE m.thing = m.row_id;
-
--- name: conflicting_copies -- if: joined
-SELECT COUNT(*) FROM ispyb_sync.stage_proposal AS s WHERE s.conflicting;
-
--- name: refusals
--- Rows that Python refused are already reported, with the value that did not fit.
-SELECT
-    m.refused,
-    m.field,
-    m.value,
-    m.held,
-    s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
-    s.path
-FROM ispyb_sync.map_proposal AS m
-INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
-ORDER BY m.row_id;
+-- name: contradicted -- as: contradicted
+-- name: counts -- as: counts
+-- name: conflicting_copies -- as: conflicting_copies
+-- name: refusals -- as: refusals
 
 -- name: possible_twins -- if: given(proposalNumber)
 -- A new proposal whose number differs from a known one by leading zeros only. The known ones are looked through once, and

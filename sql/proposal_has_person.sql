@@ -9,56 +9,10 @@
 
 -- pass: create
 
--- name: create_stage
-CREATE TEMPORARY TABLE ispyb_sync.stage_proposal_has_person (
-    row_id INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY,
-    position INT UNSIGNED NOT NULL DEFAULT 0,
-    document INT UNSIGNED NOT NULL DEFAULT 0,
-    path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
-    refused VARCHAR(24) CHARACTER SET ascii NULL,
-    contradicts VARCHAR(32) CHARACTER SET ascii NULL,
-    clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
-    conflicting BOOLEAN NOT NULL DEFAULT FALSE,
-    person_row INT UNSIGNED NULL
-) ENGINE = InnoDB;
-
--- name: create_map
-CREATE TEMPORARY TABLE ispyb_sync.map_proposal_has_person (
-    row_id INT UNSIGNED NOT NULL PRIMARY KEY,
-    thing INT UNSIGNED NOT NULL,
-    proposal INT UNSIGNED NOT NULL DEFAULT 0,
-    person INT UNSIGNED NOT NULL DEFAULT 0,
-    target_id INT UNSIGNED NULL,
-    matched_by VARCHAR(32) NULL,
-    action ENUM('insert', 'update') NULL,
-    refused VARCHAR(24) NULL,
-    field VARCHAR(32) NULL,
-    value TEXT NULL,
-    held TEXT NULL,
-    changes LONGTEXT NULL
-) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
-
--- name: create_list
--- Lists of persons that documents give, where ISPyB may link more people than they name.
-CREATE TEMPORARY TABLE ispyb_sync.list_proposal_has_person (
-    proposal INT UNSIGNED NOT NULL PRIMARY KEY,
-    target_id INT UNSIGNED NOT NULL,
-    refused BOOLEAN NOT NULL DEFAULT FALSE
-) ENGINE = InnoDB;
-
--- name: create_stale
--- Links that no document names any more; those that are doomed will be deleted.
-CREATE TEMPORARY TABLE ispyb_sync.stale_proposal_has_person (
-    number INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
-    target_id INT UNSIGNED NOT NULL,
-    proposal INT UNSIGNED NOT NULL,
-    person_id INT UNSIGNED NOT NULL,
-    owned BOOLEAN NOT NULL DEFAULT FALSE,
-    doomed BOOLEAN NOT NULL DEFAULT FALSE,
-    row_key TEXT NULL,
-    fields LONGTEXT NULL,
-    UNIQUE KEY (target_id)
-) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+-- name: create_stage -- as: create_stage
+-- name: create_map -- as: create_map
+-- name: create_list -- as: create_list
+-- name: create_stale -- as: create_stale
 
 -- pass: match
 
@@ -80,22 +34,11 @@ STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 LEFT JOIN ProposalHasPerson AS t ON t.proposalId = proposal.target_id AND t.personId = person.target_id
 GROUP BY s.row_id;
 
--- name: join_pair -- if: several
--- The same person named twice is one link.
-UPDATE ispyb_sync.map_proposal_has_person AS m
-STRAIGHT_JOIN (
-    SELECT m.proposal, m.person, MIN(m.row_id) AS first
-    FROM ispyb_sync.map_proposal_has_person AS m
-    WHERE m.refused IS NULL
-    GROUP BY m.proposal, m.person
-    HAVING COUNT(*) > 1
-) AS g ON g.proposal = m.proposal AND g.person = m.person
-SET m.thing = g.first, m.action = NULL
-WHERE m.thing > g.first AND m.refused IS NULL;
+-- name: join_pair -- as: join_pair
 
 -- pass: prune
 
--- name: list_empty
+-- name: list_empty -- finds: lists
 -- A list that is given and empty is staged as a link to nobody.
 INSERT INTO ispyb_sync.list_proposal_has_person (proposal, target_id)
 SELECT DISTINCT
@@ -106,28 +49,7 @@ STRAIGHT_JOIN ispyb_sync.map_proposal AS part ON part.row_id = s.document
 STRAIGHT_JOIN ispyb_sync.map_proposal AS whole ON whole.row_id = part.thing
 WHERE s.person_row IS NULL AND part.refused IS NULL AND whole.refused IS NULL AND whole.target_id IS NOT NULL;
 
--- name: list_named
--- Somebody who was refused may be anybody, so such a list says nothing of the others. A list that found as many
--- links as ISPyB has is complete, and needs no second look. Several documents give one list together.
-INSERT INTO ispyb_sync.list_proposal_has_person (proposal, target_id, refused)
-SELECT
-    g.proposal,
-    whole.target_id,
-    g.refused
-FROM (
-    SELECT
-        m.proposal,
-        MAX(m.refused IS NOT NULL) AS refused,
-        SUM(m.thing = m.row_id AND m.target_id IS NOT NULL) AS found
-    FROM ispyb_sync.map_proposal_has_person AS m
-    GROUP BY m.proposal
-) AS g
-STRAIGHT_JOIN ispyb_sync.map_proposal AS whole ON whole.row_id = g.proposal
-WHERE
-    whole.refused IS NULL
-    AND whole.target_id IS NOT NULL
-    AND (g.refused OR g.found < (SELECT COUNT(*) FROM ProposalHasPerson AS t WHERE t.proposalId = whole.target_id))
-ON DUPLICATE KEY UPDATE refused = VALUES(refused);
+-- name: list_named -- as: list_named
 
 -- name: find_stale -- if: lists
 -- The proposer stays, as the proposal names that person itself: the one after this run, who may be new.
@@ -187,7 +109,7 @@ GROUP BY x.number
 HAVING
     MAX(k.target_id IS NOT NULL OR (c.action = 'insert' AND r.mode = 'apply'))
     AND MAX(IF(c.action = 'insert', c.run, 0)) = MAX(NVL(c.run, 0))
-ON DUPLICATE KEY UPDATE owned = VALUES(owned);
+ON DUPLICATE KEY UPDATE owned = VALUES (owned);
 
 -- name: doom -- if: lists
 -- Another document of the proposal that was refused as a whole may have named anybody.
@@ -200,7 +122,7 @@ WHERE
 
 -- pass: apply
 
--- name: insert
+-- name: insert -- does: insert
 INSERT INTO ProposalHasPerson (proposalId, personId)
 SELECT
     proposal.target_id,
@@ -214,11 +136,7 @@ WHERE
     m.action = 'insert'
 ORDER BY m.row_id;
 
--- name: prune
-DELETE t
-FROM ispyb_sync.stale_proposal_has_person AS x
-STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalHasPersonId = x.target_id AND t.personId = x.person_id
-WHERE x.doomed;
+-- name: prune -- as: prune
 
 -- pass: history
 
@@ -289,7 +207,7 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- pass: report
 
--- name: rivals
+-- name: rivals -- again: inserted -- counts: overtaken
 -- The pair is not unique. Of what this run has added itself nobody else knows yet. A link that another writer has not
 -- committed yet is waited for.
 SELECT COUNT(*) - COUNT(DISTINCT m.row_id)
@@ -300,44 +218,11 @@ STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = proposal.target_id AND t.
 WHERE m.action = 'insert' AND NOT proposal.action <=> 'insert' AND NOT person.action <=> 'insert'
 LOCK IN SHARE MODE;
 
--- name: counts
-SELECT
-    COUNT(*) AS staged,
-    NVL(SUM(m.action = 'insert'), 0) AS inserted,
-    NVL(SUM(m.action = 'update'), 0) AS updated,
-    NVL(SUM(m.refused IS NOT NULL), 0) AS refused
-FROM ispyb_sync.map_proposal_has_person AS m
-WHERE m.thing = m.row_id;
-
--- name: refusals
--- Rows that Python refused are already reported, with the value that did not fit.
-SELECT
-    m.refused,
-    m.field,
-    m.value,
-    m.held,
-    s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
-    s.path
-FROM ispyb_sync.map_proposal_has_person AS m
-INNER JOIN ispyb_sync.stage_proposal_has_person AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
-ORDER BY m.row_id;
-
--- name: deleted -- if: lists
-SELECT COUNT(*) FROM ispyb_sync.stale_proposal_has_person AS x WHERE x.doomed;
-
--- name: stale_links -- if: lists
--- What pruning would delete, and does not.
-SELECT
-    COUNT(*) AS stale,
-    NVL(SUM(x.owned), 0) AS owned
-FROM ispyb_sync.stale_proposal_has_person AS x
-WHERE NOT x.doomed;
-
--- name: kept_lists -- if: lists
-SELECT COUNT(*) FROM ispyb_sync.list_proposal_has_person AS l WHERE l.refused;
+-- name: counts -- as: counts
+-- name: refusals -- as: refusals
+-- name: deleted -- as: deleted
+-- name: stale_links -- as: stale_links
+-- name: kept_lists -- as: kept_lists
 
 -- name: all_links
 -- What the limit of a run is a share of.

@@ -9,42 +9,8 @@
 
 -- pass: create
 
--- name: create_stage
-CREATE TEMPORARY TABLE ispyb_sync.stage_protein (
-    row_id INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY,
-    position INT UNSIGNED NOT NULL DEFAULT 0,
-    document INT UNSIGNED NOT NULL DEFAULT 0,
-    path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
-    refused VARCHAR(24) CHARACTER SET ascii NULL,
-    contradicts VARCHAR(32) CHARACTER SET ascii NULL,
-    clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
-    conflicting BOOLEAN NOT NULL DEFAULT FALSE,
-    person_row INT UNSIGNED NULL
-) ENGINE = InnoDB
-SELECT
-    t.a_column AS a_field, -- for: live
-    CAST(NULL AS CHAR(255)) AS a_field, -- for: absent
-    0 AS row_id
-FROM (SELECT 1) AS nothing
-LEFT JOIN Protein AS t ON FALSE
-WHERE FALSE;
-
--- name: create_map
-CREATE TEMPORARY TABLE ispyb_sync.map_protein (
-    row_id INT UNSIGNED NOT NULL PRIMARY KEY,
-    thing INT UNSIGNED NOT NULL,
-    proposal INT UNSIGNED NOT NULL DEFAULT 0,
-    target_id INT UNSIGNED NULL,
-    matched_by VARCHAR(32) NULL,
-    action ENUM('insert', 'update') NULL,
-    refused VARCHAR(24) NULL,
-    field VARCHAR(32) NULL,
-    value TEXT NULL,
-    held TEXT NULL,
-    changes LONGTEXT NULL,
-    KEY (thing),
-    KEY (target_id, thing)
-) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+-- name: create_stage -- as: create_stage
+-- name: create_map -- as: create_map
 
 -- pass: match
 
@@ -70,22 +36,10 @@ LEFT JOIN Protein AS e ON e.proposalId = proposal.target_id AND e.externalId = s
 LEFT JOIN Protein AS a ON s.externalId IS NULL AND a.proposalId = proposal.target_id AND a.acronym = s.acronym -- if: acronym
 GROUP BY s.row_id;
 
--- name: join_external_id -- if: several, given(externalId)
--- Within a proposal, mentions that share an externalId are one protein; clones in other proposals share it too.
-UPDATE ispyb_sync.map_protein AS m
-STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN (
-    SELECT m.proposal, s.externalId, MIN(m.thing) AS first
-    FROM ispyb_sync.map_protein AS m
-    INNER JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-    WHERE s.externalId IS NOT NULL AND m.refused IS NULL
-    GROUP BY m.proposal, s.externalId
-    HAVING MIN(m.thing) < MAX(m.thing)
-) AS g ON g.proposal = m.proposal AND g.externalId = s.externalId
-SET m.thing = g.first
-WHERE m.thing > g.first AND m.refused IS NULL;
+-- name: join_external_id -- as: join_key(externalId, proposal) -- if: several
+-- Clones in other proposals share it too.
 
--- name: owner_of_acronym -- if: several, lacks(externalId)
+-- name: owner_of_acronym -- if: several, lacks(externalId) -- finds: joined
 -- A mention by acronym alone means the protein of that acronym; the mentions of one acronym are one protein. Two
 -- proteins of one proposal may share an acronym; a mention by acronym alone then names neither.
 UPDATE ispyb_sync.map_protein AS m
@@ -130,56 +84,9 @@ SET
     s.acronym = u.acronym,
     s.conflicting = u.conflicting;
 
--- name: match_external_id -- if: given(externalId)
-INSERT INTO ispyb_sync.map_protein (row_id, thing, target_id, matched_by, refused, field, value, held)
-SELECT
-    m.row_id,
-    m.thing,
-    IF(COUNT(*) = 1, MIN(t.proteinId), NULL),
-    'externalId',
-    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
-    'externalId',
-    HEX(s.externalId),
-    IF(COUNT(*) = 1, NULL, CONCAT('proteinId ', MIN(t.proteinId), ' to ', MAX(t.proteinId)))
-FROM ispyb_sync.map_protein AS m
-STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
-STRAIGHT_JOIN Protein AS t ON t.proposalId = proposal.target_id AND t.externalId = s.externalId
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
-GROUP BY m.row_id
-ON DUPLICATE KEY UPDATE
-    target_id = VALUES(target_id),
-    matched_by = VALUES(matched_by),
-    refused = VALUES(refused),
-    field = VALUES(field),
-    value = VALUES(value),
-    held = VALUES(held);
-
--- name: match_acronym -- if: given(acronym)
+-- name: match_external_id -- as: match_key(externalId, proposal)
+-- name: match_acronym -- as: match_common_key(acronym, proposal)
 -- A row of that acronym with a different externalId is another protein: acronyms are not unique.
-INSERT INTO ispyb_sync.map_protein (row_id, thing, target_id, matched_by, refused, field, value, held)
-SELECT
-    m.row_id,
-    m.thing,
-    IF(COUNT(*) = 1, MIN(t.proteinId), NULL),
-    'acronym',
-    IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
-    'acronym',
-    s.acronym,
-    IF(COUNT(*) = 1, NULL, CONCAT('proteinId ', MIN(t.proteinId), ' to ', MAX(t.proteinId)))
-FROM ispyb_sync.map_protein AS m
-STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
-STRAIGHT_JOIN Protein AS t ON t.proposalId = proposal.target_id AND t.acronym = s.acronym
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (t.externalId IS NULL OR s.externalId IS NULL)
-GROUP BY m.row_id
-ON DUPLICATE KEY UPDATE
-    target_id = VALUES(target_id),
-    matched_by = VALUES(matched_by),
-    refused = VALUES(refused),
-    field = VALUES(field),
-    value = VALUES(value),
-    held = VALUES(held);
 
 -- name: recount_acronym -- if: several, given(acronym)
 -- Of several proteins of one acronym, those that get another one in this run do not count.
@@ -209,211 +116,23 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: settle
 
--- name: probe_same_target -- if: several
--- Whether several things found one row.
-SELECT m.target_id
-FROM ispyb_sync.map_protein AS m
-WHERE m.target_id IS NOT NULL
-GROUP BY m.target_id
-HAVING MIN(m.thing) < MAX(m.thing)
-LIMIT 1;
-
--- name: refuse_same_target -- if: same_target
--- Two things of the export that are one row of ISPyB, and disagree about its keys.
-UPDATE ispyb_sync.map_protein AS m
-STRAIGHT_JOIN (
-    SELECT m.target_id
-    FROM (
-        SELECT m.target_id
-        FROM ispyb_sync.map_protein AS m
-        WHERE m.target_id IS NOT NULL
-        GROUP BY m.target_id
-        HAVING MIN(m.thing) < MAX(m.thing)
-    ) AS several
-    STRAIGHT_JOIN ispyb_sync.map_protein AS m ON m.target_id = several.target_id
-    STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-    WHERE m.thing = m.row_id AND m.refused IS NULL
-    GROUP BY m.target_id
-    HAVING
-        COUNT(*) > 1
-        AND (MIN(s.externalId) < MAX(s.externalId)
-        OR MIN(s.acronym) < MAX(s.acronym))
-) AS g ON g.target_id = m.target_id
-SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('proteinId ', m.target_id)
-WHERE m.thing = m.row_id AND m.refused IS NULL;
-
--- name: join_target -- if: same_target
--- Two things of the export that turn out to be one row, and agree, are one.
-UPDATE ispyb_sync.map_protein AS m
-STRAIGHT_JOIN ispyb_sync.map_protein AS t ON t.row_id = m.thing
-STRAIGHT_JOIN (
-    SELECT m.target_id, MIN(IF(m.refused IS NULL AND m.thing = m.row_id, m.row_id, NULL)) AS first
-    FROM (
-        SELECT m.target_id
-        FROM ispyb_sync.map_protein AS m
-        WHERE m.target_id IS NOT NULL
-        GROUP BY m.target_id
-        HAVING MIN(m.thing) < MAX(m.thing)
-    ) AS several
-    STRAIGHT_JOIN ispyb_sync.map_protein AS m ON m.target_id = several.target_id
-    GROUP BY m.target_id
-) AS g ON g.target_id = t.target_id
-SET m.thing = g.first
-WHERE t.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
-
--- name: unite -- if: joined
--- The copies of a thing become one row: per column the last in file order that gives a value. The position in
--- front of the value makes MAX() choose it.
-REPLACE INTO ispyb_sync.stage_protein (
-    a_field, -- for: live | absent
-    row_id, position, document, path, contradicts, clears, conflicting, person_row
-)
-SELECT
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field + 0e0)), 11), -- for: float
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field)), 11), -- for: live | absent
-    m.thing,
-    MAX(s.position),
-    MIN(s.document),
-    SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
-    MAX(s.contradicts),
-    NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
-    MAX(s.conflicting)
-    OR COUNT(DISTINCT BINARY s.a_field) > 1 -- for: text | bytes
-    OR COUNT(DISTINCT s.a_field) > 1 -- for: live | absent
-    OR COUNT(DISTINCT person.thing) > 1,
-    SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), person.thing)), 11)
-FROM (
-    SELECT DISTINCT m.thing FROM ispyb_sync.map_protein AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
-) AS several
-STRAIGHT_JOIN ispyb_sync.map_protein AS m ON m.thing = several.thing
-STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
-GROUP BY m.thing;
-
--- name: refuse_missing -- if: any(required)
--- A new row without a value that the table demands; the words are the server's.
-INSERT INTO ispyb_sync.map_protein (row_id, thing, refused, field, held)
-SELECT
-    m.row_id,
-    m.thing,
-    'refused_by_database',
-    CASE
-        WHEN s.a_field IS NULL THEN 'a_field' -- for: required
-        WHEN FALSE THEN NULL
-    END AS missing,
-    CASE
-        WHEN s.a_field IS NULL THEN 'Column ''a_column'' cannot be null' -- for: required
-        WHEN FALSE THEN NULL
-    END
-FROM ispyb_sync.map_protein AS m
-STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL
-HAVING missing IS NOT NULL
-ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held = VALUES(held);
-
--- name: refuse_contradicted -- if: given(contradicts)
--- A value that does not fit is left out; but a new row would get the column's default, which says something else.
-INSERT INTO ispyb_sync.map_protein (row_id, thing, refused)
-SELECT m.row_id, m.thing, 'value_not_allowed'
-FROM ispyb_sync.map_protein AS m
-STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND (
-    s.contradicts = 'a_field' AND s.a_field IS NULL OR -- for: default
-    FALSE
-)
-ON DUPLICATE KEY UPDATE refused = VALUES(refused);
-
--- name: share -- if: joined
--- The other rows of a thing share what was found for it: children may name any of them.
-UPDATE ispyb_sync.map_protein AS m
-STRAIGHT_JOIN ispyb_sync.map_protein AS t ON t.row_id = m.thing
-SET m.target_id = t.target_id, m.refused = NVL(m.refused, t.refused), m.action = t.action
-WHERE m.thing <> m.row_id;
+-- name: probe_same_target -- as: probe_same_target -- if: several
+-- name: refuse_same_target -- as: refuse_same_target
+-- name: join_target -- as: join_target
+-- name: unite -- as: unite
+-- name: refuse_missing -- as: refuse_missing
+-- name: refuse_contradicted -- as: refuse_contradicted
+-- name: share -- as: share
 
 -- pass: compare
 
--- name: decide
-UPDATE ispyb_sync.map_protein AS m
-SET m.action = 'insert'
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL;
-
--- name: compare
-INSERT INTO ispyb_sync.map_protein (row_id, thing, action, changes)
-SELECT
-    m.row_id,
-    m.thing,
-    'update',
-    CONCAT('{', NULLIF(CONCAT_WS(
-        ', ',
-        IF(t.a_column <=> NVL(s.a_field, t.a_column), NULL, -- for: portal, bytes
-            CONCAT('"a_field": ', JSON_ARRAY(HEX(t.a_column), HEX(s.a_field)))), -- for: portal, bytes
-        IF(BINARY t.a_column <=> BINARY NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, text
-            CONCAT('"a_field": ', JSON_ARRAY(CONVERT(t.a_column USING utf8mb4), CONVERT(s.a_field USING utf8mb4)))), -- for: portal, text
-        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, float
-            CONCAT('"a_field": ', JSON_ARRAY(t.a_column + 0e0, s.a_field + 0e0))), -- for: portal, float
-        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal
-            CONCAT('"a_field": ', JSON_ARRAY(t.a_column, s.a_field))), -- for: portal
-        IF(
-            t.personId <=> CASE
-                WHEN person.refused IS NOT NULL THEN t.personId
-                WHEN person.row_id IS NOT NULL THEN NVL(person.target_id, 0)
-                WHEN FIND_IN_SET('person', s.clears) THEN NULL
-                ELSE t.personId
-            END,
-            NULL,
-            CONCAT('"personId": ', IF(
-                person.row_id IS NOT NULL AND person.target_id IS NULL,
-                JSON_ARRAY(t.personId, 'new'),
-                JSON_ARRAY(t.personId, person.target_id)
-            ))
-        )
-    ), ''), '}') AS changes
-FROM ispyb_sync.map_protein AS m
-STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Protein AS t ON t.proteinId = m.target_id
-LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
-WHERE m.thing = m.row_id AND m.refused IS NULL
-HAVING changes IS NOT NULL
-ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
+-- name: decide -- as: decide
+-- name: compare -- as: compare
 
 -- pass: apply
 
--- name: update
-UPDATE ispyb_sync.map_protein AS m
-STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN Protein AS t ON t.proteinId = m.target_id
-LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
-SET
-    t.personId = CASE
-        WHEN person.refused IS NOT NULL THEN t.personId
-        WHEN person.row_id IS NOT NULL THEN person.target_id
-        WHEN FIND_IN_SET('person', s.clears) THEN NULL
-        ELSE t.personId
-    END,
-    t.a_column = NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), -- for: portal, not bytes
-    t.externalId = NVL(s.externalId, t.externalId)
-WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
-    m.action = 'update';
-
--- name: insert
-INSERT INTO Protein (
-    a_column, -- for: live
-    proposalId, personId
-)
-SELECT
-    IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default
-    s.a_field, -- for: live
-    proposal.target_id,
-    IF(person.refused IS NULL, person.target_id, NULL)
-FROM ispyb_sync.map_protein AS m
-STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
-STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
-WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
-    m.action = 'insert'
-ORDER BY m.row_id;
+-- name: update -- as: update
+-- name: insert -- as: insert
 
 -- pass: history
 
@@ -479,58 +198,9 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- pass: report
 
--- name: unplaced
--- An inserted row that is not found again was changed by somebody else in between: the run starts anew.
-SELECT COUNT(*) FROM ispyb_sync.map_protein AS m WHERE m.action = 'insert' AND (m.target_id IS NULL OR m.refused IS NOT NULL);
-
--- name: contradicted -- if: given(contradicts)
--- What refuse_contradicted has refused: the document, and the path of the value.
-SELECT s.document, CONCAT(s.path, '.', s.contradicts) AS path
-FROM ispyb_sync.map_protein AS m
-STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-WHERE m.refused = 'value_not_allowed' AND s.refused IS NULL AND s.contradicts IS NOT NULL;
-
--- name: counts
-SELECT
-    COUNT(*) AS staged,
-    NVL(SUM(m.action = 'insert'), 0) AS inserted,
-    NVL(SUM(m.action = 'update'), 0) AS updated,
-    NVL(SUM(m.refused IS NOT NULL), 0) AS refused
-FROM ispyb_sync.map_protein AS m
-WHERE m.thing = m.row_id;
-
--- name: conflicting_copies -- if: joined
-SELECT COUNT(*) FROM ispyb_sync.stage_protein AS s WHERE s.conflicting;
-
--- name: refusals
--- Rows that Python refused are already reported, with the value that did not fit.
-SELECT
-    m.refused,
-    m.field,
-    m.value,
-    m.held,
-    s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
-    s.path
-FROM ispyb_sync.map_protein AS m
-INNER JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
-ORDER BY m.row_id;
-
--- name: field_refusals
--- The protein is written; only its person, refused itself, is left as it was.
-SELECT
-    'parent_refused' AS refused,
-    'person' AS field,
-    NULL AS value,
-    NULL AS held,
-    s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
-    CONCAT(s.path, '.person') AS path
-FROM ispyb_sync.map_protein AS m
-INNER JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-INNER JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
-WHERE m.thing = m.row_id AND m.refused IS NULL AND person.refused IS NOT NULL
-ORDER BY m.row_id;
+-- name: unplaced -- as: unplaced
+-- name: contradicted -- as: contradicted
+-- name: counts -- as: counts
+-- name: conflicting_copies -- as: conflicting_copies
+-- name: refusals -- as: refusals
+-- name: field_refusals -- as: field_refusals

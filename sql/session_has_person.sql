@@ -9,64 +9,10 @@
 
 -- pass: create
 
--- name: create_stage
-CREATE TEMPORARY TABLE ispyb_sync.stage_session_has_person (
-    row_id INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY,
-    position INT UNSIGNED NOT NULL DEFAULT 0,
-    document INT UNSIGNED NOT NULL DEFAULT 0,
-    path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
-    refused VARCHAR(24) CHARACTER SET ascii NULL,
-    contradicts VARCHAR(32) CHARACTER SET ascii NULL,
-    clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
-    conflicting BOOLEAN NOT NULL DEFAULT FALSE,
-    session_row INT UNSIGNED NULL,
-    person_row INT UNSIGNED NULL
-) ENGINE = InnoDB
-SELECT
-    t.a_column AS a_field, -- for: live
-    CAST(NULL AS CHAR(255)) AS a_field, -- for: absent
-    0 AS row_id
-FROM (SELECT 1) AS nothing
-LEFT JOIN Session_has_Person AS t ON FALSE
-WHERE FALSE;
-
--- name: create_map
-CREATE TEMPORARY TABLE ispyb_sync.map_session_has_person (
-    row_id INT UNSIGNED NOT NULL PRIMARY KEY,
-    thing INT UNSIGNED NOT NULL,
-    session INT UNSIGNED NOT NULL DEFAULT 0,
-    person INT UNSIGNED NOT NULL DEFAULT 0,
-    target_id INT UNSIGNED NULL,
-    matched_by VARCHAR(32) NULL,
-    action ENUM('insert', 'update') NULL,
-    refused VARCHAR(24) NULL,
-    field VARCHAR(32) NULL,
-    value TEXT NULL,
-    held TEXT NULL,
-    changes LONGTEXT NULL
-) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
-
--- name: create_list
--- Lists of persons that documents give, where ISPyB may link more people than they name.
-CREATE TEMPORARY TABLE ispyb_sync.list_session_has_person (
-    session INT UNSIGNED NOT NULL PRIMARY KEY,
-    target_id INT UNSIGNED NOT NULL,
-    refused BOOLEAN NOT NULL DEFAULT FALSE
-) ENGINE = InnoDB;
-
--- name: create_stale
--- Links that no document names any more; those that are doomed will be deleted.
-CREATE TEMPORARY TABLE ispyb_sync.stale_session_has_person (
-    number INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
-    target_id INT UNSIGNED NOT NULL,
-    session INT UNSIGNED NOT NULL,
-    person_id INT UNSIGNED NOT NULL,
-    owned BOOLEAN NOT NULL DEFAULT FALSE,
-    doomed BOOLEAN NOT NULL DEFAULT FALSE,
-    row_key TEXT NULL,
-    fields LONGTEXT NULL,
-    UNIQUE KEY (target_id, person_id)
-) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+-- name: create_stage -- as: create_stage
+-- name: create_map -- as: create_map
+-- name: create_list -- as: create_list
+-- name: create_stale -- as: create_stale
 
 -- pass: match
 
@@ -96,18 +42,7 @@ STRAIGHT_JOIN ispyb_sync.map_session AS session ON session.row_id = s.session_ro
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 LEFT JOIN Session_has_Person AS t ON t.sessionId = session.target_id AND t.personId = person.target_id;
 
--- name: join_pair -- if: several
--- The same person named twice is one link.
-UPDATE ispyb_sync.map_session_has_person AS m
-STRAIGHT_JOIN (
-    SELECT m.session, m.person, MIN(m.row_id) AS first
-    FROM ispyb_sync.map_session_has_person AS m
-    WHERE m.refused IS NULL
-    GROUP BY m.session, m.person
-    HAVING COUNT(*) > 1
-) AS g ON g.session = m.session AND g.person = m.person
-SET m.thing = g.first, m.action = NULL
-WHERE m.thing > g.first AND m.refused IS NULL;
+-- name: join_pair -- as: join_pair
 
 -- pass: settle
 
@@ -177,7 +112,7 @@ ON DUPLICATE KEY UPDATE action = IF(VALUES(changes) IS NULL, NULL, 'update'), ch
 
 -- pass: prune
 
--- name: list_empty
+-- name: list_empty -- finds: lists
 -- A list that is given and empty is staged as a link to nobody.
 INSERT INTO ispyb_sync.list_session_has_person (session, target_id)
 SELECT DISTINCT
@@ -188,28 +123,7 @@ STRAIGHT_JOIN ispyb_sync.map_session AS part ON part.row_id = s.session_row
 STRAIGHT_JOIN ispyb_sync.map_session AS whole ON whole.row_id = part.thing
 WHERE s.person_row IS NULL AND part.refused IS NULL AND whole.refused IS NULL AND whole.target_id IS NOT NULL;
 
--- name: list_named
--- Somebody who was refused may be anybody, so such a list says nothing of the others. A list that found as many
--- links as ISPyB has is complete, and needs no second look. Several documents give one list together.
-INSERT INTO ispyb_sync.list_session_has_person (session, target_id, refused)
-SELECT
-    g.session,
-    whole.target_id,
-    g.refused
-FROM (
-    SELECT
-        m.session,
-        MAX(m.refused IS NOT NULL) AS refused,
-        SUM(m.thing = m.row_id AND m.target_id IS NOT NULL) AS found
-    FROM ispyb_sync.map_session_has_person AS m
-    GROUP BY m.session
-) AS g
-STRAIGHT_JOIN ispyb_sync.map_session AS whole ON whole.row_id = g.session
-WHERE
-    whole.refused IS NULL
-    AND whole.target_id IS NOT NULL
-    AND (g.refused OR g.found < (SELECT COUNT(*) FROM Session_has_Person AS t WHERE t.sessionId = whole.target_id))
-ON DUPLICATE KEY UPDATE refused = VALUES(refused);
+-- name: list_named -- as: list_named
 
 -- name: find_stale -- if: lists
 INSERT INTO ispyb_sync.stale_session_has_person (target_id, session, person_id, row_key, fields)
@@ -277,7 +191,7 @@ WHERE
 
 -- pass: apply
 
--- name: update -- if: role | remote
+-- name: update -- if: role | remote -- does: update
 UPDATE ispyb_sync.map_session_has_person AS m
 STRAIGHT_JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
@@ -291,7 +205,7 @@ WHERE
     m.row_id BETWEEN @first_row AND @last_row AND -- if: part
     m.action = 'update';
 
--- name: insert
+-- name: insert -- does: insert
 -- The pair is the key: a link that somebody else made meanwhile is the same link.
 INSERT INTO Session_has_Person (
     a_column, -- for: live
@@ -314,11 +228,7 @@ ON DUPLICATE KEY UPDATE
     a_column = VALUES(a_column), -- for: live
     personId = VALUES(personId);
 
--- name: prune
-DELETE t
-FROM ispyb_sync.stale_session_has_person AS x
-STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = x.target_id AND t.personId = x.person_id
-WHERE x.doomed;
+-- name: prune -- as: prune
 
 -- pass: history
 
@@ -399,47 +309,12 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- pass: report
 
--- name: counts
-SELECT
-    COUNT(*) AS staged,
-    NVL(SUM(m.action = 'insert'), 0) AS inserted,
-    NVL(SUM(m.action = 'update'), 0) AS updated,
-    NVL(SUM(m.refused IS NOT NULL), 0) AS refused
-FROM ispyb_sync.map_session_has_person AS m
-WHERE m.thing = m.row_id;
-
--- name: conflicting_copies -- if: joined
-SELECT COUNT(*) FROM ispyb_sync.stage_session_has_person AS s WHERE s.conflicting;
-
--- name: refusals
--- Rows that Python refused are already reported, with the value that did not fit.
-SELECT
-    m.refused,
-    m.field,
-    m.value,
-    m.held,
-    s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
-    s.path
-FROM ispyb_sync.map_session_has_person AS m
-INNER JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
-ORDER BY m.row_id;
-
--- name: deleted -- if: lists
-SELECT COUNT(*) FROM ispyb_sync.stale_session_has_person AS x WHERE x.doomed;
-
--- name: stale_links -- if: lists
--- What pruning would delete, and does not.
-SELECT
-    COUNT(*) AS stale,
-    NVL(SUM(x.owned), 0) AS owned
-FROM ispyb_sync.stale_session_has_person AS x
-WHERE NOT x.doomed;
-
--- name: kept_lists -- if: lists
-SELECT COUNT(*) FROM ispyb_sync.list_session_has_person AS l WHERE l.refused;
+-- name: counts -- as: counts
+-- name: conflicting_copies -- as: conflicting_copies
+-- name: refusals -- as: refusals
+-- name: deleted -- as: deleted
+-- name: stale_links -- as: stale_links
+-- name: kept_lists -- as: kept_lists
 
 -- name: all_links
 -- What the limit of a run is a share of: all sessions of the proposals, also those that the export leaves out.

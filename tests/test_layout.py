@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from support.facts import known_columns
 from support.variants import TABLES
 
 import sync
+from sync.database import sqlfiles
 from sync.database.connection import connect
-from sync.database.sqlfiles import Statement, folder, load
+from sync.database.sqlfiles import SHARED, folder, load
+from sync.database.statement import Statement
 from sync.model.conditions import NO_CONDITIONS
 from sync.model.entities import ENTITIES, Entity
 from sync.reconcile.reconciliation import Reconciliation
@@ -32,26 +35,22 @@ FINDINGS = {
 }
 """What a run finds out, and statements depend on."""
 OF_FIELDS = {
-    "live",
-    "absent",
-    "text",
-    "number",
-    "float",
-    "date",
-    "bytes",
-    "portal",
-    "initial",
-    "key",
-    "default",
-    "required",
+    *("live", "absent", "text", "number", "float", "date", "bytes"),
+    *("portal", "initial", "key", "default", "required"),
 }
 """What is known of a column, and lines that are repeated for columns depend on."""
 
+OF_SHARED = {"this", "earlier", "within", "link", "owner", "reference", "staged", "given(a_key)", "is(externalId)"}
+"""What statements depend on that are the same for several entities."""
 HEADER = ["target", "stage", "after", "matches", "refuses", "never"]
 
 
 def text(name: str) -> str:
-    return (folder() / f"{name}.sql").read_text(encoding="utf-8")
+    return text_of(folder() / f"{name}.sql")
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def given(keys: Iterable[str]) -> set[str]:
@@ -61,7 +60,7 @@ def given(keys: Iterable[str]) -> set[str]:
 
 def conditions(name: str) -> set[str]:
     """The words of all conditions of a file."""
-    found = re.findall(r"-- (?:if|for): (.+)$", text(name), flags=re.MULTILINE)
+    found = [condition for mark, condition in marks(name) if mark in ("if", "for")]
     return {word.strip().removeprefix("not ") for condition in found for word in re.split(r"[,|]", condition)}
 
 
@@ -128,6 +127,52 @@ def _outside_statements(name: str) -> list[str]:
     return outside
 
 
+def test_the_readme_lists_every_mark_and_the_files_have_no_other() -> None:
+    """As `-- name: join_login -- if: several -- finds: joined`; an entity's header has keys without a colon."""
+    readme = text_of(folder() / "README.md")
+    listed = set(re.findall(r"^\| `-- (\w+): ", readme, flags=re.MULTILINE))
+    used = {mark for name in FILES for mark, _ in marks(name)}
+    assert used == listed
+    words = {value for name in FILES for mark, value in marks(name) if mark in ("finds", "does", "again", "counts")}
+    assert {word for word in words if f"`{word}`" not in readme} == set()
+
+
+def marks(name: str) -> list[tuple[str, str]]:
+    """The marks of a file: behind a line, or one word alone in a line of its own."""
+    behind = re.findall(r"(?<=\S) -- (\w+): (.+?)(?= -- |$)", text(name), flags=re.MULTILINE)
+    return behind + re.findall(r"^-- (\w+): (\w+)(?= -- |$)", text(name), flags=re.MULTILINE)
+
+
+def test_what_is_the_same_for_several_entities_is_taken_by_several() -> None:
+    taken = Counter(s.text_from for entity in ENTITIES for s in load(entity.name))
+    assert [s.name for s in load(SHARED) if taken[s.origin] < 2] == []
+    stand_ins = set(re.findall(r"\b(?:stage_|map_|claim_|list_|stale_)?(an?_\w+)", text(SHARED)))
+    readme = text_of(folder() / "README.md")
+    assert {word for word in stand_ins if f"`{word}`" not in readme} == set()
+
+
+def test_no_statement_of_an_entity_is_another_ones_again() -> None:
+    """What is the same after the names are changed stands in every_entity.sql."""
+    met = Counter(
+        tuple(re.sub(rf"{entity.name}|{entity.table}|{entity.primary_key}", "it", str(line)) for line in s.lines)
+        for entity in ENTITIES
+        for s in load(entity.name)
+        if s.text_from is None and len(s.lines) > 4
+    )
+    assert [lines for lines, times in met.items() if times > 1] == []
+
+
+@pytest.mark.parametrize("shared", ["join_keys(login)", "join_key(login", "join_key(name)"])
+def test_a_statement_that_every_entity_file_lacks_cannot_be_taken(shared: str) -> None:
+    with pytest.raises(ValueError, match=r"person\.sql:2 join_login: .* every_entity\.sql"):
+        list(sqlfiles._parse("person.sql", f"\n-- name: join_login -- as: {shared}\n"))
+
+
+def test_a_mark_that_is_none_is_an_error_that_names_its_place() -> None:
+    with pytest.raises(ValueError, match=r"person\.sql:1: found: not a mark of statements"):
+        list(sqlfiles._parse("person.sql", "-- name: join_login -- found: joined\nSELECT 1;\n"))
+
+
 @pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.name)
 def test_the_header_and_the_passes_are_in_order(entity: Entity) -> None:
     head = text(entity.name).split("\n\n", 1)[0]
@@ -152,6 +197,8 @@ def test_each_condition_names_something_real(name: str) -> None:
     if name == "undo":
         facts |= OF_FIELDS | {"person.login", "proposal.proposalCode", "proposal.proposalNumber"}
         facts |= {f"unique({key})" for key in ("externalId", "login", "proposalNumber", "personId")}
+    if name == SHARED:
+        facts = FINDINGS | OF_FIELDS | OF_SHARED
     if name in ("session", "check", "undo"):
         facts.add("unique(visit_number)")
     assert conditions(name) - facts == set()

@@ -1,6 +1,6 @@
 """Makes one change at a time in sql/, runs the tests that should notice, and prints what nobody noticed.
 
-    scripts/mutate                          100 changes of the eight entities
+    scripts/mutate                          100 changes of the eight entities, and of what is the same for all
     scripts/mutate --count 10 --only person
     scripts/mutate --list --only protein    the changes that it would make, without making them
 
@@ -21,10 +21,11 @@ from pathlib import Path
 
 from mutating.changes import Change, changes, choose
 from mutating.trial import ROOT, Copy, Tests, Unusable, tests_of
+from sync.database.sqlfiles import SHARED
 from sync.demo.server import RUNNING, server
 from sync.model.entities import ENTITIES
 
-NAMES = [entity.name for entity in ENTITIES]
+NAMES = [*(entity.name for entity in ENTITIES), SHARED]
 
 
 def main() -> int:

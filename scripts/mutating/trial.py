@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mutating.changes import Change
+from sync.database.sqlfiles import SHARED
 
 ROOT = Path(__file__).parent.parent.parent
 COPIED = ("sync", "sql", "migrations", "tests", "scripts", "pyproject.toml")
@@ -36,8 +37,14 @@ class Tests:
 
 
 def tests_of(entity: str, folder: Path) -> Iterator[Tests]:
-    """What should notice a change of an entity's SQL, the likeliest first."""
+    """What should notice a change of an entity's SQL, or of what is the same for all, the likeliest first."""
     cases = "tests/reconcile/test_cases.py"
+    if entity == SHARED:
+        yield Tests("all cases", (cases, "-k", f"-{FIRST}"))
+        yield Tests("every letter", ("tests/reconcile/test_every_letter.py", "-k", FIRST))
+        yield Tests("oracle", ("tests/reconcile/test_oracle.py", "-m", "soak", "-k", "in_short"))
+        yield Tests("all cases, other variants", (cases, "-k", f"not -{FIRST}"))
+        return
     yield Tests(f"cases of {entity}", (cases, "-k", f"[{entity}/ and -{FIRST}]"))
     yield Tests("every letter", ("tests/reconcile/test_every_letter.py", "-k", FIRST))
     yield Tests("oracle", ("tests/reconcile/test_oracle.py", "-m", "soak", "-k", "in_short"))

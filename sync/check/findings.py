@@ -17,7 +17,8 @@ from sync.check.live_tables import obstacles_of, rules_of
 from sync.database import revision, rights, tool_schema
 from sync.database.connection import connect, failure
 from sync.database.rights import Account, Rights
-from sync.database.sqlfiles import Statement, load
+from sync.database.sqlfiles import load
+from sync.database.statement import Statement
 from sync.model.conditions import Conditions
 from sync.model.entities import ENTITIES, Entity
 from sync.model.errors import DatabaseError

@@ -215,6 +215,12 @@ def _set(connection: Connection, values: Mapping[str, object]) -> None:
     connection.exec_driver_sql("SET " + ", ".join(f"SESSION {name} = %({name})s" for name in values), dict(values))
 
 
+def settings_as_sql() -> str:
+    """The statement that sets a connection up as the tool does."""
+    values = (f"{name} = {value!r}" for name, value in _SETTINGS.items())
+    return f"SET SESSION {', SESSION '.join(values)}"
+
+
 def roll_back(connection: Connection) -> None:
     """Ends a transaction without its writes; a Galera node that has done so already answers with the deadlock."""
     try:

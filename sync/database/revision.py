@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database.connection import code_of, failure
-from sync.database.sqlfiles import STAGING_SCHEMA
+from sync.database.statement import STAGING_SCHEMA
 from sync.model.errors import DatabaseError
 
 NOT_THERE = {1146, 1049, 1054}

@@ -8,10 +8,17 @@ A file is a header, then named statements:
     -- name: join_site_id -- if: siteId             left out whole where the table has no such column
         AND t.siteId = s.siteId -- if: siteId       a line that is left out there
 
+Behind its name a statement says in marks what it is; `sql/README.md` lists them all:
+
+    -- name: join_login -- finds: joined            where it finds or changes a row, `joined` holds from here on
+    -- name: insert -- does: insert                 it runs where the plan has something to insert
+    -- name: match_login -- again: inserted         it runs once more behind the insert
+    -- name: rivals -- counts: overtaken            it gives one number: 0 unless another writer came in between
+
 A condition is a list of column names of the target table (of another one: `person.login`), joined by `,` (all of
 them) or `|` (one of them), each possibly after `not`, or a fact: about the table, as `unique(visit_number)`; about the
 staged rows, as `given(siteId)` (`sync.statements.staged_facts`); or that an earlier statement found something, as
-`joined` (`sync.statements.play`).
+`joined`.
 
 What is the same for many columns is written once:
 
@@ -19,109 +26,42 @@ What is the same for many columns is written once:
         QUOTE(CONVERT(t.a_column USING utf8mb4)), -- for: portal, text
 
 Lines marked `-- for:` that follow one another are gone through once for each column of the entity, in the order of
-the registry; the first whose condition holds stands, with the column's name in the live table in place of `a_column`,
-and its name in documents and staging tables in place of `a_field`. Lines that follow one another with the same mark are
-one. Their conditions ask for facts about the column (`sync.schema.target.Table.fields`), and for those that all lines
-ask for.
+the registry, and then for each row that it refers to; the first whose condition holds stands, with the column's name in
+the live table in place of `a_column`, and its name in documents and staging tables in place of `a_field`. Lines that
+follow one another with the same mark are one. Their conditions ask for facts about the column
+(`sync.schema.target.Table.fields`), and for those that all lines ask for.
+
+What is the same for many entities is written once too, in `every_entity.sql`. An entity's file says where it runs:
+
+    -- name: share -- as: share
+    -- name: join_login -- as: join_key(login)
+    -- name: match_acronym -- as: match_key(acronym, proposal)      a key that counts within a proposal
+
+There the entity's name, table and key stand in place of `an_entity`, `a_table`, `a_primary_key` and `a_key`; the entity
+within whose rows the key counts, and its primary key, in place of `a_scope` and `a_scope_id`; the first entity that a
+row belongs to in place of `an_owner` and `an_owner_id`. Lines marked `-- for:` may ask for `this` and `earlier` keys.
 
 Nothing else is ever put into a statement, except the name of the tool's schema in place of `ispyb_sync`.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
-from itertools import groupby
 from pathlib import Path
 
-from sync.model.conditions import NO_CONDITIONS, Conditions
+from sync.database.statement import Line, Statement
+from sync.model.conditions import NO_CONDITIONS
+from sync.model.entities import BY_NAME, Entity
 
-STAGING_SCHEMA = "ispyb_sync"
+SHARED = "every_entity"
 _MARK = re.compile(r"\s*-- (?P<mark>if|for): (?P<condition>.+)$")
-_NAME = re.compile(r"-- name: (?P<name>\w+)$")
+_NAME = re.compile(r"-- name: (?P<name>\w+)(?P<marks>( -- \w+: .+)?)$")
+_OF_STATEMENTS = {"if", "as", "finds", "does", "again", "counts"}
+_AS = re.compile(r"(?P<name>\w+)(\((?P<key>\w+)(, (?P<scope>\w+))?\))?$")
 _MAKES = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
 _PASS = re.compile(r"-- pass: (?P<pass>\w+)$")
 _ROUNDS = re.compile(r"-- rounds: (?P<edge>begin|end)$")
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a statement, the condition on which it stands, and whether that is asked of each column."""
-
-    text: str
-    condition: str | None = None
-    each: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Statement:
-    """One named statement; `line` is where its name stands in the file, `rounds` where its rounds begin there."""
-
-    file: str
-    name: str
-    line: int
-    pass_: str
-    condition: str | None
-    lines: tuple[Line, ...]
-    rounds: int | None = None
-
-    @property
-    def origin(self) -> str:
-        """Where the statement comes from, as errors and the server's process list say it."""
-        return f"{self.file}:{self.line} {self.name}"
-
-    def render(self, given: Conditions = NO_CONDITIONS, staging_schema: str = STAGING_SCHEMA) -> str | None:
-        """The statement as it is sent, or None where the condition of its name does not hold."""
-        return _rendered(self, given, staging_schema)
-
-
-def origin_and_text(sql: str) -> tuple[str, str]:
-    """The two parts of a statement as `render` gives it: the comment that says where it comes from, and the rest."""
-    comment, _, text = sql.partition(" */ ")
-    return f"{comment} */", text
-
-
-@cache
-def _rendered(statement: Statement, given: Conditions, staging_schema: str) -> str | None:
-    if not _holds(statement.condition, given.facts):
-        return None
-    body = "\n".join(_standing(statement.lines, given))
-    if staging_schema != STAGING_SCHEMA:
-        body = body.replace(f"{STAGING_SCHEMA}.", f"`{staging_schema}`.")
-    return f"/* {statement.origin} */ {body.strip().removesuffix(';')}"
-
-
-def _standing(lines: Iterable[Line], given: Conditions) -> Iterator[str]:
-    """The lines that stand, each for the columns that it stands for."""
-    for each, group in groupby(lines, lambda line: line.each):
-        if not each:
-            yield from (line.text for line in group if _holds(line.condition, given.facts))
-            continue
-        choices = [(condition, [line.text for line in same]) for condition, same in groupby(group, _condition)]
-        for field in given.fields:
-            facts = given.facts | field.facts
-            for text in next((texts for condition, texts in choices if _holds(condition, facts)), ()):
-                yield text.replace("a_column", field.column).replace("a_field", field.name)
-
-
-def _condition(line: Line) -> str | None:
-    return line.condition
-
-
-def _holds(condition: str | None, facts: Collection[str]) -> bool:
-    if condition is None:
-        return True
-    return all(_one_of(part.split("|"), facts) for part in condition.split(","))
-
-
-def _one_of(alternatives: list[str], facts: Collection[str]) -> bool:
-    for alternative in map(str.strip, alternatives):
-        if alternative.startswith("not "):
-            if alternative.removeprefix("not ") not in facts:
-                return True
-        elif alternative in facts:
-            return True
-    return False
 
 
 def folder() -> Path:
@@ -158,27 +98,96 @@ def tables_made(statements: Iterable[Statement], staging_schema: str) -> list[st
 
 def _parse(file: str, text: str) -> Iterator[Statement]:
     pass_, rounds = "", None
-    start, name, condition = 0, "", None
-    body: list[Line] = []
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line, mark, condition_of_line = _split_mark(raw)
+    lines = text.splitlines()
+    for number, line in enumerate(lines, start=1):
         if found := _PASS.match(line):
             pass_ = found["pass"]
         elif found := _ROUNDS.match(line):
             rounds = number if found["edge"] == "begin" else None
         elif found := _NAME.match(line):
-            start, name, condition, body = number, found["name"], condition_of_line, []
-        elif name and line.strip() and not line.lstrip().startswith("--"):
-            body.append(Line(line, condition_of_line, mark == "for"))
-            if line.endswith(";"):
-                yield Statement(file, name, start, pass_, condition, tuple(body), rounds)
-                name = ""
-    if name:
-        raise ValueError(f"{file}:{start} {name}: the statement has no semicolon at the end of a line")
+            marks = _marks(found["marks"], f"{file}:{number}")
+            shared, condition = marks.pop("as", None), marks.pop("if", None)
+            comment, body = _body(lines[number:])
+            statement = Statement(file, found["name"], number, pass_, condition, body, comment, rounds)
+            statement = replace(statement, **marks)  # type: ignore[arg-type]  # of marks, only these are left
+            if shared is not None:
+                yield _taken(statement, shared)
+            elif body and body[-1].text.endswith(";"):
+                yield statement
+            else:
+                raise ValueError(f"{statement.origin}: the statement has no semicolon at the end of a line")
     if rounds is not None:
         raise ValueError(f"{file}:{rounds}: the rounds have no end")
 
 
-def _split_mark(line: str) -> tuple[str, str | None, str | None]:
-    found = _MARK.search(line)
-    return (line[: found.start()], found["mark"], found["condition"]) if found else (line, None, None)
+def _marks(text: str, place: str) -> dict[str, str]:
+    """What stands behind the name of a statement."""
+    marks = dict(part.split(": ", 1) for part in text.split(" -- ")[1:])
+    if unknown := marks.keys() - _OF_STATEMENTS:
+        raise ValueError(f"{place}: {', '.join(sorted(unknown))}: not a mark of statements; see sql/README.md")
+    return marks
+
+
+def _body(lines: Iterable[str]) -> tuple[tuple[str, ...], tuple[Line, ...]]:
+    """The sentences under a statement's name, and its lines up to the one that ends it, or the next name."""
+    comment: list[str] = []
+    body: list[Line] = []
+    for raw in lines:
+        if _NAME.match(raw) or _PASS.match(raw) or _ROUNDS.match(raw) or not (raw.strip() or body):
+            break
+        if raw.lstrip().startswith("--"):
+            comment += [] if body else [raw.removeprefix("-- ")]
+            continue
+        found = _MARK.search(raw)
+        line = Line(raw[: found.start()], found["condition"], found["mark"] == "for") if found else Line(raw)
+        if line.text.strip():
+            body.append(line)
+        if line.text.endswith(";"):
+            break
+    return tuple(comment), tuple(body)
+
+
+def _taken(statement: Statement, shared: str) -> Statement:
+    """A statement of `every_entity.sql` as it is for one entity, and for one of its keys."""
+    taken = _AS.match(shared)
+    entity = BY_NAME[statement.file.removesuffix(".sql")]
+    source = next((s for s in load(SHARED) if taken and s.name == taken["name"]), None)
+    if taken is None or source is None or taken["key"] not in (None, *entity.keys) or statement.lines:
+        raise ValueError(f"{statement.origin}: {shared} is no statement of {SHARED}.sql, or has lines of its own")
+    key = taken["key"]
+    words = _words(entity, key, taken["scope"])
+    conditions = filter(None, (source.condition, statement.condition))
+    return replace(
+        statement,
+        condition=_put(", ".join(conditions), words) or None,
+        lines=tuple(replace(line, text=_put(line.text, words)) for line in source.lines),
+        comment=(*source.comment, *statement.comment),
+        finds=source.finds,
+        does=source.does,
+        again=source.again,
+        counts=source.counts,
+        text_from=source.origin,
+        key=key,
+        earlier=entity.keys[: entity.keys.index(key)] if key else (),
+        within=taken["scope"] is not None,
+    )
+
+
+def _words(entity: Entity, key: str | None, scope: str | None) -> dict[str, str]:
+    """By stand-in, what stands for it."""
+    words = {"an_entity": entity.name, "a_table": entity.table, "a_primary_key": entity.primary_key}
+    if key is not None:
+        words["a_key"] = key
+    if entity.belongs_to:
+        owner = BY_NAME[entity.belongs_to[0]]
+        words |= {"an_owner": owner.name, "an_owner_id": owner.primary_key}
+    if scope is not None:
+        words |= {"a_scope": scope, "a_scope_id": BY_NAME[scope].primary_key}
+    return words
+
+
+def _put(text: str, words: dict[str, str]) -> str:
+    """A line with names in place of stand-ins."""
+    for stand_in, word in words.items():
+        text = re.sub(rf"(?<![a-zA-Z0-9]){stand_in}(?!\w)", word, text)
+    return text

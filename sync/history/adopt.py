@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from sync.database import rights, tool_schema
 from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, Database, code_of, connect, failure
 from sync.database.lock import Turn, run_lock
-from sync.database.sqlfiles import Statement, of_pass, tables_made
+from sync.database.sqlfiles import of_pass, tables_made
+from sync.database.statement import Statement
 from sync.history import runs
 from sync.history.changes import PLANNED, read_changes
 from sync.history.fingerprints import forget

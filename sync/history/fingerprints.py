@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from sync.database.release import tool_version
-from sync.database.sqlfiles import named, origin_and_text
+from sync.database.sqlfiles import named
+from sync.database.statement import origin_and_text
 from sync.history.digests import Digests
 from sync.model.settings import Settings
 from sync.schema.target import Target

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 
 from sync.database.revision import folder, head, is_current, revision
-from sync.database.sqlfiles import STAGING_SCHEMA
+from sync.database.statement import STAGING_SCHEMA
 from sync.model.errors import UsageError
 
 __all__ = ["downgrade", "head", "is_current", "revision", "script", "upgrade"]

@@ -6,11 +6,31 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Field:
-    """One column of an entity: its name in documents and staging tables, in the live table, and what is known of it."""
+    """What a line marked `-- for:` is repeated for: a column of an entity, or a row that its rows refer to.
+
+    name       in documents and staging tables; of a row referred to, the column of the staging table that says which
+    column     in the live table
+    facts      what is known of it
+    parent     the entity that is referred to
+    parent_id  the column that refers to it
+    """
 
     name: str
     column: str
     facts: frozenset[str]
+    parent: str = ""
+    parent_id: str = ""
+
+    def put_into(self, line: str) -> str:
+        """A line as it is for this column or row."""
+        for stand_in, word in (
+            ("a_column", self.column),
+            ("a_field", self.name),
+            ("a_parent_id", self.parent_id),
+            ("a_parent", self.parent),
+        ):
+            line = line.replace(stand_in, word)
+        return line
 
 
 @dataclass(frozen=True)

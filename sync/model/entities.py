@@ -36,6 +36,7 @@ class Entity:
     columns     fields of the document, staged under the same name
     keys        the columns that matching uses: never emptied, and a value that does not fit refuses the row
     names       those of them of which a row must give one, so that the next run finds it again
+    belongs_to  entities of which a row needs one each: without them it is refused
     references  staged rows that a row points at, by the name of the column in the staging table
     initial     columns that are written when a row is inserted, and belong to ISPyB afterwards
     given_up    keys that a null empties where an earlier key finds the row
@@ -51,6 +52,7 @@ class Entity:
     columns: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    belongs_to: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     initial: tuple[str, ...] = ()
     given_up: tuple[str, ...] = ()
@@ -63,6 +65,12 @@ class Entity:
     def staged_first(self) -> tuple[str, ...]:
         """The columns of the staging table that come before those of the document, in their order."""
         return ("row_id", "position", "document", "path", "refused", "contradicts", "clears", *self.references)
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The entities that a row refers to: first those that it belongs to."""
+        named = (reference.removesuffix("_row") for reference in self.references)
+        return tuple(dict.fromkeys((*self.belongs_to, *named)))
 
 
 LABORATORY = Entity(
@@ -102,6 +110,7 @@ PROPOSAL_HAS_PERSON = Entity(
     "proposal_has_person",
     "ProposalHasPerson",
     "proposalHasPersonId",
+    belongs_to=("proposal", "person"),
     references=("person_row",),
     named_by_parent=True,
 )
@@ -117,6 +126,7 @@ SESSION = Entity(
     ),
     keys=("externalId", "expSessionPk", "visit_number"),
     names=("externalId", "expSessionPk", "visit_number"),
+    belongs_to=("proposal",),
     initial=("comments", "usedFlag", "lastUpdate"),
     given_up=("expSessionPk",),
     compared=("expSessionPk",),
@@ -126,6 +136,7 @@ SESSION_HAS_PERSON = Entity(
     "Session_has_Person",
     "sessionId",
     columns=("role", "remote"),
+    belongs_to=("session", "person"),
     references=("session_row", "person_row"),
     named_by_parent=True,
 )
@@ -139,6 +150,7 @@ PROTEIN = Entity(
     ),
     keys=("externalId", "acronym"),
     names=("externalId", "acronym"),
+    belongs_to=("proposal",),
     references=("person_row",),
     initial=("isCreatedBySampleSheet",),
     parent_of_field="person",
@@ -153,6 +165,7 @@ LAB_CONTACT = Entity(
     ),
     keys=("cardName",),
     names=("cardName",),
+    belongs_to=("proposal", "person"),
     references=("person_row",),
     initial=(
         *("cardName", "defaultCourrierCompany", "courierAccount", "billingReference"),
@@ -171,3 +184,4 @@ ENTITIES = (
     PROTEIN,
     LAB_CONTACT,
 )
+BY_NAME = {entity.name: entity for entity in ENTITIES}

@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from sync.database.connection import DUPLICATE, NO_PARENT, code_of, words_of
-from sync.database.sqlfiles import Statement, named, of_pass
+from sync.database.sqlfiles import named, of_pass
+from sync.database.statement import Statement
 from sync.history.changes import ALL_CHANGES, PLANNED
 from sync.model.entities import ENTITIES, LABORATORY, PERSON, PROPOSAL, Entity
 from sync.reconcile.leaving import Leaving
@@ -29,16 +30,13 @@ from sync.statements.staged_facts import Given
 from sync.statements.temporary_tables import MOST_KEPT, Tables
 
 # Parents before children. A laboratory found by name is settled when it is known which people have it already.
-_MATCHING = (
+MATCHING = (
     (LABORATORY, "match"),
     (PERSON, "match"),
     (LABORATORY, "settle"),
     (PERSON, "settle"),
     *((entity, pass_) for entity in ENTITIES[ENTITIES.index(PROPOSAL) :] for pass_ in ("match", "settle")),
 )
-_ACTIONS = {"insert": "insert", "update": "update", "prune": "delete"}
-"""Statements that only run where there is something to do for them."""
-
 Found = dict[tuple[str, str], Sequence[tuple[Any, ...]]]
 """Rows by entity and statement."""
 
@@ -91,7 +89,7 @@ class Reconciliation:
     def match(self) -> None:
         """Finds who is who, and refuses what cannot be decided."""
         self._player.forget()
-        matching = [(entity, pass_) for entity, pass_ in _MATCHING if self.is_staged(entity)]
+        matching = [(entity, pass_) for entity, pass_ in MATCHING if self.is_staged(entity)]
         if not self.leaving.is_needed:
             self._play(matching)
             return
@@ -122,11 +120,7 @@ class Reconciliation:
         """
         for entity in self._staged():
             actions = self.actions[entity.name]
-            moves = []
-            for move in self._player.moves(entity, "apply"):
-                name = move.statement.name
-                if _ACTIONS.get(name, name) in actions or name not in _ACTIONS:
-                    moves.append(move)
+            moves = [m for m in self._player.moves(entity, "apply") if m.statement.does in (None, *actions)]
             if "insert" in actions:
                 self._player.find(entity, "inserted")
                 moves += self._looking_again(entity)
@@ -145,7 +139,7 @@ class Reconciliation:
         """Raises RowsRefused where single rows are at fault: not before another writer is ruled out."""
         origin = origin_of(error)
         statement = next((m.statement for m in moves if m.statement.origin == origin), None)
-        if statement is None or statement.name not in WRITES or not is_a_rows_fault(self._runner, error):
+        if statement is None or statement.does not in WRITES or not is_a_rows_fault(self._runner, error):
             return
         if code_of(error) in (DUPLICATE, NO_PARENT) and words_of(error) != again:
             return
@@ -167,7 +161,7 @@ class Reconciliation:
     def read(self, names: Collection[str]) -> Found:
         """The rows of statements of the report pass, of all entities at once, by entity and statement."""
         moves = [
-            m for entity in self._staged() for m in self._player.moves(entity, "report") if m.statement.name in names
+            m for entity in self._staged() for m in self._player.moves(entity, "report", lambda s: s.name in names)
         ]
         outcomes = self._player.play(moves)
         return {
@@ -194,19 +188,15 @@ class Reconciliation:
 
     def _looking_again(self, entity: Entity) -> Iterator[Move]:
         """Learns the ids of inserted rows by their keys, and looks for rows that another writer has added meanwhile."""
-        again = [m for m in self._player.moves(entity, "match") if m.statement.name.startswith(("match_", "find_"))]
-        if again:
-            yield from again
-            yield from self._player.moves(entity, "settle", ("share",))
-            yield from self._player.moves(entity, "report", ("unplaced",))
-        yield from self._player.moves(entity, "report", ("rivals",))
+        for pass_ in ("match", "settle", "report"):
+            yield from self._player.moves(entity, pass_, lambda s: s.again == "inserted")
 
     def _check(self, entity: Entity, outcomes: dict[Statement, Outcome]) -> None:
         """Whether what was written is what was planned: no link was gone already, no new row is lost or doubled."""
         for statement, outcome in outcomes.items():
-            if statement.name == "prune" and outcome.rows != self.doomed[entity.name]:
+            if statement.does == "delete" and outcome.rows != self.doomed[entity.name]:
                 raise Overtaken(f"rows of {entity.table}")
-            if statement.name in ("unplaced", "rivals"):
+            if statement.counts == "overtaken":
                 ((odd,),) = outcome.selected
                 if odd:
                     raise Overtaken(f"{odd} rows of {entity.table}")

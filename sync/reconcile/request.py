@@ -87,3 +87,9 @@ def timed(report: Report, phase: str) -> Iterator[None]:
         yield
     finally:
         report.seconds[phase] = time.perf_counter() - start
+
+
+def unread_proposals(report: Report) -> set[str]:
+    """Proposals of which a document could not be read: it may have named anybody."""
+    invalid = (r for r in report.refusals if (r.entity, r.code) == ("proposal", "invalid_document"))
+    return {r.proposal for r in invalid if r.proposal is not None}

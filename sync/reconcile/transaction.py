@@ -27,7 +27,7 @@ from sync.read.turning.origin import Origins
 from sync.reconcile import prune_limit
 from sync.reconcile.findings import fill, find_vanished, refused_by_database
 from sync.reconcile.reconciliation import Overtaken, Reconciliation
-from sync.reconcile.request import Request, timed
+from sync.reconcile.request import Request, timed, unread_proposals
 from sync.schema.target import Target
 from sync.statements.by_halves import RefusedRow, RowsRefused
 from sync.statements.send import Runner, origin_of
@@ -174,8 +174,7 @@ class Writing:
         with timed(report, "match"):
             reconciliation.match()
             reconciliation.compare()
-            invalid = (r for r in report.refusals if (r.entity, r.code) == ("proposal", "invalid_document"))
-            reconciliation.prune(settings.prune, {r.proposal for r in invalid if r.proposal is not None})
+            reconciliation.prune(settings.prune, unread_proposals(report))
             fill(report, reconciliation, self.target, changes=changes)
             if settings.full:
                 find_vanished(report, reconciliation)

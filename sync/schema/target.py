@@ -5,11 +5,12 @@ them must be there, and `externalId`, which `migrate` adds; each other column ma
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from sync.model.conditions import Conditions, Field
-from sync.model.entities import ENTITIES, Entity, Kind, kind_of_field
+from sync.model.entities import BY_NAME, ENTITIES, Entity, Kind, kind_of_field
 from sync.schema.repertoire import Repertoire
 
 _INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
@@ -159,6 +160,8 @@ class Table:
         for name, alias in self.entity.aliases.items():
             if name in facts:
                 facts.discard(alias)
+        if not self.entity.keys:
+            facts.add("link")
         if self.visit_number_unique:
             facts.add("unique(visit_number)")
         facts |= {f"nullable({column.name})" for column in self.columns.values() if column.nullable}
@@ -169,25 +172,17 @@ class Table:
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """The columns that lines marked `-- for:` are repeated for.
+        """The columns that lines marked `-- for:` are repeated for, and then the rows that each row refers to.
 
-        Facts of each: `live` or `absent`; `is(login)`; of a live one its kind (`text`, `number`, `float`, `date`,
-        `bytes`), `portal` or `initial`, `key`, `default` where a new row gets a value that is not given, and `required`
-        where it gets none but cannot be without.
+        Facts of each: `live` or `absent`; `is(login)`; `key`; of a live one its kind (`text`, `number`, `float`,
+        `date`, `bytes`), `portal` or `initial`, `default` where a new row gets a value that is not given, `required`
+        where it gets none but cannot be without. Of what is referred to: `owner` of what the row belongs to,
+        `reference` of others, `staged` where the staging table has a column for it.
         """
         return _fields(self.entity, tuple(self.columns.values()))
 
 
-REFERENCES = {
-    "laboratory": (),
-    "person": ("laboratoryId",),
-    "proposal": ("personId",),
-    "proposal_has_person": ("proposalId", "personId"),
-    "session": ("proposalId",),
-    "session_has_person": ("sessionId", "personId"),
-    "protein": ("proposalId", "personId"),
-    "lab_contact": ("proposalId", "personId"),
-}
+REFERENCES = {entity.name: tuple(BY_NAME[name].primary_key for name in entity.parents) for entity in ENTITIES}
 """The columns by which the eight tables refer to each other."""
 
 
@@ -198,16 +193,25 @@ def _fields(entity: Entity, columns: tuple[Column, ...]) -> tuple[Field, ...]:
     for name in entity.columns:
         column = table.column(name)
         facts = {f"is({name})", "absent" if column is None else "live"}
+        if name in entity.keys:
+            facts.add("key")
         if column is not None:
             facts |= {column.kind or "", "initial" if name in entity.initial else "portal"}
-            if name in entity.keys:
-                facts.add("key")
             if column.has_default:
                 facts.add("default")
             elif not column.nullable and name != "lastUpdate" and entity.names != (name,):
                 facts.add("required")
         fields.append(Field(name, "" if column is None else column.name, frozenset(facts)))
-    return tuple(fields)
+    return (*fields, *_parents(entity))
+
+
+def _parents(entity: Entity) -> Iterator[Field]:
+    """The rows that each row of an entity refers to."""
+    for parent in entity.parents:
+        facts = {"owner" if parent in entity.belongs_to else "reference"}
+        if f"{parent}_row" in entity.references:
+            facts.add("staged")
+        yield Field(f"{parent}_row", "", frozenset(facts), parent, BY_NAME[parent].primary_key)
 
 
 @dataclass(frozen=True, eq=False)

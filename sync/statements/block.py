@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sync.database.sqlfiles import Statement, origin_and_text
+from sync.database.statement import Statement, origin_and_text
 
 FAILED = "SELECT @told"
 """Asks, after an error in a block, what `told` reads: of its statements that had ended before."""

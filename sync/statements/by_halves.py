@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import DBAPIError
 
 from sync.database.connection import DEADLOCK, DENIED, LOCK_WAIT, LOST, code_of, words_of
-from sync.database.sqlfiles import Statement
+from sync.database.statement import Statement
 from sync.model.conditions import Conditions
 from sync.model.entities import Entity
 from sync.statements.send import Runner
@@ -30,7 +30,7 @@ _NOT_A_ROWS_FAULT = {
 """What would be refused again, whichever rows are left out."""
 
 WRITES = ("insert", "update")
-"""Names of the statements that write rows, and take a part of them: `-- if: part` in `sql/*.sql`."""
+"""What statements do that write rows, and take a part of them: `-- if: part` in `sql/*.sql`."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def refused_rows(runner: Runner, entity: Entity, statement: Statement, given: Co
 
     Raises DBAPIError where the server fails for another reason.
     """
-    numbers = _numbers(runner, entity, statement.name)
+    numbers = _numbers(runner, entity, str(statement.does))
     refused: list[RefusedRow] = []
     parts = [(0, len(numbers))]
     while parts:

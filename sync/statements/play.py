@@ -1,37 +1,23 @@
 """Plays the statements of a pass in as few round trips as can be: what one finds decides which ones follow.
 
-A condition such as `-- if: joined` asks whether an earlier statement of the same entity found something. Up to there
-all statements go as one block (`sync.statements.block`), taken for finding nothing; where one does, the next block
-begins.
+A condition such as `-- if: joined` asks whether an earlier statement of the same entity, one marked `-- finds: joined`,
+found something. Up to there all statements go as one block (`sync.statements.block`), taken for finding nothing; where
+one does, the next block begins.
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from sync.database.sqlfiles import Statement, of_pass
+from sync.database.sqlfiles import of_pass
+from sync.database.statement import Statement
 from sync.model.conditions import Conditions
 from sync.model.entities import ENTITIES, Entity
 from sync.schema.target import Target
 from sync.statements.block import Outcome, Step
 from sync.statements.send import Runner
 from sync.statements.staged_facts import Given
-
-# What a statement finds decides whether later ones have anything to do: by the first word of its name.
-_FINDINGS = {
-    "join": "joined",
-    "owner": "joined",
-    "find_candidates": "candidates",
-    "refuse_duplicate_key": "duplicates",
-    "refuse_same_visit": "duplicates",
-    "refuse_belongs_elsewhere": "elsewhere",
-    "probe": "same_target",
-    "claim": "claims",
-    "refuse_disputed_row": "disputed",
-    "refuse_disputed_name": "disputed",
-    "list": "lists",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +57,10 @@ class Player:
         """What the marks of statements ask for: about the live table, the staged rows, and what was found."""
         return self._conditions[entity.name]
 
-    def moves(self, entity: Entity, pass_: str, names: Collection[str] | None = None) -> list[Move]:
-        """The statements of a pass, or those of these names."""
+    def moves(self, entity: Entity, pass_: str, which: Callable[[Statement], bool] = lambda _: True) -> list[Move]:
+        """The statements of a pass, or some of them."""
         moves = []
-        wanted = [s for s in of_pass(entity.name, pass_) if names is None or s.name in names]
+        wanted = list(filter(which, of_pass(entity.name, pass_)))
         for rounds, statements in groupby(wanted, lambda s: s.rounds):
             in_round: list[Move] = []
             for statement in statements:
@@ -94,9 +80,8 @@ class Player:
                 while waiting.popleft() is not move:
                     pass  # that one's condition does not hold
                 outcomes[move.statement] = outcome
-                finding = _finding(move.statement)
-                if outcome.rows and finding is not None:
-                    self.find(move.entity, finding)
+                if outcome.rows and move.statement.finds is not None:
+                    self.find(move.entity, move.statement.finds)
                     again = again or bool(move.round)
                 if move.ends_round:
                     waiting.extendleft(reversed(move.round) if again else ())
@@ -109,11 +94,7 @@ class Player:
         for move in waiting:
             sql = move.statement.render(self.conditions(move.entity), self._runner.staging_schema)
             if sql is not None:
-                block[move] = Step(move.statement, sql, decides=_finding(move.statement) is not None)
+                block[move] = Step(move.statement, sql, decides=move.statement.finds is not None)
                 if until_round_ends and move.ends_round:
                     break
         return block
-
-
-def _finding(statement: Statement) -> str | None:
-    return _FINDINGS.get(statement.name) or _FINDINGS.get(statement.name.partition("_")[0])

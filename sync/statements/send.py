@@ -11,7 +11,7 @@ from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from sync.database.connection import LOST, code_of, log
-from sync.database.sqlfiles import Statement
+from sync.database.statement import Statement
 from sync.model.conditions import NO_CONDITIONS, Conditions
 from sync.statements.block import FAILED, Outcome, Step, compound, is_select, told
 

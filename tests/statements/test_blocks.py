@@ -9,7 +9,7 @@ from support.databases import Ispyb
 from support.ran import statements_run
 
 from sync.database.connection import code_of, connect
-from sync.database.sqlfiles import Statement
+from sync.database.statement import Statement
 from sync.statements.block import Step
 from sync.statements.send import Runner
 

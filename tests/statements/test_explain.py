@@ -18,7 +18,8 @@ from support.facts import known_columns
 from support.variants import TABLES, USUAL
 
 import sync
-from sync.database.sqlfiles import Statement, folder, load
+from sync.database.sqlfiles import folder, load
+from sync.database.statement import Statement
 from sync.history.undo import undo
 from sync.model.conditions import NO_CONDITIONS, Conditions
 from sync.model.settings import Settings
@@ -37,6 +38,7 @@ READ_ONCE = {
 """Statements that read a target table from one end to the other, once, and why."""
 
 NOT_RUN_PER_EXPORT = {
+    "every_entity": "is run as the entities take it",
     "check": "looks for duplicates in whole tables, when somebody asks",
     "legacy": "makes the old ISPyB of the demo",
     "grants": "grants rights",
@@ -118,7 +120,9 @@ def findings() -> frozenset[str]:
     """What conditions ask for that is no fact about the table or its staged rows, but found by an earlier statement."""
     columns = {column for table in TABLES.values() for column in known_columns(table)}
     facts = ("unique(", "given(", "lacks(", "nullable(", "default(", "any(")
-    return frozenset(word for word in conditions() - columns if not word.startswith(facts) and "." not in word)
+    of_statements = {"within", "link"}
+    words = conditions() - columns - of_statements
+    return frozenset(word for word in words if not word.startswith(facts) and "." not in word)
 
 
 def without_the_last_person(document: dict[str, Any]) -> None:

@@ -1,0 +1,117 @@
+"""One statement of `sql/*.sql`: its lines, what its marks say, and how it reads on the database at hand."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+
+from sync.model.conditions import NO_CONDITIONS, Conditions, Field
+
+STAGING_SCHEMA = "ispyb_sync"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a statement, the condition on which it stands, and whether that is asked of each column."""
+
+    text: str
+    condition: str | None = None
+    each: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """One named statement, and what its marks say.
+
+    line         where its name stands in the file
+    comment      the sentences under its name
+    rounds       where the rounds begin in which it runs
+    finds        what holds for later statements of the entity where it finds or changes a row
+    does         the action that it carries out: insert, update or delete
+    again        `inserted`: it runs again behind the insert
+    counts       `overtaken`: the number that it gives is 0 unless another writer came in between
+    text_from    the statement of `every_entity.sql` that it is, if any
+    key          the match key that it is about, if it is one of these
+    earlier      the keys before that one
+    within       whether the key counts within another entity's row only
+    """
+
+    file: str
+    name: str
+    line: int
+    pass_: str
+    condition: str | None
+    lines: tuple[Line, ...]
+    comment: tuple[str, ...] = ()
+    rounds: int | None = None
+    finds: str | None = None
+    does: str | None = None
+    again: str | None = None
+    counts: str | None = None
+    text_from: str | None = None
+    key: str | None = None
+    earlier: tuple[str, ...] = ()
+    within: bool = False
+
+    @property
+    def origin(self) -> str:
+        """Where the statement comes from, as errors and the server's process list say it."""
+        return f"{self.file}:{self.line} {self.name}"
+
+    def render(self, given: Conditions = NO_CONDITIONS, staging_schema: str = STAGING_SCHEMA) -> str | None:
+        """The statement as it is sent, or None where the condition of its name does not hold."""
+        return _rendered(self, given, staging_schema)
+
+
+def origin_and_text(sql: str) -> tuple[str, str]:
+    """The two parts of a statement as `render` gives it: the comment that says where it comes from, and the rest."""
+    comment, _, text = sql.partition(" */ ")
+    return f"{comment} */", text
+
+
+@cache
+def _rendered(statement: Statement, given: Conditions, staging_schema: str) -> str | None:
+    facts = given.facts | {"within"} if statement.within else given.facts
+    if not _holds(statement.condition, facts):
+        return None
+    body = "\n".join(_standing(statement, facts, given.fields))
+    if staging_schema != STAGING_SCHEMA:
+        body = body.replace(f"{STAGING_SCHEMA}.", f"`{staging_schema}`.")
+    return f"/* {statement.origin} */ {body.strip().removesuffix(';')}"
+
+
+def _standing(statement: Statement, facts: frozenset[str], fields: Iterable[Field]) -> Iterator[str]:
+    """The lines that stand, each for the columns that it stands for."""
+    for each, group in groupby(statement.lines, lambda line: line.each):
+        if not each:
+            yield from (line.text for line in group if _holds(line.condition, facts))
+            continue
+        choices = [(condition, [line.text for line in same]) for condition, same in groupby(group, _condition)]
+        for field in fields:
+            known = facts | field.facts
+            if field.name == statement.key:
+                known |= {"this"}
+            if field.name in statement.earlier:
+                known |= {"earlier"}
+            for text in next((texts for condition, texts in choices if _holds(condition, known)), ()):
+                yield field.put_into(text)
+
+
+def _condition(line: Line) -> str | None:
+    return line.condition
+
+
+def _holds(condition: str | None, facts: Collection[str]) -> bool:
+    if condition is None:
+        return True
+    return all(_one_of(part.split("|"), facts) for part in condition.split(","))
+
+
+def _one_of(alternatives: list[str], facts: Collection[str]) -> bool:
+    for alternative in map(str.strip, alternatives):
+        if alternative.startswith("not "):
+            if alternative.removeprefix("not ") not in facts:
+                return True
+        elif alternative in facts:
+            return True
+    return False
