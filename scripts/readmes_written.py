@@ -47,9 +47,7 @@ def settings() -> Iterator[str]:
 
 
 def _setting(name: str, default: Any, description: str | None) -> str:
-    shown = (
-        "" if default is None or default == () else f"`{str(default).lower() if default in (True, False) else default}`"
-    )
+    shown = "" if default in (None, (), []) else f"`{str(default).lower() if default in (True, False) else default}`"
     return f"| `{name}` | {shown} | {_cell(description or '')} |"
 
 

@@ -30,6 +30,7 @@ from sync.model.settings import Settings
 from sync.read.reader import Reader
 from sync.read.turning.origin import Origins
 from sync.reconcile.documents import Reading
+from sync.reconcile.leaving import values_left
 from sync.reconcile.reconciliation import Reconciliation
 from sync.reconcile.request import Request, timed
 from sync.reconcile.transaction import CommitUnanswered, Writing
@@ -119,7 +120,7 @@ def _reconcile(request: Request, connection: Connection) -> Report:
     runner = Runner(connection, settings.staging_schema)
     with timed(report, "total"):
         target = _look(connection, settings, write=request.write)
-        reconciliation = Reconciliation(runner, target)
+        reconciliation = Reconciliation(runner, target, settings.left_entities)
         own = not isinstance(request.ispyb, Connection)
         digests = Digests(runner, target) if settings.skip_verified else None
         origins = Origins()
@@ -157,15 +158,17 @@ def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
 
     On one open connection this is believed for a while, since looking takes longer than a small export does.
     """
-    prunes = (PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON) if settings.prune != "none" else ()
-    asked = (connection.info[SCHEMA], settings.staging_schema, write, prunes)
+    left = settings.left_entities
+    links = (PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON) if settings.prune != "none" else ()
+    prunes = tuple(entity for entity in links if entity not in left)
+    asked = (connection.info[SCHEMA], settings.staging_schema, write, prunes, left, settings.left_fields)
     seen = connection.info.get(_SEEN)
     if seen is not None and seen[0] == asked and time.monotonic() - seen[1] < BELIEVED_SECONDS:
         target: Target = seen[2]
         return target
-    demand(connection, settings.staging_schema, write=write, delete=prunes)
+    demand(connection, settings.staging_schema, write=write, delete=prunes, left=left)
     tool_schema.demand_own(connection, settings.staging_schema)
-    target = introspect(connection)
+    target = introspect(connection).leaving(settings.left_fields)
     connection.info[_SEEN] = asked, time.monotonic(), target
     return target
 
@@ -194,6 +197,7 @@ def _stage(
         report.seconds["read"] = time.perf_counter() - start
         background.finish()
     reading.finish()
+    report.warnings.extend(values_left(stager.left))
     report.seconds["stage"] = background.seconds
     return reading.reader
 

@@ -5,7 +5,7 @@ fail is an error; what makes it refuse a part of an export is a warning; each co
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from rich.console import Console
 from rich.text import Text
@@ -44,7 +44,7 @@ def check(database: str | Engine, settings: Settings) -> list[Finding]:
     with connect(database) as connection:
         connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
         try:
-            return list(_findings(connection, settings.staging_schema))
+            return list(_findings(connection, settings))
         except DBAPIError as error:
             raise failure(error, "check") from None
         finally:
@@ -62,10 +62,11 @@ def show(findings: list[Finding], console: Console) -> None:
             console.print(Text(f"        {printable(finding.remedy)}", style="dim"), soft_wrap=True)
 
 
-def _findings(connection: Connection, staging_schema: str) -> Iterator[Finding]:
+def _findings(connection: Connection, settings: Settings) -> Iterator[Finding]:
+    staging_schema = settings.staging_schema
     yield from _server(connection)
     held = rights.account(connection)
-    yield from _privileges(held, staging_schema)
+    yield from _privileges(held, staging_schema, settings.left_entities)
     target = read_tables(connection)
     columns = _columns(target)
     yield from _variant(connection, columns)
@@ -118,17 +119,18 @@ def _version(text: str) -> Finding:
     return Finding("ok", "server", f"version {text}")
 
 
-def _privileges(held: Account, staging_schema: str) -> Iterator[Finding]:
-    lacking = held.lacking(staging_schema, write=True)
+def _privileges(held: Account, staging_schema: str, left: Collection[Entity]) -> Iterator[Finding]:
+    lacking = held.lacking(staging_schema, write=True, left=left)
     for what in lacking:
-        yield Finding("error", "privileges", f"{held.who} lacks {what}", held.remedy)
+        yield Finding("error", "privileges", f"{held.who} lacks {what}", held.remedy([what]))
     if lacking:
         return
     yield Finding("ok", "privileges", f"{held.who} may read and write all that a run needs")
     if held.rights.lacking(["SELECT"], held.schema):
         message = "takes back updates and links; leaves inserted rows, as this account may not see what refers to them"
         yield Finding("ok", "undo", message, f"To let it delete those: GRANT SELECT ON {held.schema}.* TO the role.")
-    no_delete = [entity.table for entity in ENTITIES if held.rights.lacking(["DELETE"], held.schema, entity.table)]
+    written = [entity for entity in ENTITIES if entity not in left]
+    no_delete = [entity.table for entity in written if held.rights.lacking(["DELETE"], held.schema, entity.table)]
     if no_delete:
         message = f"{held.who} lacks DELETE on {', '.join(no_delete)}: undo and pruning will fail there"
         yield Finding("warning", "privileges", message, "To use these, grant the role of sql/grants.sql.")

@@ -16,13 +16,13 @@ _DATABASE = ("database", "staging_schema")
 OF_VALIDATE = ("format", "timezone", "mask")
 OF_PLAN = (
     *_DATABASE,
-    *("format", "strict", "skip_unchanged", "skip_verified", "nulls", "timezone"),
+    *("format", "leave", "strict", "skip_unchanged", "skip_verified", "nulls", "timezone"),
     *("prune", "prune_limit", "full", "mask"),
 )
 OF_APPLY = (*OF_PLAN, "lock_timeout")
-OF_CHECK = _DATABASE
+OF_CHECK = (*_DATABASE, "leave")
 OF_HISTORY = (*_DATABASE, "mask")
-OF_UNDO = (*_DATABASE, "mask", "lock_timeout")
+OF_UNDO = (*_DATABASE, "leave", "mask", "lock_timeout")
 
 
 def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -35,8 +35,7 @@ def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         @functools.wraps(command)
         def call(**arguments: Any) -> None:
             given = {name: arguments.pop(name) for name in names}
-            # A switch that is not set is False, and not given; any other flag is None then.
-            settings = load_settings(**{name: None if value is False else value for name, value in given.items()})
+            settings = load_settings(**{name: _given(value) for name, value in given.items()})
             command(settings=settings, **arguments)
 
         flags = [_flag(name, Settings.model_fields[name]) for name in names]
@@ -51,11 +50,16 @@ def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return decorate
 
 
+def _given(value: Any) -> Any:
+    """None for a flag that was not given: a switch is False then, and one that may be repeated is empty."""
+    return None if value is False or value == [] else value
+
+
 def _flag(name: str, setting: FieldInfo) -> inspect.Parameter:
     kind = _kind(name, setting)
     extra = setting.json_schema_extra
     metavar = extra["metavar"] if isinstance(extra, dict) and isinstance(extra["metavar"], str) else None
-    has_default = kind is not bool and setting.default is not None
+    has_default = kind is not bool and setting.default not in (None, [])
     option = typer.Option(
         "--" + name.replace("_", "-"),
         metavar=metavar,

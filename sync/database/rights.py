@@ -65,6 +65,23 @@ class Rights:
 
 
 @dataclass(frozen=True)
+class Lack:
+    """Rights that are missing, and on what; `entity` is None for the tool's own schema."""
+
+    rights: tuple[str, ...]
+    on: str
+    entity: Entity | None = None
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.rights)} on {self.on}"
+
+    @property
+    def leave(self) -> str | None:
+        """The flag that does without them; None where nothing does: what is left is read all the same."""
+        return None if self.entity is None or "SELECT" in self.rights else f"--leave {self.entity.name}"
+
+
+@dataclass(frozen=True)
 class Account:
     """The account as the server knows it, its active role, and the ISPyB schema."""
 
@@ -78,12 +95,16 @@ class Account:
         """What to call it."""
         return f"{self.name} with role {self.role}" if self.role else self.name
 
-    @property
-    def remedy(self) -> str:
+    def remedy(self, lacking: "Iterable[Lack]" = ()) -> str:
         """What helps against rights that lack."""
         if self.rights.roles and not self.role:
             return f"Activate a role it has: SET DEFAULT ROLE {self.rights.roles[0]} FOR the account."
-        return "Grant the role of sql/grants.sql."
+        whom = self.role or "the account"
+        grants = [f"GRANT {', '.join(lack.rights)} ON {lack.on} TO {whom}" for lack in lacking]
+        words = "Grant the role of sql/grants.sql" + (f" ({'; '.join(grants)})." if grants else ".")
+        if flags := [lack.leave for lack in lacking if lack.leave is not None]:
+            words += f" Or leave to ISPyB what it keeps by itself: {' '.join(flags)}."
+        return words
 
     def lacking(
         self,
@@ -93,7 +114,7 @@ class Account:
         delete: Collection[Entity] = (),
         left: Collection[Entity] = (),
         partial: bool = False,
-    ) -> list[str]:
+    ) -> list["Lack"]:
         """List what lacks for a run, each as GRANT has it: INSERT, UPDATE on ispyb.Person.
 
         write    whether it writes to ISPyB at all
@@ -105,9 +126,9 @@ class Account:
         for entity in ENTITIES:
             needed = needed_on(entity, write=write and entity not in left, delete=entity in delete)
             if names := self.rights.lacking(needed, self.schema, entity.table, partial=partial):
-                found.append(f"{', '.join(names)} on {self.schema}.{entity.table}")
+                found.append(Lack(tuple(names), f"{self.schema}.{entity.table}", entity))
         if names := self.rights.lacking(OWN, staging_schema):
-            found.append(f"{', '.join(names)} on {staging_schema}.*")
+            found.append(Lack(tuple(names), f"{staging_schema}.*"))
         return found
 
 
@@ -143,10 +164,10 @@ def demand(
     lacking = held.lacking(staging_schema, write=write, delete=delete, left=left, partial=True)
     if not lacking:
         return
-    own = "" if not lacking[-1].endswith(".*") else " If the tool's schema is not there yet, run ispyb-sync migrate."
+    own = "" if lacking[-1].entity is not None else " If the tool's schema is not there yet, run ispyb-sync migrate."
     raise DatabaseError(
-        f"{held.who} lacks {'; '.join(lacking)}",
-        hint=f"ISPyB is unchanged. {held.remedy} `ispyb-sync check`, run as that account, looks again.{own}",
+        f"{held.who} lacks {'; '.join(map(str, lacking))}",
+        hint=f"ISPyB is unchanged. {held.remedy(lacking)} `ispyb-sync check`, run as that account, looks again.{own}",
     )
 
 

@@ -120,7 +120,7 @@ def forget(connection: Connection, staging_schema: str) -> None:
 
 def _circumstances(settings: Settings, target: Target) -> str:
     """What, besides the document, decides what becomes of it."""
-    given = {"nulls": settings.nulls, "timezone": settings.timezone, "prune": settings.prune}
+    given = {"nulls": settings.nulls, "timezone": settings.timezone, "prune": settings.prune, "leave": settings.leave}
     return repr((tool_version(), given)) + _columns(target)
 
 

@@ -72,11 +72,13 @@ class _Undo:
         self._started = started
         self._own = own
         self._runner = Runner(connection, settings.staging_schema)
+        self._entities = [entity for entity in ENTITIES if entity not in settings.left_entities]
 
     def report(self, *, write: bool) -> Report:
         """Undoes, or plans to."""
         schema = self._settings.staging_schema
-        rights.demand(self._connection, schema, write=write, delete=ENTITIES if write else ())
+        left, delete = self._settings.left_entities, self._entities if write else ()
+        rights.demand(self._connection, schema, write=write, delete=delete, left=left)
         tool_schema.demand_own(self._connection, schema)
         tool_schema.demand_own_run(self._connection, schema, self._run)
         start = time.perf_counter()
@@ -139,7 +141,8 @@ class _Undo:
         self._all("create")
         self._all("load")
         if lock:
-            self._all("lock")
+            for entity in self._entities:
+                self._runner.run(named("undo", f"lock_{entity.name}"))
         if not sees_all(self._connection):
             self._runner.run(named("undo", "keep_unseen"))
         schema = self._settings.staging_schema
@@ -162,6 +165,10 @@ class _Undo:
         if past.status == "undone":
             ((by,),) = self._rows("undone_by")
             raise UsageError(f"run {self._run} is undone already, by run {by}", hint="`ispyb-sync history` lists them.")
+        for entity in self._settings.left_entities:
+            if past.entities[entity.name].actions or past.entities[entity.name].deleted:
+                words = f"run {self._run} wrote {entity.name}, which the setting leave now leaves to ISPyB"
+                raise UsageError(words, hint="Undo it without that setting.")
         ((kept,),) = self._rows("kept_changes")
         if not kept and not past.nothing_to_do:
             raise UsageError(
@@ -182,7 +189,7 @@ class _Undo:
         return report
 
     def _apply(self) -> None:
-        for entity in reversed(ENTITIES):
+        for entity in reversed(self._entities):
             for statement in of_pass("undo", f"apply_{entity.name}"):
                 self._runner.run(statement, self._conditions(entity))
 
@@ -209,8 +216,7 @@ class _Undo:
         return self._target.conditions(entity).with_facts(self._unique[entity.name])
 
     def _set(self, **variables: object) -> None:
-        names = ", ".join(f"@{name} = %({name})s" for name in variables)
-        self._connection.exec_driver_sql(f"SET {names}", variables)
+        self._connection.exec_driver_sql(f"SET {', '.join(f'@{name} = %({name})s' for name in variables)}", variables)
 
     def _drop(self) -> None:
         self._runner.drop(*tables_made(of_pass("undo", "create"), self._settings.staging_schema))

@@ -6,13 +6,10 @@ cannot be used is an error that names it.
 """
 
 import os
-import re
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -21,7 +18,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from sync.model.entities import ENTITIES, Entity
 from sync.model.errors import UsageError
+from sync.model.tables.portal import Portal as Portal
 
 SETTINGS_FILE = "ispyb-sync.toml"
 
@@ -29,62 +28,6 @@ SETTINGS_FILE = "ispyb-sync.toml"
 def _setting(default: Any, description: str, *, metavar: str | None = None) -> Any:
     """A setting; `metavar` is what help calls its value."""
     return Field(default=default, description=description, json_schema_extra={"metavar": metavar})
-
-
-_BRACES = re.compile(r"\{[^{}]*\}")
-_OF_ONE = ("{proposal}", "{number}")
-
-
-class Portal(BaseModel):
-    """Where the User Portal is: `portal:CODE-NUMBER` is asked by `url` or `command`, `portal:all` by the others."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    url: str | None = Field(
-        default=None, description="URL of one proposal, with {proposal}, or {code} and {number}, in it"
-    )
-    all_url: str | None = Field(default=None, description="URL of an export of everything")
-    command: Annotated[list[str], Field(min_length=1)] | None = Field(
-        default=None, description="A program and its arguments, with the same placeholders, that prints one proposal"
-    )
-    all_command: Annotated[list[str], Field(min_length=1)] | None = Field(
-        default=None, description="A program and its arguments that prints everything"
-    )
-    token_file: Path | None = Field(default=None, description="File with a token, sent as Authorization: Bearer")
-    format: str = Field(default="ispyb", description="Form of what it sends: ispyb, smis, or one of your own")
-    timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(
-        default=30, description="Seconds to wait for an answer, and for each next part of it"
-    )
-    ca: Path | None = Field(default=None, description="PEM file of the authority of the portal's certificate")
-    smis_months: Annotated[int, Field(ge=0, le=1)] = Field(
-        default=0, description="Number of January in the dates of the form smis: 0 as Java writes it, or 1"
-    )
-    smis_visit: Literal["name", "startShift"] | None = Field(
-        default=None, description="Field of the form smis that is a session's visit number; none where it is not set"
-    )
-
-    @field_validator("url", "all_url")
-    @classmethod
-    def _is_url(cls, url: str | None) -> str | None:
-        parts = urlsplit(url or "https://host")
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-            raise ValueError("a URL is expected that begins with https:// or http://, without a user or password")
-        return url
-
-    @model_validator(mode="after")
-    def _asks_for_one(self) -> Self:
-        for one, other in (("url", "command"), ("all_url", "all_command")):
-            if getattr(self, one) is not None and getattr(self, other) is not None:
-                raise ValueError(f"give {one} or {other}, not both")
-        for name, template in (("url", [self.url]), ("command", self.command)):
-            words = " ".join(word for word in template or () if word is not None)
-            if words and not any(placeholder in words for placeholder in _OF_ONE):
-                raise ValueError(f"{name} has neither {' nor '.join(_OF_ONE)} in it, so it cannot ask for one proposal")
-        for url in (self.url, self.all_url):
-            unknown = set(_BRACES.findall(url or "")) - {"{code}", *_OF_ONE}
-            if unknown or (url is self.all_url and _BRACES.search(url or "")):
-                raise ValueError("in url only {proposal}, {code} and {number} may stand in braces, in all_url nothing")
-        return self
 
 
 class Settings(BaseSettings):
@@ -151,6 +94,11 @@ class Settings(BaseSettings):
         "object), or one of a package of yours. Default: ispyb; for the User Portal the setting portal.format.",
         metavar="FORM",
     )
+    leave: list[str] = _setting(
+        [],
+        "Leave an entity (lab_contact) or a field (person.phoneNumber) to ISPyB: found, and never written. Repeatable.",
+        metavar="NAME",
+    )
     portal: Portal = Field(default_factory=Portal, description="Where the User Portal is")
 
     def database_url(self) -> str:
@@ -161,6 +109,25 @@ class Settings(BaseSettings):
                 hint="Give --database URL, or set ISPYB_SYNC_DATABASE, or `database` in " + SETTINGS_FILE + ".",
             )
         return self.database.get_secret_value()
+
+    @property
+    def left_entities(self) -> tuple[Entity, ...]:
+        """The entities that are left to ISPyB."""
+        return tuple(entity for entity in ENTITIES if entity.name in self.leave)
+
+    @property
+    def left_fields(self) -> frozenset[str]:
+        """The fields that are left to ISPyB, each as person.phoneNumber."""
+        return frozenset(name for name in self.leave if "." in name)
+
+    @field_validator("leave")
+    @classmethod
+    def _can_be_left(cls, names: list[str]) -> list[str]:
+        fields = {f"{e.name}.{field}" for e in ENTITIES for field in {*e.columns} - {*e.keys}}
+        for name in sorted({*names} - {e.name for e in ENTITIES} - fields):
+            example = "lab_contact, or a field of one that is no key, such as person.phoneNumber"
+            raise ValueError(f"{name!r} cannot be left to ISPyB; an entity can be, such as {example}")
+        return sorted({*names})
 
     @property
     def skips(self) -> bool:

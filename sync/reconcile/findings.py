@@ -33,10 +33,11 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
             _refuse_whole_rows(report, entity, reconciliation.rows(entity, "contradicted"))
         parent = entity.parent_of_field
         if parent is not None and report.entities[parent].refused:
-            report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "field_refusals")))
+            along = reconciliation.leaving.places(entity, parent)
+            told = _refusals(entity, reconciliation.rows(entity, "field_refusals"))
+            report.refusals.extend(refusal for refusal in told if (refusal.document, refusal.path) not in along)
         report.warnings.extend(_notices(entity, found, target))
-        if left:
-            report.warnings.append(Notice("left_to_ispyb", _LEFT[entity is SESSION].format(entity=entity.name), left))
+        report.warnings.extend(reconciliation.leaving.notices(entity, left))
     if changes:
         report.changes = [change for row in reconciliation.planned() for change in read_changes(row[0], [row[1:]])]
     refused_proposals = report.entities["proposal"].refused
@@ -84,12 +85,6 @@ _NOTICES = {
     "a person keeps the one it has, others get the one with the lowest id",
     "kept_lists": "lists of {entity} with somebody who was refused: nothing is pruned from these",
     "kept_card_name": "lab contacts were found by their person; the card keeps the name it has in ISPyB",
-}
-
-
-_LEFT = {
-    True: "cancelled sessions that ISPyB does not know were skipped",
-    False: "rows of {entity} were skipped: they hang on something new that was skipped",
 }
 
 

@@ -1,44 +1,85 @@
 """What a run leaves to ISPyB: matched, so that others can refer to it, but neither written nor refused.
 
-That is a cancelled session that ISPyB does not know. What hangs on a new row that is left is left too.
+Those are the entities of the setting `leave`, and cancelled sessions that ISPyB does not know. What hangs on a new row
+that is left is left too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sync.database.sqlfiles import named
 from sync.model.conditions import Conditions
 from sync.model.entities import ENTITIES, PROPOSAL, SESSION, Entity
+from sync.model.refusals import Notice
 from sync.schema.target import Target
 from sync.statements.send import Runner
 
+_CODE = "left_to_ispyb"
 _CANCELLED = 9
 
 
 class Leaving:
-    """Marks what is left, once it is matched; nothing is asked of the database where an export has no such thing."""
+    """Marks what is left, once it is matched; nothing is asked of the database where nothing is left.
 
-    def __init__(self, runner: Runner, target: Target) -> None:
+    entities   those of the setting
+    """
+
+    def __init__(self, runner: Runner, target: Target, entities: Collection[Entity]) -> None:
+        self.entities = entities
         self._runner = runner
         names = target[SESSION].staged_columns
         self._scheduled = names.index("scheduled") if "scheduled" in names else None
-        self.is_needed = False
+        self._has_cancelled = False
+        self._changes: dict[Entity, int] = {}
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything may be left."""
+        return self._has_cancelled or bool(self.entities)
 
     def see(self, entity: Entity, columns: Sequence[Sequence[Any]]) -> None:
         """Notes rows that are staged."""
         if entity is SESSION and self._scheduled is not None and _CANCELLED in columns[self._scheduled]:
-            self.is_needed = True
+            self._has_cancelled = True
 
     def mark(self, entity: Entity, conditions: Conditions) -> None:
         """Marks what is left of an entity that is matched; its parents are marked already."""
-        if entity is SESSION:
-            self._runner.run(named("leave", "leave_cancelled"), conditions)
         for parent, column in _parents(entity):
             self._run("leave_along", an_entity=entity.name, a_parent=parent, a_row=column)
+        if entity in self.entities:
+            self._run("leave_new", an_entity=entity.name)
+        elif entity is SESSION:
+            self._runner.run(named("leave", "leave_cancelled"), conditions)
+
+    def drop_actions(self, entities: Iterable[Entity]) -> None:
+        """Takes back what was to be done with known rows of what is left, and counts it."""
+        for entity in entities:
+            if entity in self.entities:
+                self._changes[entity] = int(self._run("leave_known", an_entity=entity.name).rowcount)
 
     def count(self, entity: Entity) -> int:
-        """How many things are left."""
+        """How many new things are left."""
         return int(self._run("count_left", an_entity=entity.name).scalar_one()) if self.is_needed else 0
+
+    def places(self, entity: Entity, parent: str) -> set[tuple[int, str]]:
+        """Document and path of each reference to a parent that is left; rows go on without it."""
+        if not self.is_needed:
+            return set()
+        rows = self._run("left_references", an_entity=entity.name, a_parent=parent, a_row=f"{parent}_row")
+        return {(document, path) for document, path in rows}
+
+    def notices(self, entity: Entity, new: int) -> Iterator[Notice]:
+        """What is told of an entity, of which so many new things are left."""
+        if entity in self.entities:
+            changes = self._changes.get(entity, 0)
+            if new + changes:
+                words = f"rows of {entity.name} were not written, as the setting leave has it"
+                yield Notice(_CODE, f"{words}: {new:,} new, {changes:,} changed", new + changes)
+        elif new:
+            words = f"rows of {entity.name} were skipped: they hang on something new that was skipped"
+            if entity is SESSION and self._has_cancelled:
+                words = "cancelled sessions that ISPyB does not know were skipped"
+            yield Notice(_CODE, words, new)
 
     def _run(self, name: str, **stand_ins: str) -> Any:
         sql = named("leave", name).render(staging_schema=self._runner.staging_schema) or ""
@@ -47,9 +88,17 @@ class Leaving:
         return self._runner.connection.exec_driver_sql(sql)
 
 
+def values_left(values: Mapping[str, int]) -> Iterator[Notice]:
+    """What is told of fields of the setting, each with how many values of it were given."""
+    for name, count in values.items():
+        if count:
+            yield Notice(_CODE, f"values of {name} were not written, as the setting leave has it", count)
+
+
 def _parents(entity: Entity) -> list[tuple[str, str]]:
     """The entities that rows of this one cannot be without, each with the column of the staging table."""
     known = {f"{parent.name}_row": parent.name for parent in ENTITIES}
-    needed = [(known[column], column) for column in entity.references if known[column] != entity.parent_of_field]
+    optional = {entity.parent_of_field, "person" if entity is PROPOSAL else None}
+    needed = [(known[column], column) for column in entity.references if known[column] not in optional]
     below_proposal = ENTITIES.index(entity) > ENTITIES.index(PROPOSAL)
     return [*needed, (PROPOSAL.name, "document")] if below_proposal else needed

@@ -53,7 +53,7 @@ class Reconciliation:
     doomed   how many links of it are to be deleted
     """
 
-    def __init__(self, runner: Runner, target: Target) -> None:
+    def __init__(self, runner: Runner, target: Target, left: Collection[Entity] = ()) -> None:
         self._runner = runner
         self._target = target
         self.actions: dict[str, set[str]] = {}
@@ -61,7 +61,7 @@ class Reconciliation:
         self._given = Given(target)
         self._player = Player(runner, target, self._given)
         self._tables = Tables(runner, target)
-        self.leaving = Leaving(runner, target)
+        self.leaving = Leaving(runner, target, left)
 
     def create(self) -> None:
         """Makes the staging tables, unless they are there."""
@@ -101,6 +101,7 @@ class Reconciliation:
     def compare(self) -> None:
         """Finds what differs, column by column."""
         self._play((entity, "compare") for entity in self._staged())
+        self.leaving.drop_actions(self._staged())
 
     def prune(self, which: str, unread: Iterable[str]) -> None:
         """Finds the links that the export no longer names, and dooms none of them, the tool's own, or all.
@@ -108,7 +109,7 @@ class Reconciliation:
         unread   proposals of which a document could not be read: nothing of theirs is doomed
         """
         self._runner.connection.exec_driver_sql("SET @prune = %s, @unread = %s", (which, ",".join(unread)))
-        self._play((entity, "prune") for entity in self._staged())
+        self._play((entity, "prune") for entity in self._written())
 
     def apply(self, again: str | None = None) -> None:
         """Writes to ISPyB.
@@ -118,7 +119,7 @@ class Reconciliation:
         Raises Overtaken where a row that was inserted or is to be deleted is not found again; RowsRefused for rows
         that the database refuses for a reason of its own; DBAPIError where another writer may have come in between.
         """
-        for entity in self._staged():
+        for entity in self._written():
             actions = self.actions[entity.name]
             moves = [m for m in self._player.moves(entity, "apply") if m.statement.does in (None, *actions)]
             if "insert" in actions:
@@ -203,6 +204,9 @@ class Reconciliation:
 
     def _staged(self) -> Iterator[Entity]:
         return filter(self.is_staged, ENTITIES)
+
+    def _written(self) -> Iterator[Entity]:
+        return (entity for entity in self._staged() if entity not in self.leaving.entities)
 
     def _play(self, passes: Iterable[tuple[Entity, str]]) -> None:
         self._player.play([move for entity, pass_ in passes for move in self._player.moves(entity, pass_)])

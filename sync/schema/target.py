@@ -5,8 +5,8 @@ them must be there, and `externalId`, which `migrate` adds; each other column ma
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from sync.model.conditions import Conditions, Field
@@ -103,11 +103,15 @@ _ABSENT = Column("", "varchar", "varchar(255)", nullable=True, characters=255, c
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """One of the eight tables: its columns by name, and whether a visit number names a session."""
+    """One of the eight tables: its columns by name, and whether a visit number names a session.
+
+    left   fields of the document that are left to ISPyB: as if the table had no column for them
+    """
 
     entity: Entity
     columns: dict[str, Column]
     visit_number_unique: bool = False
+    left: frozenset[str] = frozenset()
 
     def column(self, field: str) -> Column | None:
         """The column that a field of the document feeds, or None where the live table has none."""
@@ -120,7 +124,7 @@ class Table:
     @cached_property
     def missing(self) -> tuple[str, ...]:
         """Fields of the document that the live table has no column for."""
-        return tuple(name for name in self.entity.columns if self.column(name) is None)
+        return tuple(n for n in self.entity.columns if self.column(n) is None and n not in self.left)
 
     @cached_property
     def staged_columns(self) -> tuple[str, ...]:
@@ -224,6 +228,16 @@ class Target:
 
     def __getitem__(self, entity: Entity) -> Table:
         return self.tables[entity.name]
+
+    def leaving(self, fields: Collection[str]) -> "Target":
+        """The same for a run that leaves these fields to ISPyB, each given as person.phoneNumber."""
+        tables = dict(self.tables)
+        for entity, _, field in (name.partition(".") for name in sorted(fields)):
+            table = tables[entity]
+            column = table.column(field)
+            columns = {name: c for name, c in table.columns.items() if c is not column}
+            tables[entity] = replace(table, columns=columns, left=table.left | {field})
+        return replace(self, tables=tables)
 
     def conditions(self, entity: Entity) -> Conditions:
         """What the marks in the SQL file of an entity ask for, as far as the live tables tell it."""

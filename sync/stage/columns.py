@@ -51,6 +51,7 @@ class Fields:
         self.names = [place for place, field in enumerate(self.all) if field.is_name]
         self.may_be_nameless = entity.named_by_parent
         self.converted = [(self.before + n, f.convert) for n, f in enumerate(self.all) if f.convert is not None]
+        self.left = sorted(target[entity].left)
         self.last_row = 0
         columns = [field.name for field in self.all]
         self.pick: Callable[[dict[str, Any]], Row] = itemgetter(*columns) if len(columns) > 1 else self._pick_few

@@ -8,6 +8,7 @@ What does not fit the live column is refused by `sync.stage.misfits`: by the col
 wait long, when they are met. Never decides who is who.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from statistics import median_high
 from typing import Any
@@ -40,9 +41,12 @@ class Stager:
 
     load      takes an entity and the columns of its rows, in the order of `Table.staged_columns`
     refuse    takes each refusal
+
+    left      how many values of fields that are left to ISPyB were given, each named as person.phoneNumber
     """
 
     def __init__(self, target: Target, load: Load, refuse: Callable[[Refusal], None], *, clear_nulls: bool) -> None:
+        self.left: Counter[str] = Counter()
         self._load = load
         self._clear_nulls = clear_nulls
         self._fields = {entity.name: Fields(entity, target) for entity in ENTITIES}
@@ -226,7 +230,10 @@ class Stager:
             refused = "invalid_document"
             values = fields.nothing
         else:
-            values = fields.pick(thing.data if type(thing) is Known else thing.__dict__)
+            data = thing.data if type(thing) is Known else thing.__dict__
+            values = fields.pick(data)
+            for name in fields.left:
+                self.left[f"{entity.name}.{name}"] += data[name] is not None
             if self._clear_nulls:
                 clears = clears_of(entity, fields.all, thing)
         self._rows[entity.name].append(

@@ -113,7 +113,7 @@ def apply(
 
     ispyb-sync apply export.ndjson.gz --prune owned --prune-limit 2%
 
-    ispyb-sync apply portal:all --prune owned --json
+    ispyb-sync apply portal:all --leave laboratory --leave lab_contact --json
 
     curl -s https://portal.example.org/export | ispyb-sync apply - --json
     """

@@ -1,0 +1,1 @@
+"""The tables of ispyb-sync.toml: settings that belong to one part of the tool."""
