@@ -1,7 +1,8 @@
 -- every_entity: what is the same for several entities, written once.
 --
--- An entity's own file says which of these statements it takes, and where they run: `-- name: join_login -- as: join_key(login)`.
--- There its name stands for an_entity, its table for a_table, its key for a_key; README.md has all stand-ins.
+-- An entity's own file says which of these statements it takes, and where they run:
+-- `-- name: join_login -- as: join_key(login)`. There its name stands for an_entity, its table for a_table, its key for
+-- a_key; README.md has all stand-ins.
 
 -- pass: create
 
@@ -469,8 +470,8 @@ SET m.action = 'insert'
 WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL;
 
 -- name: compare
--- Bytes decide, not the collation: a changed accent is a change. What a row refers to may be new, and has no id yet; one
--- that was refused leaves the row as it is.
+-- Bytes decide, not the collation: a changed accent is a change. What a row refers to may be new, and has no id yet;
+-- one that was refused leaves the row as it is.
 INSERT INTO ispyb_sync.map_an_entity (row_id, thing, action, changes)
 SELECT
     m.row_id,

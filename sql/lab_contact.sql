@@ -5,7 +5,7 @@
 -- after     proposal, person
 -- matches   cardName, then person, both within the proposal
 -- refuses   ambiguous_match, duplicate_key, key_taken, parent_refused
--- never     deletes a card (its shipments would go too), renames it, or touches the courier fields of a card that is there
+-- never     deletes a card (its shipments would go too), renames it, or touches the courier fields of one that is there
 
 -- pass: create
 
@@ -35,7 +35,11 @@ SELECT
     proposal.thing,
     NVL(person.thing, 0),
     COALESCE(s.refused, IF(proposal.refused IS NULL AND person.refused IS NULL, NULL, 'parent_refused')),
-    IF(s.refused IS NOT NULL, NULL, IF(proposal.refused IS NOT NULL, 'proposal', IF(person.refused IS NOT NULL, 'person', NULL)))
+    CASE
+        WHEN s.refused IS NOT NULL THEN NULL
+        WHEN proposal.refused IS NOT NULL THEN 'proposal'
+        WHEN person.refused IS NOT NULL THEN 'person'
+    END
 FROM ispyb_sync.stage_lab_contact AS s
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row;
@@ -150,7 +154,12 @@ SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('labCon
 -- People to be written who are on another card of the proposal now, and the card of this run, if any, that gives
 -- them up.
 INSERT INTO ispyb_sync.claim_lab_contact (row_id, field, holder_id, holder_row, value)
-SELECT m.row_id, 'person', h.labContactId, MIN(giver.row_id), COALESCE(CONVERT(who.login USING utf8mb4), CONVERT(who.siteId USING utf8mb4), HEX(who.externalId))
+SELECT
+    m.row_id,
+    'person',
+    h.labContactId,
+    MIN(giver.row_id),
+    COALESCE(CONVERT(who.login USING utf8mb4), CONVERT(who.siteId USING utf8mb4), HEX(who.externalId))
 FROM ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
 LEFT JOIN LabContact AS t ON t.labContactId = m.target_id
@@ -161,7 +170,9 @@ STRAIGHT_JOIN LabContact AS h ON h.proposalId = proposal.target_id AND h.personI
 LEFT JOIN (
     ispyb_sync.map_lab_contact AS giver
     INNER JOIN ispyb_sync.map_person AS given ON given.row_id = giver.person
-) ON giver.target_id = h.labContactId AND giver.thing = giver.row_id AND giver.refused IS NULL AND NOT given.target_id <=> h.personId
+)
+    ON giver.target_id = h.labContactId AND giver.thing = giver.row_id AND giver.refused IS NULL
+    AND NOT given.target_id <=> h.personId
 WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.labContactId <=> m.target_id AND NOT t.personId <=> h.personId
 GROUP BY m.row_id, h.labContactId;
 
@@ -180,7 +191,11 @@ SELECT
     'update',
     CONCAT('{', NULLIF(CONCAT_WS(
         ', ',
-        IF(t.cardName IS NOT NULL, NULL, CONCAT('"cardName": ', JSON_ARRAY(NULL, CONVERT(s.cardName USING utf8mb4)))), -- if: cardName
+        IF( -- if: cardName
+            t.cardName IS NOT NULL, -- if: cardName
+            NULL, -- if: cardName
+            CONCAT('"cardName": ', JSON_ARRAY(NULL, CONVERT(s.cardName USING utf8mb4))) -- if: cardName
+        ), -- if: cardName
         IF(
             person.row_id IS NULL OR person.refused IS NOT NULL OR t.personId <=> NVL(person.target_id, 0),
             NULL,
@@ -202,8 +217,9 @@ ON DUPLICATE KEY UPDATE action = VALUES(action), changes = VALUES(changes);
 -- pass: apply
 
 -- name: choose_free_person -- if: claims
--- A swap needs a moment in which the old holder has somebody else, as the column cannot be NULL: for each holder another
--- person who has no card in the proposal, and gets none in this run. The thousand newest are enough to find them.
+-- A swap needs a moment in which the old holder has somebody else, as the column cannot be NULL: for each holder
+-- another person who has no card in the proposal, and gets none in this run. The thousand newest are enough to find
+-- them.
 INSERT INTO ispyb_sync.claim_lab_contact (row_id, field, holder_id, parked_on)
 SELECT c.row_id, c.field, c.holder_id, free.personId
 FROM (
@@ -294,19 +310,30 @@ SELECT
     m.action,
     IF(m.action = 'update', m.matched_by, NULL),
     s.cardName,
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(
-            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
-            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
-            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
+            'a_field', CONVERT(IF( -- for: default, text
+                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, text
+            ) USING utf8mb4), -- for: default, text
+            'a_field', IF( -- for: default, float
+                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, float
+            ) + 0e0, -- for: default, float
+            'a_field', IF( -- for: default, not bytes
+                FIND_IN_SET('a_field', s.clears), -- for: default, not bytes
+                s.a_field, -- for: default, not bytes
+                NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, not bytes
+            ), -- for: default, not bytes
             'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
             'a_field', s.a_field + 0e0, -- for: float
             'a_field', s.a_field, -- for: live, not bytes
             'proposalId', NVL(proposal.target_id, 'new'),
             'personId', NVL(person.target_id, 'new')
         )
-        WHEN person.action = 'insert' AND person.target_id IS NOT NULL THEN REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id))
+        WHEN person.action = 'insert' AND person.target_id IS NOT NULL
+            THEN REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id))
         ELSE m.changes
     END
 FROM ispyb_sync.map_lab_contact AS m
@@ -349,6 +376,10 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 -- name: kept_card_name -- if: cardName
 SELECT COUNT(*)
 FROM ispyb_sync.map_lab_contact AS m
-WHERE m.thing = m.row_id AND m.refused IS NULL AND m.matched_by = 'person' AND (m.action IS NULL OR m.action = 'update' AND m.changes NOT LIKE '%"cardName"%');
+WHERE
+    m.thing = m.row_id
+    AND m.refused IS NULL
+    AND m.matched_by = 'person'
+    AND (m.action IS NULL OR m.action = 'update' AND m.changes NOT LIKE '%"cardName"%');
 
 -- name: refusals -- as: refusals

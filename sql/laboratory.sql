@@ -39,7 +39,8 @@ FROM ispyb_sync.stage_laboratory AS s;
 -- rounds: end
 
 -- name: refuse_duplicate_key -- if: joined -- finds: duplicates
--- Laboratories that are joined and contradict each other: two laboratoryExtPk under one externalId, or the other way round.
+-- Laboratories that are joined and contradict each other: two laboratoryExtPk under one externalId, or the
+-- other way round.
 UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN (
     SELECT
@@ -141,7 +142,9 @@ STRAIGHT_JOIN (
         SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.name)), 11) AS name,
         SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.city)), 11) AS city,
         SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.country)), 11) AS country,
-        COUNT(DISTINCT BINARY s.name) > 1 OR COUNT(DISTINCT BINARY s.city) > 1 OR COUNT(DISTINCT BINARY s.country) > 1 AS conflicting
+        COUNT(DISTINCT BINARY s.name) > 1
+        OR COUNT(DISTINCT BINARY s.city) > 1
+        OR COUNT(DISTINCT BINARY s.country) > 1 AS conflicting
     FROM (
         SELECT DISTINCT m.thing FROM ispyb_sync.map_laboratory AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
     ) AS several
@@ -269,7 +272,11 @@ WHERE NOT EXISTS (
     FROM ispyb_sync.map_person AS later
     INNER JOIN ispyb_sync.stage_person AS elsewhere ON elsewhere.row_id = later.row_id
     INNER JOIN ispyb_sync.map_laboratory AS other ON other.row_id = elsewhere.laboratory_row
-    WHERE later.thing = mention.thing AND later.refused IS NULL AND elsewhere.position > s.position AND other.thing <> named.thing
+    WHERE
+        later.thing = mention.thing
+        AND later.refused IS NULL
+        AND elsewhere.position > s.position
+        AND other.thing <> named.thing
 )
 GROUP BY named.thing
 HAVING SUM(c.laboratoryId IS NULL) = 0
@@ -368,7 +375,11 @@ FROM (
     SELECT DISTINCT k.name, k.city, k.country
     FROM ispyb_sync.map_laboratory AS d
     STRAIGHT_JOIN ispyb_sync.stage_laboratory AS k ON k.row_id = d.row_id
-    WHERE d.thing = d.row_id AND d.matched_by IS NOT NULL AND d.refused IN ('ambiguous_match', 'duplicate_key') AND k.name IS NOT NULL
+    WHERE
+        d.thing = d.row_id
+        AND d.matched_by IS NOT NULL
+        AND d.refused IN ('ambiguous_match', 'duplicate_key')
+        AND k.name IS NOT NULL
 ) AS g
 STRAIGHT_JOIN ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
@@ -422,7 +433,9 @@ LEFT JOIN (
     ispyb_sync.map_laboratory AS other
     INNER JOIN ispyb_sync.stage_laboratory AS renamed ON renamed.row_id = other.row_id
 ) ON other.target_id = c.laboratoryId AND other.thing = other.row_id AND other.refused IS NULL AND NOT (
-    NVL(renamed.name, s.name) <=> s.name AND NVL(renamed.city, s.city) <=> s.city AND NVL(renamed.country, s.country) <=> s.country
+    NVL(renamed.name, s.name) <=> s.name
+    AND NVL(renamed.city, s.city) <=> s.city
+    AND NVL(renamed.country, s.country) <=> s.country
 )
 SET c.kept = FALSE
 WHERE
@@ -479,13 +492,23 @@ SELECT
     m.action,
     IF(m.action = 'update', m.matched_by, NULL),
     s.name,
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)),
     IF(
         m.action = 'insert',
         JSON_OBJECT(
-            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
-            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
-            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
+            'a_field', CONVERT(IF( -- for: default, text
+                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, text
+            ) USING utf8mb4), -- for: default, text
+            'a_field', IF( -- for: default, float
+                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, float
+            ) + 0e0, -- for: default, float
+            'a_field', IF( -- for: default, not bytes
+                FIND_IN_SET('a_field', s.clears), -- for: default, not bytes
+                s.a_field, -- for: default, not bytes
+                NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, not bytes
+            ), -- for: default, not bytes
             'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
             'a_field', s.a_field + 0e0, -- for: float
             'a_field', s.a_field, -- for: live, not bytes

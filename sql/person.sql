@@ -123,9 +123,19 @@ SELECT
         ', ',
         IF(t.a_column <=> NVL(s.a_field, t.a_column), NULL, -- for: portal, bytes
             CONCAT('"a_field": ', JSON_ARRAY(HEX(t.a_column), HEX(s.a_field)))), -- for: portal, bytes
-        IF(BINARY t.a_column <=> BINARY NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, text
-            CONCAT('"a_field": ', JSON_ARRAY(CONVERT(t.a_column USING utf8mb4), CONVERT(s.a_field USING utf8mb4)))), -- for: portal, text
-        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, float
+        IF( -- for: portal, text
+            BINARY t.a_column <=> BINARY NVL( -- for: portal, text
+                s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column) -- for: portal, text
+            ), -- for: portal, text
+            NULL, -- for: portal, text
+            CONCAT('"a_field": ', JSON_ARRAY( -- for: portal, text
+                CONVERT(t.a_column USING utf8mb4), CONVERT(s.a_field USING utf8mb4) -- for: portal, text
+            ))), -- for: portal, text
+        IF( -- for: portal, float
+            t.a_column <=> NVL( -- for: portal, float
+                s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column) -- for: portal, float
+            ), -- for: portal, float
+            NULL, -- for: portal, float
             CONCAT('"a_field": ', JSON_ARRAY(t.a_column + 0e0, s.a_field + 0e0))), -- for: portal, float
         IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal
             CONCAT('"a_field": ', JSON_ARRAY(t.a_column, s.a_field))), -- for: portal
@@ -189,8 +199,8 @@ WHERE
 -- pass: history
 
 -- name: record_changes
--- Of an insert all values, of an update the old and the new ones. Where compare said "new", the laboratory has its id by
--- now; in a plan it has none.
+-- Of an insert all values, of an update the old and the new ones. Where compare said "new", the laboratory has its id
+-- by now; in a plan it has none.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
     @run,
@@ -201,19 +211,34 @@ SELECT
     m.action,
     IF(m.action = 'update', m.matched_by, NULL),
     COALESCE(CONVERT(s.login USING utf8mb4), CONVERT(s.siteId USING utf8mb4), HEX(s.externalId)),
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(
-            'laboratoryId', IF(laboratory.refused IS NULL, NVL(laboratory.target_id, IF(laboratory.row_id IS NULL, NULL, 'new')), NULL),
-            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
-            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
-            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
+            'laboratoryId', IF(
+                laboratory.refused IS NULL,
+                NVL(laboratory.target_id, IF(laboratory.row_id IS NULL, NULL, 'new')),
+                NULL
+            ),
+            'a_field', CONVERT(IF( -- for: default, text
+                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, text
+            ) USING utf8mb4), -- for: default, text
+            'a_field', IF( -- for: default, float
+                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, float
+            ) + 0e0, -- for: default, float
+            'a_field', IF( -- for: default, not bytes
+                FIND_IN_SET('a_field', s.clears), -- for: default, not bytes
+                s.a_field, -- for: default, not bytes
+                NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, not bytes
+            ), -- for: default, not bytes
             'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
             'a_field', s.a_field + 0e0, -- for: float
             'a_field', s.a_field, -- for: live, not bytes
             'externalId', HEX(s.externalId)
         )
-        WHEN laboratory.action = 'insert' AND laboratory.target_id IS NOT NULL THEN REGEXP_REPLACE(m.changes, '("laboratoryId": \\[[^,]*, )"new"', CONCAT('\\1', laboratory.target_id))
+        WHEN laboratory.action = 'insert' AND laboratory.target_id IS NOT NULL
+            THEN REGEXP_REPLACE(m.changes, '("laboratoryId": \\[[^,]*, )"new"', CONCAT('\\1', laboratory.target_id))
         ELSE m.changes
     END
 FROM ispyb_sync.map_person AS m

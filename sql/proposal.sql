@@ -46,7 +46,11 @@ STRAIGHT_JOIN (
         m.thing,
         CASE
             WHEN MIN(s.externalId) < MAX(s.externalId) THEN 'proposalNumber'
-            WHEN COUNT(DISTINCT s.proposalNumber) > 1 OR COUNT(DISTINCT s.proposalCode) > 1 OR COUNT(DISTINCT IF(s.proposalNumber IS NULL, NULL, NVL(s.proposalCode, ''))) > 1 THEN 'externalId'
+            WHEN
+                COUNT(DISTINCT s.proposalNumber) > 1
+                OR COUNT(DISTINCT s.proposalCode) > 1
+                OR COUNT(DISTINCT IF(s.proposalNumber IS NULL, NULL, NVL(s.proposalCode, ''))) > 1
+                THEN 'externalId'
         END AS field,
         CONCAT('documents ', GROUP_CONCAT(DISTINCT s.document ORDER BY s.document SEPARATOR ', ')) AS held
     FROM (
@@ -63,7 +67,8 @@ SET
     m.field = g.field,
     m.value = CASE g.field
         WHEN 'externalId' THEN HEX(s.externalId)
-        WHEN 'proposalNumber' THEN CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4))
+        WHEN 'proposalNumber'
+            THEN CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4))
     END,
     m.held = g.held
 WHERE m.refused IS NULL;
@@ -82,7 +87,10 @@ STRAIGHT_JOIN (
     GROUP BY s.proposalCode, s.proposalNumber
     HAVING MIN(s.externalId) < MAX(s.externalId)
 ) AS g ON g.proposalCode <=> s.proposalCode AND g.proposalNumber <=> s.proposalNumber
-SET m.refused = 'ambiguous_match', m.field = 'proposalNumber', m.value = CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4))
+SET
+    m.refused = 'ambiguous_match',
+    m.field = 'proposalNumber',
+    m.value = CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4))
 WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.proposalNumber IS NOT NULL;
 
 -- name: unite_keys -- as: unite_keys
@@ -265,28 +273,38 @@ WHERE
         OR s.proposalNumber <> t.proposalNumber
         OR t.proposalCode IS NULL AND s.proposalCode IS NOT NULL -- if: proposalCode
         OR t.proposalNumber IS NULL
-        OR EXISTS (SELECT 1 FROM ispyb_sync.map_proposal AS part WHERE part.thing = m.row_id AND part.matched_by = 'proposalNumber')
+        OR EXISTS (
+            SELECT 1
+            FROM ispyb_sync.map_proposal AS part
+            WHERE part.thing = m.row_id AND part.matched_by = 'proposalNumber'
+        )
     )
 GROUP BY m.row_id, h.proposalId;
 
 -- name: refuse_taken -- as: refuse_taken
 
 -- name: choose_proposer
--- A new proposal needs a proposer: when the first of its list was refused, the first who was not.
+-- A new proposal needs a proposer: when the first of its list was refused, the first who was not. Those without one are
+-- few: they are found first, and then looked up once for each link.
 UPDATE ispyb_sync.stage_proposal AS s
 STRAIGHT_JOIN (
-    SELECT whole.row_id, MIN(l.row_id) AS first
+    SELECT without.row_id, MIN(l.row_id) AS first
     FROM ispyb_sync.stage_proposal_has_person AS l
-    STRAIGHT_JOIN ispyb_sync.map_proposal AS part ON part.row_id = l.document
-    STRAIGHT_JOIN ispyb_sync.map_proposal AS whole ON whole.row_id = part.thing
-    STRAIGHT_JOIN ispyb_sync.stage_proposal AS united ON united.row_id = whole.row_id
+    STRAIGHT_JOIN (
+        SELECT part.row_id AS document, whole.row_id
+        FROM ispyb_sync.map_proposal AS whole
+        STRAIGHT_JOIN ispyb_sync.stage_proposal AS united ON united.row_id = whole.row_id
+        STRAIGHT_JOIN ispyb_sync.map_proposal AS part ON part.thing = whole.row_id
+        LEFT JOIN ispyb_sync.map_person AS proposer ON proposer.row_id = united.person_row
+        WHERE
+            whole.target_id IS NULL
+            AND whole.thing = whole.row_id
+            AND (proposer.row_id IS NULL OR proposer.refused IS NOT NULL)
+        LIMIT 9223372036854775807
+    ) AS without ON without.document = l.document
     STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = l.person_row
-    LEFT JOIN ispyb_sync.map_person AS proposer ON proposer.row_id = united.person_row
-    WHERE
-        whole.target_id IS NULL
-        AND person.refused IS NULL
-        AND (proposer.row_id IS NULL OR proposer.refused IS NOT NULL)
-    GROUP BY whole.row_id
+    WHERE person.refused IS NULL
+    GROUP BY without.row_id
 ) AS g ON g.row_id = s.row_id
 STRAIGHT_JOIN ispyb_sync.stage_proposal_has_person AS l ON l.row_id = g.first
 SET s.person_row = l.person_row;
@@ -360,19 +378,30 @@ SELECT
     m.action,
     IF(m.action = 'update', m.matched_by, NULL),
     CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4)),
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(
             'personId', NVL(person.target_id, 'new'),
-            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
-            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
-            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
+            'a_field', CONVERT(IF( -- for: default, text
+                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, text
+            ) USING utf8mb4), -- for: default, text
+            'a_field', IF( -- for: default, float
+                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, float
+            ) + 0e0, -- for: default, float
+            'a_field', IF( -- for: default, not bytes
+                FIND_IN_SET('a_field', s.clears), -- for: default, not bytes
+                s.a_field, -- for: default, not bytes
+                NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, not bytes
+            ), -- for: default, not bytes
             'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
             'a_field', s.a_field + 0e0, -- for: float
             'a_field', s.a_field, -- for: live, not bytes
             'externalId', HEX(s.externalId)
         )
-        WHEN person.action = 'insert' AND person.target_id IS NOT NULL THEN REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id))
+        WHEN person.action = 'insert' AND person.target_id IS NOT NULL
+            THEN REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id))
         ELSE m.changes
     END
 FROM ispyb_sync.map_proposal AS m
@@ -429,11 +458,13 @@ LOCK IN SHARE MODE;
 -- name: refusals -- as: refusals
 
 -- name: possible_twins -- if: given(proposalNumber)
--- A new proposal whose number differs from a known one by leading zeros only. The known ones are looked through once, and
--- only if there is a new proposal: the LIMIT keeps the server from doing so for each.
+-- A new proposal whose number differs from a known one by leading zeros only. The known ones are looked through once,
+-- and only if there is a new proposal: the LIMIT keeps the server from doing so for each.
 SELECT
     s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)) AS proposal,
     s.path,
     CONVERT(s.proposalNumber USING utf8mb4) AS value,
     CONCAT('proposalId ', t.proposalId) AS twin

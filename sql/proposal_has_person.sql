@@ -100,16 +100,18 @@ SELECT
     x.person_id,
     TRUE
 FROM ispyb_sync.stale_proposal_has_person AS x
-LEFT JOIN ispyb_sync.made_link AS k ON k.entity = 'proposal_has_person' AND k.target_id = x.target_id AND k.second_id = 0
+LEFT JOIN ispyb_sync.made_link AS k
+    ON k.entity = 'proposal_has_person' AND k.target_id = x.target_id AND k.second_id = 0
 LEFT JOIN (
     ispyb_sync.change AS c
     INNER JOIN ispyb_sync.run AS r ON r.run = c.run AND NOT r.elsewhere
-) ON c.entity = 'proposal_has_person' AND c.target_id = x.target_id AND c.action <> 'update'
+)
+    ON c.entity = 'proposal_has_person' AND c.target_id = x.target_id AND c.action <> 'update'
 GROUP BY x.number
 HAVING
     MAX(k.target_id IS NOT NULL OR (c.action = 'insert' AND r.mode = 'apply'))
     AND MAX(IF(c.action = 'insert', c.run, 0)) = MAX(NVL(c.run, 0))
-ON DUPLICATE KEY UPDATE owned = VALUES (owned);
+ON DUPLICATE KEY UPDATE owned = TRUE;
 
 -- name: doom -- if: lists
 -- Another document of the proposal that was refused as a whole may have named anybody.
@@ -118,7 +120,10 @@ STRAIGHT_JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal
 SET x.doomed = TRUE
 WHERE
     (@prune = 'all' OR (@prune = 'owned' AND x.owned))
-    AND NOT FIND_IN_SET(CONVERT(CONCAT_WS('-', d.proposalCode, d.proposalNumber) USING utf8mb4), CONVERT(@unread USING utf8mb4) COLLATE utf8mb4_bin);
+    AND NOT FIND_IN_SET(
+        CONVERT(CONCAT_WS('-', d.proposalCode, d.proposalNumber) USING utf8mb4),
+        CONVERT(@unread USING utf8mb4) COLLATE utf8mb4_bin
+    );
 
 -- pass: apply
 
@@ -156,7 +161,9 @@ SELECT
     m.action,
     NULL,
     COALESCE(CONVERT(who.login USING utf8mb4), CONVERT(who.siteId USING utf8mb4), HEX(who.externalId)),
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)),
     JSON_OBJECT('proposalId', NVL(proposal.target_id, 'new'), 'personId', NVL(person.target_id, 'new'))
 FROM ispyb_sync.map_proposal_has_person AS m
 INNER JOIN ispyb_sync.stage_proposal_has_person AS s ON s.row_id = m.row_id
@@ -177,7 +184,9 @@ SELECT
     NULL,
     'delete',
     x.row_key,
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)),
     x.fields
 FROM (SELECT NVL(MAX(s.row_id), 0) AS row_id FROM ispyb_sync.stage_proposal_has_person AS s) AS last
 INNER JOIN ispyb_sync.stale_proposal_has_person AS x ON x.doomed
@@ -233,7 +242,9 @@ WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL;
 
 -- name: losers -- if: lists
 SELECT
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)) AS proposal,
     COUNT(*) AS links
 FROM ispyb_sync.stale_proposal_has_person AS x
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal

@@ -24,8 +24,12 @@ SELECT
     proposal.thing,
     NVL(s.refused, IF(proposal.refused IS NULL, NULL, 'parent_refused')),
     IF(s.refused IS NULL AND proposal.refused IS NOT NULL, 'proposal', NULL),
-    IF(s.refused IS NULL AND proposal.refused IS NULL AND COUNT(NVL(e.proteinId, a.proteinId)) = 1, MIN(NVL(e.proteinId, a.proteinId)), NULL), -- if: acronym
-    IF(s.refused IS NULL AND proposal.refused IS NULL AND COUNT(e.proteinId) = 1, MIN(e.proteinId), NULL), -- if: not acronym
+    IF(
+        s.refused IS NULL AND proposal.refused IS NULL
+        AND COUNT(NVL(e.proteinId, a.proteinId)) = 1, MIN(NVL(e.proteinId, a.proteinId)), -- if: acronym
+        AND COUNT(e.proteinId) = 1, MIN(e.proteinId), -- if: not acronym
+        NULL
+    ),
     CASE
         WHEN COUNT(e.proteinId) = 1 THEN 'externalId'
         WHEN COUNT(a.proteinId) = 1 THEN 'acronym' -- if: acronym
@@ -33,7 +37,8 @@ SELECT
 FROM ispyb_sync.stage_protein AS s
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 LEFT JOIN Protein AS e ON e.proposalId = proposal.target_id AND e.externalId = s.externalId
-LEFT JOIN Protein AS a ON s.externalId IS NULL AND a.proposalId = proposal.target_id AND a.acronym = s.acronym -- if: acronym
+LEFT JOIN Protein AS a -- if: acronym
+    ON s.externalId IS NULL AND a.proposalId = proposal.target_id AND a.acronym = s.acronym -- if: acronym
 GROUP BY s.row_id;
 
 -- name: join_external_id -- as: join_key(externalId, proposal) -- if: several
@@ -103,8 +108,15 @@ STRAIGHT_JOIN Protein AS t ON t.proposalId = proposal.target_id AND t.acronym = 
 LEFT JOIN (
     ispyb_sync.map_protein AS giver
     INNER JOIN ispyb_sync.stage_protein AS given ON given.row_id = giver.row_id
-) ON giver.target_id = t.proteinId AND giver.thing = giver.row_id AND giver.refused IS NULL AND given.acronym <> t.acronym
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused = 'ambiguous_match' AND m.matched_by = 'acronym' AND (t.externalId IS NULL OR s.externalId IS NULL)
+)
+    ON giver.target_id = t.proteinId AND giver.thing = giver.row_id AND giver.refused IS NULL
+    AND given.acronym <> t.acronym
+WHERE
+    m.thing = m.row_id
+    AND m.target_id IS NULL
+    AND m.refused = 'ambiguous_match'
+    AND m.matched_by = 'acronym'
+    AND (t.externalId IS NULL OR s.externalId IS NULL)
 GROUP BY m.row_id
 HAVING SUM(giver.row_id IS NULL) < 2
 ON DUPLICATE KEY UPDATE
@@ -149,20 +161,31 @@ SELECT
     m.action,
     IF(m.action = 'update', m.matched_by, NULL),
     NVL(CONVERT(s.acronym USING utf8mb4), HEX(s.externalId)),
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(
             'proposalId', NVL(proposal.target_id, 'new'),
             'personId', IF(person.refused IS NULL, NVL(person.target_id, IF(person.row_id IS NULL, NULL, 'new')), NULL),
-            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
-            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
-            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
+            'a_field', CONVERT(IF( -- for: default, text
+                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, text
+            ) USING utf8mb4), -- for: default, text
+            'a_field', IF( -- for: default, float
+                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, float
+            ) + 0e0, -- for: default, float
+            'a_field', IF( -- for: default, not bytes
+                FIND_IN_SET('a_field', s.clears), -- for: default, not bytes
+                s.a_field, -- for: default, not bytes
+                NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, not bytes
+            ), -- for: default, not bytes
             'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
             'a_field', s.a_field + 0e0, -- for: float
             'a_field', s.a_field, -- for: live, not bytes
             'externalId', HEX(s.externalId)
         )
-        WHEN person.action = 'insert' AND person.target_id IS NOT NULL THEN REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id))
+        WHEN person.action = 'insert' AND person.target_id IS NOT NULL
+            THEN REGEXP_REPLACE(m.changes, '("personId": \\[[^,]*, )"new"', CONCAT('\\1', person.target_id))
         ELSE m.changes
     END
 FROM ispyb_sync.map_protein AS m

@@ -52,9 +52,9 @@ GROUP BY s.row_id;
 -- rounds: end
 
 -- name: refuse_same_visit -- if: several, unique(visit_number) -- finds: duplicates
--- Where (proposalId, visit_number) is unique, two sessions cannot have one visit number: those that give a stronger key,
--- also an expSessionPk that the table has no column for, are different sessions, unless all of them give the same one.
--- All mentions of them are refused; one by this visit number alone may be any of them.
+-- Where (proposalId, visit_number) is unique, two sessions cannot have one visit number: those that give a stronger
+-- key, also an expSessionPk that the table has no column for, are different sessions, unless all of them give the same
+-- one. All mentions of them are refused; one by this visit number alone may be any of them.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN (
     WITH disputed AS (
@@ -130,10 +130,14 @@ STRAIGHT_JOIN (
     SELECT
         m.thing,
         CASE
-            WHEN MIN(s.externalId) < MAX(s.externalId) AND COUNT(DISTINCT s.expSessionPk) = 1 THEN 'expSessionPk' -- if: expSessionPk
-            WHEN MIN(s.externalId) < MAX(s.externalId) AND COUNT(DISTINCT s.visit_number) = 1 THEN 'visit_number' -- if: unique(visit_number)
+            WHEN MIN(s.externalId) < MAX(s.externalId) AND COUNT(DISTINCT s.expSessionPk) = 1 -- if: expSessionPk
+                THEN 'expSessionPk' -- if: expSessionPk
+            WHEN MIN(s.externalId) < MAX(s.externalId) -- if: unique(visit_number)
+                AND COUNT(DISTINCT s.visit_number) = 1 -- if: unique(visit_number)
+                THEN 'visit_number' -- if: unique(visit_number)
             WHEN MIN(s.externalId) < MAX(s.externalId) THEN 'externalId'
-            WHEN MIN(m.proposal) < MAX(m.proposal) AND COUNT(DISTINCT s.externalId) = 0 THEN 'expSessionPk' -- if: expSessionPk
+            WHEN MIN(m.proposal) < MAX(m.proposal) AND COUNT(DISTINCT s.externalId) = 0 -- if: expSessionPk
+                THEN 'expSessionPk' -- if: expSessionPk
             WHEN MIN(m.proposal) < MAX(m.proposal) THEN 'externalId'
             WHEN MIN(s.expSessionPk) < MAX(s.expSessionPk) THEN 'externalId' -- if: expSessionPk
             WHEN MIN(s.visit_number) < MAX(s.visit_number) THEN 'externalId' -- if: unique(visit_number)
@@ -197,7 +201,9 @@ STRAIGHT_JOIN (
     SELECT
         m.thing,
         SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.expSessionPk)), 11) AS expSessionPk, -- if: expSessionPk
-        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.visit_number)), 11) AS visit_number, -- if: unique(visit_number)
+        SUBSTRING( -- if: unique(visit_number)
+            MAX(CONCAT(LPAD(s.position, 10, '0'), s.visit_number)), 11 -- if: unique(visit_number)
+        ) AS visit_number, -- if: unique(visit_number)
         SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11) AS externalId,
         NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), '') AS clears
     FROM (
@@ -254,8 +260,8 @@ ON DUPLICATE KEY UPDATE
     held = VALUES(held);
 
 -- name: refuse_belongs_elsewhere -- finds: elsewhere
--- A session does not move: its data were taken under the proposal that ISPyB has. A visit number, looked for after this,
--- finds none elsewhere.
+-- A session does not move: its data were taken under the proposal that ISPyB has. A visit number, looked for after
+-- this, finds none elsewhere.
 INSERT INTO ispyb_sync.map_session (row_id, thing, refused, field, value, held)
 SELECT
     m.row_id,
@@ -288,8 +294,8 @@ ON DUPLICATE KEY UPDATE
     held = VALUES(held);
 
 -- name: forget_given_up -- if: expSessionPk, elsewhere
--- A session that gets another expSessionPk in this run, under its own proposal, is not the one that the old number means
--- elsewhere: claim_exp_session_pk decides, as of every key that is given up.
+-- A session that gets another expSessionPk in this run, under its own proposal, is not the one that the old number
+-- means elsewhere: claim_exp_session_pk decides, as of every key that is given up.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_session AS giver ON giver.target_id = m.target_id
@@ -354,7 +360,11 @@ LEFT JOIN (
     INNER JOIN ispyb_sync.stage_session AS given ON given.row_id = giver.row_id
 ) ON giver.target_id = h.sessionId AND giver.thing = giver.row_id AND giver.refused IS NULL
     AND given.visit_number <> h.visit_number
-WHERE m.thing = m.row_id AND m.refused IS NULL AND NOT h.sessionId <=> m.target_id AND (t.sessionId IS NULL OR NOT t.visit_number <=> s.visit_number)
+WHERE
+    m.thing = m.row_id
+    AND m.refused IS NULL
+    AND NOT h.sessionId <=> m.target_id
+    AND (t.sessionId IS NULL OR NOT t.visit_number <=> s.visit_number)
 GROUP BY m.row_id, h.sessionId;
 
 -- name: refuse_taken -- as: refuse_taken
@@ -417,16 +427,29 @@ SELECT
         CONVERT(s.expSessionPk USING utf8mb4), -- if: expSessionPk
         CONVERT(s.visit_number USING utf8mb4)
     ),
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)),
     IF(
         m.action = 'insert',
         JSON_OBJECT(
             'proposalId', NVL(proposal.target_id, 'new'),
             'a_field', s.a_field, -- for: is(visit_number), unique(visit_number)
-            'a_field', COALESCE(FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), @now), -- for: is(lastUpdate), live
-            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
-            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
-            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
+            'a_field', COALESCE( -- for: is(lastUpdate), live
+                FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), -- for: is(lastUpdate), live
+                @now -- for: is(lastUpdate), live
+            ), -- for: is(lastUpdate), live
+            'a_field', CONVERT(IF( -- for: default, text
+                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, text
+            ) USING utf8mb4), -- for: default, text
+            'a_field', IF( -- for: default, float
+                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, float
+            ) + 0e0, -- for: default, float
+            'a_field', IF( -- for: default, not bytes
+                FIND_IN_SET('a_field', s.clears), -- for: default, not bytes
+                s.a_field, -- for: default, not bytes
+                NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, not bytes
+            ), -- for: default, not bytes
             'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
             'a_field', s.a_field + 0e0, -- for: float
             'a_field', s.a_field, -- for: live, not bytes
@@ -443,8 +466,8 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 -- pass: digest
 
 -- name: digest
--- What the portal may own of each session, and how many have the same expSessionPk; not the columns that ISPyB owns once
--- the session is there.
+-- What the portal may own of each session, and how many have the same expSessionPk; not the columns that ISPyB owns
+-- once the session is there.
 INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
 SELECT
     d.taken,
@@ -476,7 +499,9 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 -- A new session of a proposal and beamline, at a time at which ISPyB has one that no key names: MXCuBE makes such.
 SELECT
     s.document,
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)) AS proposal,
     s.path,
     CONCAT_WS(' ', CONVERT(s.beamLineName USING utf8mb4), s.startDate) AS value,
     CONCAT('sessionId ', t.sessionId) AS twin

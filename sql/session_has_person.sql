@@ -94,9 +94,19 @@ SELECT
         ', ',
         IF(t.a_column <=> NVL(s.a_field, t.a_column), NULL, -- for: portal, bytes
             CONCAT('"a_field": ', JSON_ARRAY(HEX(t.a_column), HEX(s.a_field)))), -- for: portal, bytes
-        IF(BINARY t.a_column <=> BINARY NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, text
-            CONCAT('"a_field": ', JSON_ARRAY(CONVERT(t.a_column USING utf8mb4), CONVERT(s.a_field USING utf8mb4)))), -- for: portal, text
-        IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal, float
+        IF( -- for: portal, text
+            BINARY t.a_column <=> BINARY NVL( -- for: portal, text
+                s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column) -- for: portal, text
+            ), -- for: portal, text
+            NULL, -- for: portal, text
+            CONCAT('"a_field": ', JSON_ARRAY( -- for: portal, text
+                CONVERT(t.a_column USING utf8mb4), CONVERT(s.a_field USING utf8mb4) -- for: portal, text
+            ))), -- for: portal, text
+        IF( -- for: portal, float
+            t.a_column <=> NVL( -- for: portal, float
+                s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column) -- for: portal, float
+            ), -- for: portal, float
+            NULL, -- for: portal, float
             CONCAT('"a_field": ', JSON_ARRAY(t.a_column + 0e0, s.a_field + 0e0))), -- for: portal, float
         IF(t.a_column <=> NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), NULL, -- for: portal
             CONCAT('"a_field": ', JSON_ARRAY(t.a_column, s.a_field))), -- for: portal
@@ -172,12 +182,14 @@ LEFT JOIN ispyb_sync.made_link AS k
 LEFT JOIN (
     ispyb_sync.change AS c
     INNER JOIN ispyb_sync.run AS r ON r.run = c.run AND NOT r.elsewhere
-) ON c.entity = 'session_has_person' AND c.target_id = x.target_id AND c.second_id = x.person_id AND c.action <> 'update'
+)
+    ON c.entity = 'session_has_person' AND c.target_id = x.target_id AND c.second_id = x.person_id
+    AND c.action <> 'update'
 GROUP BY x.number
 HAVING
     MAX(k.target_id IS NOT NULL OR (c.action = 'insert' AND r.mode = 'apply'))
     AND MAX(IF(c.action = 'insert', c.run, 0)) = MAX(NVL(c.run, 0))
-ON DUPLICATE KEY UPDATE owned = VALUES(owned);
+ON DUPLICATE KEY UPDATE owned = TRUE;
 
 -- name: doom -- if: lists
 -- Another document of the proposal that was refused as a whole may have named anybody.
@@ -187,7 +199,10 @@ STRAIGHT_JOIN ispyb_sync.stage_proposal AS d ON d.row_id = session.document
 SET x.doomed = TRUE
 WHERE
     (@prune = 'all' OR (@prune = 'owned' AND x.owned))
-    AND NOT FIND_IN_SET(CONVERT(CONCAT_WS('-', d.proposalCode, d.proposalNumber) USING utf8mb4), CONVERT(@unread USING utf8mb4) COLLATE utf8mb4_bin);
+    AND NOT FIND_IN_SET(
+        CONVERT(CONCAT_WS('-', d.proposalCode, d.proposalNumber) USING utf8mb4),
+        CONVERT(@unread USING utf8mb4) COLLATE utf8mb4_bin
+    );
 
 -- pass: apply
 
@@ -242,15 +257,23 @@ SELECT
     person.target_id,
     m.action,
     NULL,
-    CONCAT(COALESCE(CONVERT(who.login USING utf8mb4), CONVERT(who.siteId USING utf8mb4), HEX(who.externalId)), ' on session ', NVL(session.target_id, 'new')),
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
+    CONCAT(
+        COALESCE(CONVERT(who.login USING utf8mb4), CONVERT(who.siteId USING utf8mb4), HEX(who.externalId)),
+        ' on session ',
+        NVL(session.target_id, 'new')
+    ),
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)),
     IF(
         m.action = 'insert',
         JSON_OBJECT(
             'role', CONVERT(NVL(s.role, DEFAULT(s.role)) USING utf8mb4) -- if: default(role)
             'role', CONVERT(s.role USING utf8mb4) -- if: role, not default(role)
             , -- if: role, remote
-            'remote', IF(FIND_IN_SET('remote', s.clears), s.remote, NVL(s.remote, DEFAULT(s.remote))) -- if: default(remote)
+            'remote', IF( -- if: default(remote)
+                FIND_IN_SET('remote', s.clears), s.remote, NVL(s.remote, DEFAULT(s.remote)) -- if: default(remote)
+            ) -- if: default(remote)
             'remote', s.remote -- if: remote, not default(remote)
         ),
         m.changes
@@ -274,7 +297,9 @@ SELECT
     x.person_id,
     'delete',
     x.row_key,
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)),
     x.fields
 FROM (SELECT NVL(MAX(s.row_id), 0) AS row_id FROM ispyb_sync.stage_session_has_person AS s) AS last
 INNER JOIN ispyb_sync.stale_session_has_person AS x ON x.doomed
@@ -326,7 +351,9 @@ WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL;
 
 -- name: losers -- if: lists
 SELECT
-    COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) AS proposal,
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)) AS proposal,
     COUNT(*) AS links
 FROM ispyb_sync.stale_session_has_person AS x
 INNER JOIN ispyb_sync.stage_session AS session ON session.row_id = x.session

@@ -143,6 +143,16 @@ def marks(name: str) -> list[tuple[str, str]]:
     return behind + re.findall(r"^-- (\w+): (\w+)(?= -- |$)", text(name), flags=re.MULTILINE)
 
 
+@pytest.mark.parametrize("name", [*TABLES, SHARED])
+def test_a_line_of_sql_is_no_longer_than_one_of_python(name: str) -> None:
+    assert [line for line in text(name).splitlines() if len(line) > 120] == []
+
+
+def test_the_files_of_the_entities_are_short() -> None:
+    """3,600 lines together at the most: what is the same for several is not written again."""
+    assert sum(len(text(name).splitlines()) for name in TABLES) <= 3_600
+
+
 def test_what_is_the_same_for_several_entities_is_taken_by_several() -> None:
     taken = Counter(s.text_from for entity in ENTITIES for s in load(entity.name))
     assert [s.name for s in load(SHARED) if taken[s.origin] < 2] == []
