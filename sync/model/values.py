@@ -1,18 +1,22 @@
 """The kinds of plain values in a document: text, keys, numbers, flags, dates, external ids.
 
+Each kind says what a JSON parser has to find, for msgspec and for the JSON Schema, and makes of a value what is kept.
 Nothing is guessed: a number where text is expected is an error, and so is text where a number is expected.
 Lengths and ranges are not checked here; the live column decides them (see `sync.stage.limits`).
 """
 
+import math
 import re
-from collections.abc import Collection
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from itertools import product
 from typing import Annotated, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, PlainValidator, ValidationInfo, WithJsonSchema
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from msgspec import Meta
 
 NULL_WORD = "None"
 """What some producers send as a phone number when they have none."""
@@ -23,6 +27,8 @@ NULL_WORDS = frozenset(
 ) - {"Nan"}
 """What programs write for nothing, in any case. Nan is a name of people and of a city; NA and nil may be ones too."""
 
+_NO_NAMES = NULL_WORDS | {""}
+
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}"
 _DATE = (
     r"\d{4}-\d\d-\d\d"
@@ -30,132 +36,169 @@ _DATE = (
 )
 _is_uuid = re.compile(_UUID).fullmatch
 _is_date = re.compile(_DATE, re.ASCII).fullmatch
+_LEAST, _MOST = -(1 << 63), (1 << 63) - 1
+_DATES_KEPT = 10_000
 
 
-def _key(text: str) -> str | None:
+class Wrong(ValueError):
+    """A value that is not of its kind: what is wrong, by name and in words."""
+
+    def __init__(self, what: str, words: str = "") -> None:
+        super().__init__(words)
+        self.what = what
+        self.words = words
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """One kind of values.
+
+    read     makes of any value but null what is kept; a date needs the zone that dates are stored in. Raises Wrong
+    taken    the same of what msgspec has taken for such a value, more quickly; None where that is kept as it is
+    is_text  it is kept as it was sent, also where it is a word for nothing
+    """
+
+    read: Callable[[Any, ZoneInfo], Any]
+    taken: Callable[[Any, ZoneInfo], Any] | None = None
+    is_text: bool = False
+
+
+def _text(value: object, zone: ZoneInfo) -> str:
+    if type(value) is str:
+        return value
+    if isinstance(value, str):
+        return str(value)
+    raise Wrong("string_type")
+
+
+def _key(value: object, zone: ZoneInfo) -> str | None:
     """An empty key names nothing; a word for nothing would make one thing of many."""
+    return _key_of(_text(value, zone), zone)
+
+
+def _key_of(text: str, zone: ZoneInfo) -> str | None:
     name = text.strip()
-    if not name:
-        return None
-    if name in NULL_WORDS:
-        raise PydanticCustomError("null_word", "a word that stands for nothing names nothing")
-    return text
-
-
-def _required_key(text: str) -> str:
-    if _key(text) is None:
-        raise PydanticCustomError("blank", "a name is expected, not empty text")
-    return text
-
-
-def _note(value: object, info: ValidationInfo) -> None:
-    """Puts an odd value into the `odd` of the validation's context, if there is one."""
-    if info.context is not None:
-        info.context["odd"].append(value)
-
-
-def _without_word(text: str, info: ValidationInfo) -> str | None:
-    return None if _noted_word(text, info) == NULL_WORD else text
-
-
-def _noted_word(text: str, info: ValidationInfo) -> str:
-    if text in NULL_WORDS:
-        _note(text, info)
-    return text
-
-
-def _without_zero(number: int, info: ValidationInfo) -> int | None:
-    if number:
-        return number
-    _note(number, info)
+    if name not in _NO_NAMES:
+        return text
+    if name:
+        raise Wrong("null_word", "a word that stands for nothing names nothing")
     return None
 
 
-def _none_of(words: Collection[str]) -> str:
-    """A regular expression for the start of each text that is not one of these words."""
-    heads = sorted({word[0] for word in words if word})
-    other = f"[^{''.join(heads)}]" if heads else "(?s:.)"
-    longer = [f"{head}(?:{_none_of([word[1:] for word in words if word[:1] == head])})" for head in heads]
-    return "|".join([*(() if "" in words else ("$",)), other, *longer])
+def _required_key(value: object, zone: ZoneInfo) -> str:
+    key = _key(value, zone)
+    if key is None:
+        raise Wrong("blank", "a name is expected, not empty text")
+    return key
 
 
-class _WordsNoted:
-    """Text in which words for nothing are noted; all other text is recognised without a call of Python."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        plain = core_schema.str_schema(strict=True, pattern=f"(?i)^(?:{_none_of(_WORDS)})")
-        noted = core_schema.with_info_after_validator_function(_noted_word, handler(source))
-        return core_schema.union_schema([plain, noted], mode="left_to_right", custom_error_type="string_type")
+def _phone(value: object, zone: ZoneInfo) -> str | None:
+    return _unless_word(_text(value, zone), zone)
 
 
-def _external_id(value: object) -> bytes:
+def _unless_word(text: str, zone: ZoneInfo) -> str | None:
+    return None if text == NULL_WORD else text
+
+
+def _integer(value: object, zone: ZoneInfo) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Wrong("int_type")
+    if not _LEAST <= value <= _MOST:
+        raise Wrong("int_range")
+    return int(value)
+
+
+def _old_key(value: object, zone: ZoneInfo) -> int | None:
+    return _unless_zero(_integer(value, zone), zone)
+
+
+def _unless_zero(number: int, zone: ZoneInfo) -> int | None:
+    return number or None
+
+
+def _decimal(value: object, zone: ZoneInfo) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise Wrong("float_type")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise Wrong("float_type") from None
+    if not math.isfinite(number):
+        raise Wrong("finite_number")
+    return number
+
+
+def _flag(value: object, zone: ZoneInfo) -> int:
+    if value is True or value is False:
+        return int(value)
+    if type(value) is int and _LEAST <= value <= _MOST:
+        return value
+    raise Wrong("flag", "true, false or a whole number is expected")
+
+
+def _moment(value: object, zone: ZoneInfo) -> datetime:
+    """A naive date without fractions of a second; one with an offset is converted to the zone."""
+    text = value.isoformat() if isinstance(value, date) else value
+    if not isinstance(text, str):
+        raise Wrong("date", "a date such as 2024-02-29T10:00:00+01:00 is expected")
+    return _moment_of(text, zone)
+
+
+@lru_cache(_DATES_KEPT)
+def _moment_of(text: str, zone: ZoneInfo) -> datetime:
+    if not _is_date(text):
+        raise Wrong("date", "a date such as 2024-02-29T10:00:00+01:00 is expected")
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(zone).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        raise Wrong("no_such_date", "there is no such date") from None
+    return moment.replace(microsecond=0)
+
+
+def _external_id(value: object, zone: ZoneInfo) -> bytes:
     """16 bytes, big-endian, of an integer or a UUID."""
     if type(value) is int:
         if 0 <= value < 1 << 128:
             return value.to_bytes(16, "big")
-        raise PydanticCustomError("external_id_range", "the integer is not in 0 ... 2^128-1")
+        raise Wrong("external_id_range", "the integer is not in 0 ... 2^128-1")
     if isinstance(value, UUID):
         return value.bytes
     if isinstance(value, str) and _is_uuid(value):
         return bytes.fromhex(value.replace("-", ""))
-    raise PydanticCustomError("external_id", "an integer or a UUID is expected")
+    raise Wrong("external_id", "an integer or a UUID is expected")
 
 
-def _flag(value: object) -> int:
-    if value is True or value is False:
-        return int(value)
-    if type(value) is int and -(1 << 63) <= value < 1 << 63:
-        return value
-    raise PydanticCustomError("flag", "true, false or a whole number is expected")
+TEXT, PHONE, OLD_KEY = Kind(_text, is_text=True), Kind(_phone, _unless_word, is_text=True), Kind(_old_key, _unless_zero)
 
-
-def _moment(value: object, info: ValidationInfo) -> datetime:
-    """A date without fractions of a second.
-
-    With a `timezone` in the validation's context, a date with an offset is converted to it and becomes naive.
-    """
-    text = value.isoformat() if isinstance(value, date) else value
-    if not isinstance(text, str) or not _is_date(text):
-        raise PydanticCustomError("date", "a date such as 2024-02-29T10:00:00+01:00 is expected")
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None and info.context is not None:
-            moment = moment.astimezone(info.context["timezone"]).replace(tzinfo=None)
-    except (ValueError, OverflowError):
-        raise PydanticCustomError("no_such_date", "there is no such date") from None
-    return moment.replace(microsecond=0) if moment.microsecond else moment
-
-
-Text = Annotated[str, _WordsNoted(), WithJsonSchema({"type": "string"})]
+Text = Annotated[str, TEXT]
 """Text as it stands; that it is a word such as None is noted."""
 
-Key = Annotated[str, AfterValidator(_key)]
+Key = Annotated[str, Kind(_key, _key_of)]
 """Text that names a thing; empty or blank counts as null, and a word such as None is refused."""
 
-RequiredKey = Annotated[str, AfterValidator(_required_key)]
+RequiredKey = Annotated[str, Kind(_required_key, _required_key)]
 
-Phone = Annotated[str, AfterValidator(_without_word)]
+Phone = Annotated[str, PHONE]
 
-Integer = Annotated[int, Field(ge=-(1 << 63), le=(1 << 63) - 1)]
+Integer = Annotated[int, Meta(ge=_LEAST, le=_MOST), Kind(_integer)]
 
-OldKey = Annotated[Integer, AfterValidator(_without_zero)]
+OldKey = Annotated[int, Meta(ge=_LEAST, le=_MOST), OLD_KEY]
 """A key of Java's portals, which write 0 where they have none."""
 
-Decimal = Annotated[float, Field(allow_inf_nan=False)]
+Decimal = Annotated[float, Kind(_decimal)]
 
-Flag = Annotated[int, PlainValidator(_flag), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "integer"}]})]
+_FLAG, _EXTERNAL_ID = Kind(_flag, _flag), Kind(_external_id, _external_id)
 
-Moment = Annotated[datetime, PlainValidator(_moment), WithJsonSchema({"type": "string", "pattern": f"^{_DATE}$"})]
+Flag = Annotated[bool, _FLAG] | Annotated[int, Meta(ge=_LEAST, le=_MOST), _FLAG]
+"""Kept as an integer."""
 
-ExternalId = Annotated[
-    bytes,
-    PlainValidator(_external_id),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 0, "maximum": (1 << 128) - 1},
-                {"type": "string", "pattern": f"^({_UUID})$"},
-            ]
-        }
-    ),
-]
+Moment = Annotated[str, Meta(extra_json_schema={"pattern": f"^{_DATE}$"}), Kind(_moment, _moment_of)]
+"""Kept as a datetime."""
+
+ExternalId = (
+    Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": (1 << 128) - 1}), _EXTERNAL_ID]
+    | Annotated[str, Meta(extra_json_schema={"pattern": f"^({_UUID})$"}), _EXTERNAL_ID]
+)
+"""Kept as 16 bytes."""

@@ -1,36 +1,60 @@
-"""The kinds of objects in a document, as the schema tells them: where they stand, and what may stand in them."""
+"""The kinds of objects in a document, as its classes tell them: where they stand, and what may stand in them."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Any, cast, get_args, get_origin
 
-from pydantic import BaseModel
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import fields
 
 from sync.model.documents import Document
-from sync.model.values import OldKey, Phone, Text
+from sync.model.people import Holds, Thing
+from sync.model.values import OLD_KEY, PHONE, TEXT, Kind
+
+
+@dataclass(frozen=True)
+class Part:
+    """One field of a kind of objects: plain values of a kind, or objects, or a list of them."""
+
+    name: str
+    required: bool
+    kind: Kind | None
+    child: "Level | None"
+    many: bool
 
 
 @dataclass(frozen=True)
 class Level:
-    """One kind of object: its path, its known keys, and the kinds of objects in it.
+    """One kind of object: its path, its class, its fields, and their names.
 
     texts, phones, old_keys   fields of these kinds
     """
 
     path: str
-    entity: str
+    model: type[Thing]
+    parts: tuple[Part, ...]
     known: frozenset[str]
     texts: tuple[str, ...]
     phones: tuple[str, ...]
     old_keys: tuple[str, ...]
-    children: tuple[tuple[str, bool, "Level"], ...]
+
+    @property
+    def entity(self) -> str:
+        """The entity; empty for the document itself."""
+        return getattr(self.model, "entity", "")
+
+    @property
+    def children(self) -> Iterator[tuple[str, bool, "Level"]]:
+        """The kinds of objects in it: the name of the field, whether it is a list, and the kind."""
+        return ((part.name, part.many, part.child) for part in self.parts if part.child is not None)
 
     def without(self, paths: Collection[str]) -> "Level":
         """The same, less the kinds at these paths and all that is in them."""
-        children = tuple(
-            (name, many, child.without(paths)) for name, many, child in self.children if child.path not in paths
-        )
-        return Level(self.path, self.entity, self.known, self.texts, self.phones, self.old_keys, children)
+        parts = []
+        for part in self.parts:
+            if part.child is not None and part.child.path not in paths:
+                parts.append(Part(part.name, part.required, None, part.child.without(paths), part.many))
+        return Level(self.path, self.model, tuple(parts), self.known, self.texts, self.phones, self.old_keys)
 
     def all(self) -> Iterator["Level"]:
         """This one, and those in it."""
@@ -52,36 +76,35 @@ class Level:
                         yield from child.places(one, f"{at}[{number}]")
 
 
-def level(model: type[BaseModel], path: str = "") -> Level:
+def level(model: type[Thing], path: str = "") -> Level:
     """The kind of object that a class of `sync.model.documents` describes."""
-    children = []
-    for name, info in model.model_fields.items():
-        for child, is_list in _models_in(info.annotation):
-            child_path = f"{path}.{name}".lstrip(".") + ("[]" if is_list else "")
-            children.append((name, is_list, level(child, child_path)))
-    fields = model.model_fields
+    parts = []
+    for field in fields(cast(type[Struct], model)):
+        meant, many = next(_meant(field.type))
+        kind = meant if isinstance(meant, Kind) else None
+        child = None
+        if not isinstance(meant, Kind):
+            child = level(meant, f"{path}.{field.name}".lstrip(".") + ("[]" if many else ""))
+        parts.append(Part(field.name, field.default is NODEFAULT, kind, child, many))
 
-    def of_kind(kind: Any) -> tuple[str, ...]:
-        return tuple(name for name, info in fields.items() if info.annotation == kind | None)
+    def of_kind(kind: Kind) -> tuple[str, ...]:
+        return tuple(part.name for part in parts if part.kind is kind)
 
-    return Level(
-        path,
-        getattr(model, "entity", ""),
-        frozenset(fields),
-        of_kind(Text),
-        of_kind(Phone),
-        of_kind(OldKey),
-        tuple(children),
-    )
+    known = frozenset(part.name for part in parts)
+    return Level(path, model, tuple(parts), known, of_kind(TEXT), of_kind(PHONE), of_kind(OLD_KEY))
 
 
-def _models_in(annotation: object) -> Iterator[tuple[type[BaseModel], bool]]:
-    """The models that a field holds, and whether it holds a list of them."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation, False
+def _meant(annotation: Any, many: bool = False) -> Iterator[tuple[Kind | type[Thing], bool]]:
+    """The kind of values, or the class of objects, that a field holds, and whether it holds a list of them."""
+    for note in getattr(annotation, "__metadata__", ()):
+        if isinstance(note, Kind):
+            yield note, many
+        elif isinstance(note, Holds):
+            yield note.model, many
+    if isinstance(annotation, type) and issubclass(annotation, Thing):
+        yield annotation, many
     for part in get_args(annotation):
-        for model, is_list in _models_in(part):
-            yield model, is_list or get_origin(annotation) is list
+        yield from _meant(part, many or get_origin(annotation) is list)
 
 
 ROOT = level(Document)

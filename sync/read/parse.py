@@ -1,4 +1,4 @@
-"""One JSON text: parsed, or said in plain words why not.
+"""One JSON text: a document, or any other value, or said in plain words why it is none.
 
 Integers stay exact, where externalId may have 128 bits. Of equal keys in one object the last one counts.
 Refuses NaN and Infinity, lone surrogates, and text that is not UTF-8.
@@ -8,8 +8,11 @@ import re
 from dataclasses import dataclass
 from json import JSONDecodeError
 
+import msgspec
 import orjson
-from pydantic_core import from_json
+from msgspec import DecodeError, ValidationError
+
+from sync.model.documents import Document, WithUnknownKeys
 
 INVALID_JSON = "invalid_json"
 INVALID_DOCUMENT = "invalid_document"
@@ -28,11 +31,30 @@ class Fault:
     lines: int = 0
 
 
+_DOCUMENT, _WITH_UNKNOWN_KEYS = msgspec.json.Decoder(Document), msgspec.json.Decoder(WithUnknownKeys)
+
+
+def fitting(text: bytes) -> Document | None:
+    """The document that a JSON text is, with the texts of its people; None for what does not fit, or is no JSON."""
+    try:
+        return _DOCUMENT.decode(text)
+    except ValidationError:
+        pass
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    try:
+        if not text.isascii():
+            text.decode()  # in what nobody asks for msgspec looks at the brackets alone
+        return _WITH_UNKNOWN_KEYS.decode(text)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def parse(text: bytes) -> object:
     """The value of one JSON text. Raises ValueError."""
     value = orjson.loads(text)
     if _LONG_EXTERNAL_ID.search(text):  # orjson makes floats of what has more than 64 bits
-        value = from_json(text, allow_inf_nan=False)
+        value = msgspec.json.decode(text)
     return value
 
 

@@ -12,11 +12,12 @@ from typing import IO, Any, cast
 
 import orjson
 
+from sync.model.documents import Document
 from sync.model.errors import UsageError
 from sync.model.text import printable
 from sync.read.closest import closest_key
 from sync.read.levels import KEYS
-from sync.read.parse import INVALID_DOCUMENT, INVALID_JSON, kind_of
+from sync.read.parse import INVALID_DOCUMENT, INVALID_JSON, Fault, explain, kind_of, parse
 from sync.read.slot import Prints, Slot
 from sync.read.source import ByteSource, Path
 from sync.read.split import split
@@ -28,15 +29,30 @@ Export = Path | IO[Any] | dict[str, Any] | Iterable[dict[str, Any]]
 """A path, "-" for standard input, an open file, one document, or an iterable of documents."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RawDocument:
-    """A document as it was sent; `line` is where it starts, None for a dict."""
+    """A document as it was sent; `line` is where it starts, None for a dict.
+
+    fitting  what msgspec made of its text; None where it does not fit, or is a dict
+    """
 
     number: int
     line: int | None
-    raw: dict[str, Any]
-    nbytes: int
     fingerprint: bytes | None = None
+    text: bytes = b""
+    fitting: Document | None = None
+    _raw: dict[str, Any] | None = None
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """The same as Python's dicts and lists; of a text that fits only when they are asked for. Raises ValueError."""
+        if self._raw is None:
+            self._raw = cast(dict[str, Any], parse(self.text))
+        return self._raw
+
+    def unreadable(self, error: ValueError) -> "Unreadable":
+        """The same, where a part that msgspec had no use for turns out to be no JSON."""
+        return _unreadable(self.number, self.line or 1, explain(self.text, error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +166,9 @@ class Reader:
             try:
                 fingerprint, left_out = self._prints(orjson.dumps(value))
             except TypeError:  # not of JSON's kinds
-                return _item(number, None, value, 0)
-            return LeftOut(number) if left_out else _item(number, None, value, 0, fingerprint)
-        return _item(number, None, value, 0)
+                return _item(number, None, value)
+            return LeftOut(number) if left_out else _item(number, None, value, fingerprint=fingerprint)
+        return _item(number, None, value)
 
     def _from_bytes(self, source: ByteSource) -> Iterator[Item]:
         number = 0
@@ -180,16 +196,22 @@ def _from_slot(number: int, slot: Slot) -> Item:
     if slot.left_out:
         return LeftOut(number)
     if fault is None:
-        return _item(number, slot.line, slot.value, slot.nbytes, slot.fingerprint)
-    where = f"line {slot.line + fault.lines}: {fault.message}"
-    return Unreadable(number, slot.line, where, fault.hint, fault.code, slot.no_document)
+        return _item(number, slot.line, slot.value, slot.text, slot.fingerprint)
+    return _unreadable(number, slot.line, fault, slot.no_document)
+
+
+def _unreadable(number: int, line: int, fault: Fault, no_document: bool = False) -> Unreadable:
+    where = f"line {line + fault.lines}: {fault.message}"
+    return Unreadable(number, line, where, fault.hint, fault.code, no_document)
 
 
 def _item(
-    number: int, line: int | None, value: object, nbytes: int, fingerprint: bytes | None = None
+    number: int, line: int | None, value: object, text: bytes = b"", fingerprint: bytes | None = None
 ) -> RawDocument | Unreadable:
+    if isinstance(value, Document):
+        return RawDocument(number, line, fingerprint, text, value)
     if isinstance(value, dict):
-        return RawDocument(number, line, value, nbytes, fingerprint)
+        return RawDocument(number, line, fingerprint, text, None, value)
     where = "" if line is None else f"line {line}: "
     message = f"{where}{kind_of(value)} where a document is expected"
     hint = "A document is a JSON object with a proposal."
@@ -201,6 +223,8 @@ def _is_document(item: Item) -> bool:
     if isinstance(item, Unreadable):
         return not item.no_document
     known = KEYS[""]
-    return isinstance(item, LeftOut) or any(
-        isinstance(key, str) and (key in known or closest_key(key, known) is not None) for key in item.raw
+    return (
+        isinstance(item, LeftOut)
+        or item.fitting is not None
+        or any(isinstance(key, str) and (key in known or closest_key(key, known) is not None) for key in item.raw)
     )

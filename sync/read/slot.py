@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sync.read.parse import INVALID_DOCUMENT, INVALID_JSON, Fault, explain, parse
+from sync.read.parse import INVALID_DOCUMENT, INVALID_JSON, Fault, explain, fitting, parse
 
 Prints = Callable[[bytes], tuple[bytes, bool]]
 """Gives the fingerprint of a document's text, and whether the document is left out."""
@@ -14,17 +14,18 @@ KEY = rb'"(?:proposal|sessions|proteins)"\s*+:'
 _has_key = re.compile(KEY).search
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slot:
-    """The place of one document: the line it starts on, its size, and its value or what is wrong with it.
+    """The place of one document: the line it starts on, its size, its text, and its value or what is wrong with it.
 
-    One that is left out has no value.
+    The value is a Document where the text is one that fits. One that is left out has no value.
 
     no_document   it is broken, and names nothing that a document has
     """
 
     line: int
     nbytes: int
+    text: bytes = b""
     value: object = None
     fault: Fault | None = None
     fingerprint: bytes | None = None
@@ -42,7 +43,7 @@ def parsed(line: int, text: bytes, limit: int, prints: Prints | None) -> Slot:
         if left_out:
             return Slot(line, len(text), left_out=True)
     try:
-        return Slot(line, len(text), parse(text), fingerprint=fingerprint)
+        return Slot(line, len(text), text, fitting(text) or parse(text), fingerprint=fingerprint)
     except ValueError as error:
         fault = explain(text, error)
         return Slot(line, len(text), fault=fault, no_document=_has_key(text) is None)

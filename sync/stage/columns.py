@@ -6,11 +6,13 @@ Values are looked at by the column, which is much quicker than one by one. Refus
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any
 
+from msgspec import UNSET
+
 from sync.model.entities import ENTITIES, Entity, kind_of_field
-from sync.model.people import Known
+from sync.model.people import Thing
 from sync.schema.target import Target
 from sync.stage.limits import AllFit, Misfit, all_fit, converter, misfit
 
@@ -54,16 +56,16 @@ class Fields:
         self.left = sorted(target[entity].left)
         self.last_row = 0
         columns = [field.name for field in self.all]
-        self.pick: Callable[[dict[str, Any]], Row] = itemgetter(*columns) if len(columns) > 1 else self._pick_few
+        self.pick: Callable[[Any], Row] = attrgetter(*columns) if len(columns) > 1 else self._pick_few
 
-    def _pick_few(self, data: dict[str, Any]) -> Row:
-        return tuple(data[field.name] for field in self.all)
+    def _pick_few(self, thing: Any) -> Row:
+        return tuple(getattr(thing, field.name) for field in self.all)
 
     def convert(self, row: Row) -> Row:
         """A row with the values that columns of another kind take."""
         values = list(row)
         for place, convert in self.converted:
-            values[place] = convert(values[place])
+            values[place] = convert(given(values[place]))
         return tuple(values)
 
     def suspects(self, columns: Columns) -> list[int]:
@@ -107,23 +109,31 @@ def _fields(entity: Entity, target: Target) -> list[Field]:
     return fields
 
 
-def clears_of(entity: Entity, fields: list[Field], thing: Any) -> str:
+def given(value: Any) -> Any:
+    """A value; None for one that is absent."""
+    return None if value is UNSET else value
+
+
+def columns_of(rows: list[Row]) -> Columns:
+    """The same values, column by column; what is absent is None."""
+    return [[None if value is UNSET else value for value in values] for values in zip(*rows, strict=True)]
+
+
+def clears_of(entity: Entity, fields: list[Field], thing: Thing) -> str:
     """The columns that a null of the document empties, as FIND_IN_SET takes them.
 
     None that is written once: a new row keeps its default, an old one what ISPyB made of it. Of the keys only those
     that come after the one by which the row is found: sql/*.sql leaves the others out again.
     """
-    data = thing.data if type(thing) is Known else thing.__dict__
     names = [
         field.name
         for field in fields
         if field.clearable
         and field.name not in entity.initial
         and (not field.is_key or field.name in entity.given_up)
-        and field.name in thing.model_fields_set
-        and data[field.name] is None
+        and getattr(thing, field.name) is None
     ]
     for reference in _CLEARABLE_REFERENCES.get(entity.name, ()):
-        if reference in thing.model_fields_set and data[reference] is None:
+        if getattr(thing, reference) is None:
             names.append(reference)
     return ",".join(names)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sync.model import entities
 from sync.model.entities import Entity
 from sync.model.refusals import Refusal, refused_value
-from sync.stage.columns import Columns, Field, Fields, Row
+from sync.stage.columns import Columns, Field, Fields, Row, columns_of, given
 
 ROW_REFUSED, VALUE_REFUSED = "the row is refused", "the column keeps what it has"
 """What becomes of a row in which a value does not fit."""
@@ -54,10 +54,10 @@ class Fitting:
     ) -> tuple[Row, str | None, str | None]:
         """The values that fit, None for the others; the code that refuses the row, or None; a field of which a new row
         would get a default that contradicts the document, or None."""
-        left = list(values)
+        left = list(map(given, values))
         refused = contradicts = None
         for place, field in enumerate(fields.all):
-            value = values[place]
+            value = left[place]
             code = None if value is None else field.misfit(value)
             if code is not None and (composed := _composed(field, value)) is not None:
                 left[place] = composed
@@ -93,11 +93,6 @@ def _composed(field: Field, value: object) -> str | None:
         return None
     text = unicodedata.normalize("NFC", value)
     return text if text != value and field.misfit(text) is None else None
-
-
-def columns_of(rows: list[Row]) -> Columns:
-    """The same values, column by column."""
-    return list(zip(*rows, strict=True))
 
 
 _REASONS = {

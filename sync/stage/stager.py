@@ -1,8 +1,7 @@
 """Turns documents into staged rows, and loads them in batches.
 
-Each distinct content is staged once: people and laboratories repeat on every session. A person who
-is mentioned again by externalId, with keys alone and the same ones, is the same mention. Rows of a document keep
-the order of the file; `position` is the place of a row's last copy, by which the last one wins. A list of
+Each distinct content is staged once: people and laboratories repeat on every session. Rows of a document keep the
+order of the file; `position` is the place of a row's last copy, by which the last one wins. A list of
 persons that is given and empty is staged as a link to nobody: pruning tells it from one that is not given.
 What does not fit the live column is refused by `sync.stage.misfits`: by the column, and people and laboratories, which
 wait long, when they are met. Never decides who is who.
@@ -16,12 +15,11 @@ from typing import Any
 from sync.model import entities
 from sync.model.documents import Document, LabContact, Protein, Session
 from sync.model.entities import ENTITIES, Entity
-from sync.model.people import Known
+from sync.model.people import Laboratory, Person
 from sync.model.refusals import REFUSED, Refusal, ValidDocument
 from sync.schema.target import Target
-from sync.stage.columns import Columns, Fields, Row, clears_of
-from sync.stage.misfits import Fitting, columns_of
-from sync.stage.spellings import says_nothing_new, says_the_same, spelled_otherwise
+from sync.stage.columns import Columns, Fields, Row, clears_of, columns_of, given
+from sync.stage.misfits import Fitting
 
 Load = Callable[[Entity, Columns], None]
 
@@ -33,7 +31,6 @@ MOST_SHARED = 50_000
 the longest time, since a few are on many proposals."""
 
 _POSITION = 1
-_REFUSED = 4
 
 
 class Stager:
@@ -52,9 +49,8 @@ class Stager:
         self._fields = {entity.name: Fields(entity, target) for entity in ENTITIES}
         self._fit = Fitting(self._fields, refuse)
         self._rows: dict[str, list[Row]] = {entity.name: [] for entity in ENTITIES}
-        self._shared: dict[str, list[Known]] = {"laboratory": [], "person": []}
-        self._first_of: dict[bytes, Known | None] = {}
-        self._brief: list[Known] = []
+        self._people: dict[Person, list[Any]] = {}  # rows are lists, as their positions change
+        self._laboratories: dict[Laboratory, list[Any]] = {}
         self._waiting = 0
         self._position = 0
         self._at: ValidDocument
@@ -73,9 +69,8 @@ class Stager:
             self._protein(protein, f"proteins[{number}]")
         if self._waiting >= BATCH_ROWS:
             self._flush_rows()
-        people = self._shared["person"]
-        if len(people) >= MOST_SHARED:
-            self._let_go(median_high(known.row[_POSITION] for known in people))
+        if len(self._people) >= MOST_SHARED:
+            self._let_go(median_high(row[_POSITION] for row in self._people.values()))
 
     def flush(self) -> None:
         """Loads all that waits, and forgets the people and laboratories seen so far."""
@@ -87,44 +82,36 @@ class Stager:
 
         A laboratory goes with the last of its people.
         """
-        self._stage_spellings()
-        people, laboratories = self._shared["person"], self._shared["laboratory"]
-        in_use = {brief.row[0] for brief in self._brief if brief.row[_POSITION] >= since}
-        kept, kept_laboratories = [], set()
-        for known in people:
-            stays = known.row[_POSITION] >= since or known.row[0] in in_use
-            if (laboratory := known.data["laboratory"]) is not None:
-                laboratory.row[_POSITION] = max(laboratory.row[_POSITION], known.row[_POSITION])
-                if stays:
-                    kept_laboratories.add(laboratory.row[0])
-            if stays:
-                kept.append(known)
-        kept_people = {known.row[0] for known in kept}
-        for brief in self._brief:
-            if brief.row[0] not in kept_people:
-                brief.row = None
-        self._brief = [brief for brief in self._brief if brief.row is not None]
-        self._shared["person"] = self._staged(entities.PERSON, people, kept_people)
-        self._shared["laboratory"] = self._staged(entities.LABORATORY, laboratories, kept_laboratories)
-        self._first_of = {name: first for name, first in self._first_of.items() if first is None or first.row}
+        people = {}
+        for person, row in self._people.items():
+            if person.laboratory:
+                laboratory_row = self._laboratories[person.laboratory]
+                laboratory_row[_POSITION] = max(laboratory_row[_POSITION], row[_POSITION])
+            if row[_POSITION] >= since:
+                people[person] = row
+            else:
+                self._wait(entities.PERSON, row)
+        in_use = {person.laboratory for person in people}
+        laboratories = {}
+        for laboratory, row in self._laboratories.items():
+            if laboratory in in_use:
+                laboratories[laboratory] = row
+            else:
+                self._wait(entities.LABORATORY, row)
+        self._people, self._laboratories = people, laboratories
 
-    def _staged(self, entity: Entity, shared: list[Known], kept: set[int]) -> list[Known]:
-        """Adds the rows of those that are not kept to the rows that wait, or loads them; returns the others."""
-        for known in shared:
-            if known.row[0] not in kept:
-                if len(self._rows[entity.name]) >= BATCH_ROWS:
-                    self._flush_rows()
-                self._rows[entity.name].append(tuple(known.row))
-                known.row.clear()  # of equal mentions too
-                known.row = None
-        return [known for known in shared if known.row is not None]
+    def _wait(self, entity: Entity, row: list[Any]) -> None:
+        """Adds a row to those that wait, and loads these where they are many."""
+        if len(self._rows[entity.name]) >= BATCH_ROWS:
+            self._flush_rows()
+        self._rows[entity.name].append(tuple(row))
 
     def _flush_rows(self) -> None:
         for entity in ENTITIES:
             rows = self._rows[entity.name]
             if rows:
-                # People and laboratories were checked when they were met.
-                self._load(entity, columns_of(rows) if entity.name in self._shared else self._fit.columns(entity, rows))
+                checked = entity in (entities.PERSON, entities.LABORATORY)  # when they were met
+                self._load(entity, columns_of(rows) if checked else self._fit.columns(entity, rows))
                 self._rows[entity.name] = []
         self._fit.labels.clear()
         self._waiting = 0
@@ -149,9 +136,9 @@ class Stager:
         for number, participant in enumerate(people):
             person_path = f"{path}.persons[{number}]"
             refused = participant is REFUSED
-            options: Known | None = None if refused else participant.session_options
+            options = None if refused else participant.session_options
             person_row = self._person(REFUSED if refused else participant.person, person_path)
-            link = (person_row, options and (options.data["role"], options.data["remote"]))
+            link = (person_row, options and (given(options.role), given(options.remote)))
             if link not in seen:
                 seen.add(link)
                 self._row(entities.SESSION_HAS_PERSON, options, person_path, session_row, person_row)
@@ -160,7 +147,7 @@ class Stager:
 
     def _protein(self, protein: Protein, path: str) -> None:
         person_row = None
-        if protein is not REFUSED and protein.person is not None:
+        if protein is not REFUSED and protein.person:
             person_row = self._person(protein.person, f"{path}.person")
         self._row(entities.PROTEIN, protein, path, person_row)
 
@@ -172,53 +159,30 @@ class Stager:
         """The row of a person, staged once for all its mentions."""
         if person is REFUSED:
             return self._row(entities.PERSON, REFUSED, path, None)
-        known: Known = person
-        row = known.row
-        if not row:
-            return self._meet_person(known, path)
-        self._position += 1
-        row[_POSITION] = self._position
+        row = self._people.get(person)
+        if row is None:
+            laboratory_row = self._laboratory(person.laboratory, f"{path}.laboratory") if person.laboratory else None
+            row = self._people[person] = self._shared(entities.PERSON, person, path, laboratory_row)
+        else:
+            self._position += 1
+            row[_POSITION] = self._position
         found: int = row[0]
         return found
 
-    def _meet_person(self, known: Known, path: str) -> int:
-        name = known.data["externalId"]  # not the login: one may be spelled in several ways, of which the last wins
-        if name is not None and not self._clear_nulls:
-            first = self._first_of.setdefault(name, known)
-            if first is not None and first is not known:
-                if says_the_same(known.data, first.data):  # known before, and forgotten by those who validate
-                    known.row = first.row
-                    return self._person(known, path)
-                if first.row[_REFUSED] is None and says_nothing_new(known.data, first.data):
-                    # Saying less, it has a position of its own: it makes nothing of the first one the last.
-                    known.row = list(first.row)
-                    self._brief.append(known)
-                    return self._person(known, path)
-                self._first_of[name] = None  # the last of several wins: each is staged
-        laboratory_row = None
-        if (laboratory := known.data["laboratory"]) is not None:
-            if laboratory.row is None:
-                self._share(entities.LABORATORY, laboratory, f"{path}.laboratory")
-            laboratory_row = laboratory.row[0]
-        return self._share(entities.PERSON, known, path, laboratory_row)
+    def _laboratory(self, laboratory: Laboratory, path: str) -> int:
+        row = self._laboratories.get(laboratory)
+        if row is None:
+            row = self._laboratories[laboratory] = self._shared(entities.LABORATORY, laboratory, path)
+        found: int = row[0]
+        return found
 
-    def _stage_spellings(self) -> None:
-        """Stages mentions that say less than an earlier one, where a login alone has another spelling of theirs."""
-        fields = self._fields["person"]
-        for known in spelled_otherwise(self._shared["person"], self._brief):
-            fields.last_row += 1
-            _, position, number, path, refused, contradicts, clears, *_ = known.row
-            row = (fields.last_row, position, number, path, refused, contradicts, clears, None)
-            self._rows["person"].append(self._fit.row(entities.PERSON, (*row, *fields.pick(known.data))))
-
-    def _share(self, entity: Entity, known: Known, path: str, *references: int | None) -> int:
-        row_id = self._row(entity, known, path, *references)
-        known.row = list(self._fit.row(entity, self._rows[entity.name].pop()))
-        self._shared[entity.name].append(known)
-        return row_id
+    def _shared(self, entity: Entity, thing: Any, path: str, *references: int | None) -> list[Any]:
+        """A row that does not wait: its position changes with each mention."""
+        self._row(entity, thing, path, *references)
+        return list(self._fit.row(entity, self._rows[entity.name].pop()))
 
     def _row(self, entity: Entity, thing: Any, path: str, *references: int | None) -> int:
-        """Adds one row to those that wait; returns its row_id. `thing` is a model, known, REFUSED or None."""
+        """Adds one row to those that wait; returns its row_id. `thing` is of a class of documents, REFUSED or None."""
         fields = self._fields[entity.name]
         fields.last_row = row_id = fields.last_row + 1
         self._position += 1
@@ -230,10 +194,9 @@ class Stager:
             refused = "invalid_document"
             values = fields.nothing
         else:
-            data = thing.data if type(thing) is Known else thing.__dict__
-            values = fields.pick(data)
+            values = fields.pick(thing)
             for name in fields.left:
-                self.left[f"{entity.name}.{name}"] += data[name] is not None
+                self.left[f"{entity.name}.{name}"] += given(getattr(thing, name)) is not None
             if self._clear_nulls:
                 clears = clears_of(entity, fields.all, thing)
         self._rows[entity.name].append(

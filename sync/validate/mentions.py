@@ -1,180 +1,208 @@
-"""People are named again on every session: each distinct mention is validated once, and known from then on.
+"""People are named again on every session: each distinct text is read once, and known by its bytes from then on.
 
-A document's people become `Known` things, one object for all equal mentions, and what is left of the document is
-validated around them. Refuses nothing itself: where a person is not valid, or of a kind that JSON has not, the
-whole document has to be validated as it was sent, since only then do errors name their places.
+How somebody takes part in a session mostly stands last in the text: what stands before it is the text of the person.
+Refuses nothing itself: where a person is not valid, the document has to be checked as a whole, since only then do
+errors name their places.
 """
 
-import marshal
-from collections import Counter
-from collections.abc import Callable
-from hashlib import blake2b
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from msgspec import UNSET, DecodeError, Raw, ValidationError
+from msgspec.json import Decoder
 
-from sync.model.documents import Document, LabContact, Laboratory, Person, Proposal, Protein, Session, SessionOptions
-from sync.model.people import Known, Odd, Participant
-from sync.validate.unknown_keys import Place, has_unknown_keys, odd_values
+from sync.model.people import Laboratory, Maybe, Participant, Person, SessionOptions, SessionPerson
+from sync.model.values import Wrong
+from sync.read.levels import Level, level
+from sync.validate.keep import Keeper
+from sync.validate.unknown_keys import Odd, unknown_keys
 
 MOST_KNOWN = 36_000
-"""Distinct mentions kept in each of two halves, the younger and the older one: some 50 MB."""
+"""Distinct texts kept in each of two halves, the younger and the older one, and people likewise: some 50 MB."""
 
-_KEY_VERSION = 0
-"""Of marshal: the one that writes equal values alike, wherever they come from."""
-_LONG_KEY = 96
-"""Bytes from which on a key is a hash: of many people the keys take more room than all else."""
+_OPTIONS = b'"session_options"'
+_BETWEEN, _BEFORE = b", \t\r\n", b": \t\r\n"
 
-
-class _Proposal(Proposal):
-    persons: list[Any] | None = None
-    labcontacts: "list[_LabContact] | None" = None  # type: ignore[assignment]
+Tell = Callable[[tuple[Odd, ...]], None]
 
 
-class _LabContact(LabContact):
-    person: Any
+class _Laboratory(Laboratory, frozen=True, forbid_unknown_fields=False):
+    pass
 
 
-class _Session(Session):
-    persons: list[Any] | None = None
+class _Person(Person, frozen=True, forbid_unknown_fields=False):
+    laboratory: Maybe[_Laboratory] = UNSET
 
 
-class _Protein(Protein):
-    person: Any = None
+class _SessionOptions(SessionOptions, frozen=True, forbid_unknown_fields=False):
+    pass
 
 
-class AroundPeople(Document):
-    """A document whose people are known."""
-
-    proposal: _Proposal
-    sessions: list[_Session] | None = None  # type: ignore[assignment]
-    proteins: list[_Protein] | None = None  # type: ignore[assignment]
+class _SessionPerson(SessionPerson, frozen=True, forbid_unknown_fields=False):
+    laboratory: Maybe[_Laboratory] = UNSET
+    session_options: Maybe[_SessionOptions] = UNSET
 
 
-class Unknown(Exception):
-    """A person that cannot be known."""
+class _Met:
+    """Somebody, something or None, and what is odd in its text."""
+
+    __slots__ = ("odd", "thing")
+
+    def __init__(self, thing: Any, odd: Iterable[Odd] = ()) -> None:
+        self.thing = thing
+        self.odd = tuple(odd)
+
+
+class _Known:
+    """What was met: the younger half, and the older one, which is forgotten when the younger is full."""
+
+    def __init__(self, meet: Callable[[Any], _Met]) -> None:
+        self.younger: dict[Any, _Met] = {}
+        self._older: dict[Any, _Met] = {}
+        self._meet = meet
+
+    def find(self, key: Any) -> _Met:
+        """What is known by a key, or is met now. Raises Wrong."""
+        return self.younger.get(key) or self._find_again(key)
+
+    def _find_again(self, key: Any) -> _Met:
+        found = self._older.get(key) or self._meet(key)
+        if len(self.younger) >= MOST_KNOWN:
+            self._older, self.younger = self.younger, {}
+        self.younger[key] = found
+        return found
 
 
 class Mentions:
-    """The people of one export.
+    """The people of one export."""
 
-    odd_values  what is odd in the values of the people of the last document
-    misspelt    its people with unknown keys: where they are named, and how they were sent
-    """
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._begun = _Known(self._meet_begun)
+        self._options_behind = _Known(self._meet_options_behind)
+        self._whole = _Known(self._meet_whole)
+        self._people = _Known(self._meet_person)
+        self._laboratories = _Known(self._meet_laboratory)
+        self._options = _Known(self._meet_options)
+        self._keep_person = Keeper(level(Person), zone).keep
+        self._keep_laboratory = Keeper(level(Laboratory), zone).keep
+        self._keep_options = Keeper(level(SessionOptions), zone).keep
 
-    def __init__(self, timezone: ZoneInfo) -> None:
-        self.odd_values: Counter[Odd] = Counter()
-        self.misspelt: list[tuple[Place, dict[str, Any]]] = []
-        self._timezone = timezone
-        self._key = _key
-        self._known: dict[type[BaseModel], dict[bytes, Known]] = {Person: {}, Laboratory: {}, SessionOptions: {}}
-        self._older: dict[type[BaseModel], dict[bytes, Known]] = {Person: {}, Laboratory: {}, SessionOptions: {}}
+    def people(self, texts: Iterable[Raw], tell: Tell) -> list[Person]:
+        """The people of texts. Raises Wrong.
 
-    def put_in(self, raw: dict[str, Any], *, from_json: bool) -> dict[str, Any]:
-        """A copy of the document in which known people stand for those that were sent. Raises Unknown.
-
-        from_json   whether the document was parsed from JSON, so holds nothing that JSON has not
+        tell   is given what is odd in a text, if anything is
         """
-        self._key = _key_of_json if from_json else _key
-        self.odd_values.clear()
-        self.misspelt.clear()
-        copy = raw.copy()
-        proposal = raw.get("proposal")
-        if type(proposal) is dict:
-            copy["proposal"] = proposal = proposal.copy()
-            if type(people := proposal.get("persons")) is list:
-                proposal["persons"] = [self._person(person, Place.PROPOSAL) for person in people]
-            _in_each(proposal, "labcontacts", self._lab_contact)
-        _in_each(copy, "sessions", self._session)
-        _in_each(copy, "proteins", self._protein)
-        return copy
+        find = self._begun.find
+        found = []
+        for text in texts:
+            met = find(bytes(text)[:-1])
+            if met.odd:
+                tell(met.odd)
+            found.append(met.thing)
+        return found
 
-    def _lab_contact(self, sent: dict[str, Any]) -> dict[str, Any]:
-        return sent | {"person": self._person(sent.get("person"), Place.LAB_CONTACT)}
+    def participants(self, texts: Iterable[Raw], tell: Tell) -> list[Participant]:
+        """The same of texts that may say how the people take part."""
+        get, get_options = self._begun.younger.get, self._options_behind.younger.get
+        found = []
+        for text in map(bytes, texts):
+            at = text.rfind(_OPTIONS)
+            if at < 0:
+                met, options = self._begun.find(text[:-1]), _NO_OPTIONS
+            else:
+                begun, behind = text[: at - 1], text[at:]  # without the comma, if it stands there
+                known, known_options = get(begun), get_options(behind)
+                if known is None or known_options is None:
+                    met, options = self._participant(begun, behind, text)
+                else:
+                    met, options = known, known_options
+            if met.odd or options.odd:
+                if _MISPLACED in met.odd:  # in another spelling, with an escape
+                    met, options = self._whole.find(text).thing
+                tell((*met.odd, *options.odd))
+            found.append(Participant(met.thing, options.thing))
+        return found
 
-    def _protein(self, sent: dict[str, Any]) -> dict[str, Any]:
-        person = sent.get("person")
-        return sent if person is None else sent | {"person": self._person(person, Place.PROTEIN)}
-
-    def _session(self, sent: dict[str, Any]) -> dict[str, Any]:
-        people = sent.get("persons")
-        return sent | {"persons": list(map(self._participant, people))} if type(people) is list else sent
-
-    def _participant(self, sent: Any) -> Participant:
-        if type(sent) is not dict:
-            raise Unknown
-        if "session_options" not in sent:
-            return Participant(self._person(sent, Place.SESSION), None)
-        person = sent.copy()
-        options = person.pop("session_options")
-        return Participant(
-            self._person(person, Place.SESSION),
-            None if options is None else self._find(SessionOptions, options, Place.OPTIONS),
-        )
-
-    def _person(self, sent: Any, place: Place) -> Known:
-        return self._find(Person, sent, place)
-
-    def _find(self, model: type[BaseModel], sent: Any, place: Place) -> Known:
+    def _participant(self, begun: bytes, behind: bytes, text: bytes) -> tuple[_Met, _Met]:
         try:
-            key = self._key(sent)
-        except ValueError:  # not of JSON's kinds
-            raise Unknown from None
-        known = self._known[model].get(key) or self._keep(model, key, lambda: self._meet(model, sent))
-        if known.odd_values or known.has_unknown_keys:
-            self.odd_values.update(known.odd_values)
-            if known.has_unknown_keys:
-                self.misspelt.append((place, sent))
-        return known
+            return self._begun.find(begun), self._options_behind.find(behind)
+        except Wrong:  # they stand in another order, or are not of the person
+            pair: tuple[_Met, _Met] = self._whole.find(text).thing
+            return pair
 
-    def _keep(self, model: type[BaseModel], key: bytes, meet: Callable[[], Known]) -> Known:
-        """What was known by this key, or is met now; what was not mentioned for two halves is forgotten."""
-        known = self._older[model].get(key) or meet()
-        if len(self._known[model]) >= MOST_KNOWN:
-            self._older[model] = self._known[model]
-            self._known[model] = {}
-        self._known[model][key] = known
-        return known
+    def _meet_begun(self, text: bytes) -> _Met:
+        """A person whose text is not closed."""
+        return self._met(*_PERSON(text.rstrip(_BETWEEN) + b"}"))
 
-    def _meet(self, model: type[BaseModel], sent: Any) -> Known:
-        """Validates what was not met before."""
-        odd: list[object] = []
+    def _meet_options_behind(self, text: bytes) -> _Met:
+        """Options, from their name to the end of the person."""
+        sent, odd = _SESSION_OPTIONS(text.removeprefix(_OPTIONS).lstrip(_BEFORE).removesuffix(b"}"))
+        return self._met_options(sent, odd)
+
+    def _meet_whole(self, text: bytes) -> _Met:
+        """A person and options, in whatever order they stand."""
+        sent, odd = _SESSION_PERSON(text)
+        return _Met((self._met(sent, odd), self._met_options(sent.session_options, [])))
+
+    def _met_options(self, sent: Any, odd: list[Odd]) -> _Met:
+        if not sent:
+            return _NO_OPTIONS
+        options = self._options.find(sent)
+        return _Met(options.thing, (*odd, *options.odd)) if odd else options
+
+    def _met(self, sent: Person, odd: list[Odd]) -> _Met:
+        laboratory: Any = sent.laboratory
+        if laboratory:
+            laboratory = self._laboratories.find(laboratory)
+            odd = [*odd, *laboratory.odd]
+        *values, _ = _OF_PERSON(sent)
+        person = self._people.find((*values, laboratory))
+        return _Met(person.thing, (*odd, *person.odd)) if odd else person
+
+    def _meet_person(self, sent: tuple[Any, ...]) -> _Met:
+        *values, laboratory = sent
+        values.append(laboratory.thing if laboratory else laboratory)
+        person = Person(*values)
+        return _Met(person, self._keep_person([person]))
+
+    def _meet_laboratory(self, sent: Laboratory) -> _Met:
+        laboratory = Laboratory(*_OF_LABORATORY(sent))
+        return _Met(laboratory, self._keep_laboratory([laboratory]))
+
+    def _meet_options(self, sent: SessionOptions) -> _Met:
+        options = SessionOptions(*_OF_OPTIONS(sent))
+        return _Met(options, self._keep_options([options]))
+
+
+class _Reads:
+    """Reads one kind of text: quickly, or with keys that nobody knows."""
+
+    def __init__(self, known: Any, unknown: Any, kind: Level) -> None:
+        self._decode = Decoder(known).decode
+        self._decode_any = Decoder(unknown).decode
+        self._kind = kind
+
+    def __call__(self, text: bytes) -> tuple[Any, list[Odd]]:
+        """What was sent, and its unknown keys. Raises Wrong."""
         try:
-            known = Known(model.model_validate(sent, context={"timezone": self._timezone, "odd": odd}))
-        except ValidationError:
-            raise Unknown from None
-        if model is Person and known.laboratory is not None:
-            key = self._key(sent["laboratory"])
-            laboratory = known.laboratory
-            known.data["laboratory"] = self._known[Laboratory].get(key) or self._keep(
-                Laboratory, key, lambda: Known(laboratory)
-            )
-        if odd:
-            known.odd_values = odd_values(model, sent)
-        known.has_unknown_keys = has_unknown_keys(model, sent)
-        return known
+            try:
+                return self._decode(text), []
+            except ValidationError:
+                sent, raw = self._decode_any(text), orjson.loads(text)
+        except (DecodeError, ValueError):
+            raise Wrong("model_type") from None
+        return sent, [odd for kind, _, thing in self._kind.places(raw) for odd, _ in unknown_keys(kind, thing)]
 
 
-def _key(sent: Any) -> bytes:
-    """The same for equal values only; short, since many are kept. Raises ValueError for what JSON does not have."""
-    return _short(marshal.dumps(sent, _KEY_VERSION))
+_PERSON = _Reads(Person, _Person, level(Person))
+_SESSION_PERSON = _Reads(SessionPerson, _SessionPerson, level(SessionPerson))
+_SESSION_OPTIONS = _Reads(SessionOptions | None, _SessionOptions | None, level(SessionOptions, "session_options"))
 
-
-def _key_of_json(sent: Any) -> bytes:
-    """The same for what was parsed from JSON, in a fifth of the time; not for numbers of more than 64 bits."""
-    try:
-        return _short(bytes(memoryview(orjson.dumps(sent))))  # what orjson gives keeps the kilobyte that it was made in
-    except TypeError:
-        return _key(sent)
-
-
-def _short(text: bytes) -> bytes:
-    return text if len(text) < _LONG_KEY else b"#" + blake2b(text, digest_size=20).digest()
-
-
-def _in_each(holder: dict[str, Any], name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    things = holder.get(name)
-    if type(things) is list:
-        holder[name] = [change(thing) if type(thing) is dict else thing for thing in things]
+_NO_OPTIONS = _Met(None)
+_MISPLACED = ("unknown_key", "", "session_options")
+_OF_PERSON = attrgetter(*Person.__struct_fields__)
+_OF_LABORATORY = attrgetter(*Laboratory.__struct_fields__)
+_OF_OPTIONS = attrgetter(*SessionOptions.__struct_fields__)

@@ -7,18 +7,13 @@ own fields, refuses the document. The document that was given is never changed.
 
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
-
-from sync.model.documents import REFUSED, Document, LabContact, Person, Protein, Session, SessionPerson
+from sync.model.documents import REFUSED
 from sync.model.refusals import Refusal, refused_value
 from sync.read.closest import closest_key
 from sync.read.levels import KEYS
 from sync.read.parse import INVALID_DOCUMENT
+from sync.validate.check import Error, Place
 from sync.validate.wording import complaint, remedy
-
-Place = tuple[int | str, ...]
-"""Where something is in a document, as keys and list positions; empty for the document itself."""
 
 MOST_ERRORS = 10_000
 """A document with more errors is refused as a whole, without a list of them."""
@@ -34,14 +29,6 @@ _ENTITIES: dict[int | str, str] = {
     "sessions": "session",
     "proteins": "protein",
 }
-_STAND_INS: dict[str, BaseModel] = {
-    "person": Person.model_construct(login=""),
-    "session_person": SessionPerson.model_construct(login=""),
-    "lab_contact": LabContact.model_construct(cardName=""),
-    "session": Session.model_construct(visit_number=0),
-    "protein": Protein.model_construct(acronym=""),
-}
-"""Validation takes an instance as it is: they keep the places of refused things until it is done."""
 
 
 class Repair:
@@ -52,16 +39,15 @@ class Repair:
         self.refusals: list[Refusal] = []
         self._number = number
         self._proposal = proposal
-        self._places: set[Place] = set()
         self._own: dict[int, object] = {}
 
-    def take_out(self, error: ValidationError) -> bool:
+    def take_out(self, errors: list[Error]) -> bool:
         """Takes out all that these errors are about; False if that is the document."""
-        if error.error_count() > MOST_ERRORS:
-            message = f"the document has {error.error_count():,} errors; the document is refused. {remedy(None)}"
+        if len(errors) > MOST_ERRORS:
+            message = f"the document has {len(errors):,} errors; the document is refused. {remedy(None)}"
             self._refuse("proposal", (), INVALID_DOCUMENT, None, message)
             return False
-        places = {self._refuse_error(details) for details in error.errors(include_url=False)}
+        places = {self._refuse_error(error) for error in errors}
         if () in places:
             return False
         for place in sorted(places, key=len):
@@ -69,30 +55,18 @@ class Repair:
                 self._remove(place)
         return True
 
-    def mark(self, document: Document) -> None:
-        """Puts REFUSED where a thing was taken out of a list."""
-        for place in sorted(self._places, key=len):
-            inner: Any = document
-            for part in place[:-1]:
-                if inner is REFUSED:
-                    break
-                inner = inner[part] if isinstance(part, int) else getattr(inner, part)
-            if inner is not REFUSED:
-                inner[place[-1]] = REFUSED
-
-    def _refuse_error(self, error: ErrorDetails) -> Place:
+    def _refuse_error(self, error: Error) -> Place:
         """Reports one error; returns the place of what has to go."""
         entity, place = _thing_around(error)
         misspelt = _misspelt(error)
         what_to_do = "Correct the key." if misspelt else remedy(error)
-        has_value = error["type"] not in ("missing", "no_key")
         self._refuse(
             entity,
-            error["loc"],
-            _CODES.get(error["type"], INVALID_DOCUMENT),
-            refused_value(error["input"]) if has_value else None,
+            error.place,
+            _CODES.get(error.what, INVALID_DOCUMENT),
+            None if error.what in ("missing", "no_key") else refused_value(error.value),
             f"{complaint(error)}{misspelt}; {_consequence(entity, place)}. {what_to_do}",
-            field=str(error["loc"][-1]) if len(error["loc"]) > len(place) else None,
+            field=str(error.place[-1]) if len(error.place) > len(place) else None,
         )
         if place[-1:] == ("person",) and "labcontacts" in place:
             place = place[:-1]
@@ -113,10 +87,7 @@ class Repair:
             inner = inner[part]
         last = place[-1]
         if isinstance(last, int):
-            entity = _ENTITIES[place[-2]]
-            in_session = entity == "person" and place[0] == "sessions"
-            inner[last] = _STAND_INS["session_person" if in_session else entity]
-            self._places.add(place)
+            inner[last] = REFUSED
         else:
             del inner[last]
 
@@ -128,14 +99,14 @@ class Repair:
         return container
 
 
-def _thing_around(error: ErrorDetails) -> tuple[str, Place]:
+def _thing_around(error: Error) -> tuple[str, Place]:
     """The entity and the place of the smallest thing around an error."""
-    location = error["loc"]
+    location = error.place
     entity = "proposal"
     place: Place = ()
     for index, part in enumerate(location):
         if part in ("laboratory", "person"):
-            absent = error["input"] is None or error["type"] == "missing"
+            absent = error.value is None or error.what == "missing"
             if absent and index + 1 == len(location):
                 break  # what lacks a person is at fault, not the person
             entity, place = _ENTITIES[part], location[: index + 1]
@@ -156,16 +127,16 @@ def _consequence(entity: str, place: Place) -> str:
     return "the person is left out here" if "person" in entity else f"the {entity.replace('_', ' ')} is refused"
 
 
-def _misspelt(error: ErrorDetails) -> str:
+def _misspelt(error: Error) -> str:
     """The key that was probably meant to be the one that is missing, if there is such a key."""
-    if error["type"] == "missing":
-        missing = {str(error["loc"][-1])}
-    elif error["type"] == "no_key":
-        missing = set(error["ctx"]["names"].split(", "))
+    if error.what == "missing":
+        missing, place = {str(error.place[-1])}, error.place[:-1]
+    elif error.what == "no_key":
+        missing, place = set(error.names), error.place
     else:
         return ""
-    known = _known_keys(error["loc"][:-1] if error["type"] == "missing" else error["loc"])
-    for key in error["input"]:
+    known = _known_keys(place)
+    for key in error.value:
         if key not in known and isinstance(key, str) and (meant := closest_key(key, known)) in missing:
             return f"; the key `{refused_value(key)}` is not known (did you mean {meant}?)"
     return ""

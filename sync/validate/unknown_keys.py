@@ -1,38 +1,46 @@
 """What is odd in documents and yet taken: unknown keys, words for nothing, 0 in old keys.
 
-Each is counted, and told once, with the places where it was met first. Of the many people of an export only those are
-looked at that were not met before; of the rest only the union of the keys of all objects of a kind, unless something
-is new, so this costs little.
+Each is counted, and told once, with the places where it was met first. For unknown keys a document is looked at once
+more, without its people, of whom `sync.validate.mentions` knows what is odd in each text.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
-from pydantic import BaseModel
+import msgspec
+import orjson
+from msgspec import Raw
 
-from sync.model.documents import Laboratory, Person
-from sync.model.people import Odd
 from sync.model.refusals import MOST_EXAMPLES, Example, Notice, refused_value
 from sync.model.values import NULL_WORD, NULL_WORDS
 from sync.read.closest import closest_key
-from sync.read.levels import KEYS, ROOT, Level, level
+from sync.read.levels import KEYS, ROOT, Level
 
 _MOST_KEYS = 1000
 
 _TAKEN_FOR_NULL = "taken for null"
 
+Odd = tuple[str, str, object]
+"""What is odd: the code of its warning; the kind of object by its path, or by its entity; and the key or field."""
+
 
 class Place(StrEnum):
-    """Where documents name people, and how these take part."""
+    """Where documents name people."""
 
     PROPOSAL = "proposal.persons[]"
     LAB_CONTACT = "proposal.labcontacts[].person"
     PROTEIN = "proteins[].person"
     SESSION = "sessions[].persons[]"
-    OPTIONS = "sessions[].persons[].session_options"
+
+    def of(self, odd: Odd) -> Odd:
+        """What is odd in somebody who is named there, where it was told of the person by itself."""
+        code, kind, key = odd
+        if code != "unknown_key":
+            return odd
+        return code, f"{self}.{kind}" if kind else self.value, key
 
 
 @dataclass
@@ -54,35 +62,18 @@ class Survey:
         """Counts all that is odd in one document."""
         for kind, _, thing in ROOT.places(raw):
             for odd, _ in _all_odd(kind, thing):
-                self._count(odd, 1)
+                self._count(odd)
         self._exemplify(raw, number, proposal)
 
-    def look_around_people(
-        self,
-        raw: dict[str, Any],
-        people: Iterable[tuple[Place, dict[str, Any]]],
-        odd_values: Mapping[Odd, int],
-        around_people: bool,
-        number: int,
-        proposal: str | None,
-    ) -> None:
-        """The same, where it is known what is odd in its people.
+    def count(self, odd: Iterable[Odd]) -> None:
+        """Counts what is odd in a document."""
+        for one in odd:
+            self._count(one)
 
-        people         those with unknown keys
-        odd_values     how often they have which
-        around_people  whether there are odd values elsewhere
-        """
-        self._find_unknown(_AROUND_PEOPLE, [raw])
-        for place, person in people:
-            self._find_unknown(_LEVELS[place], [person])
-        for odd, times in odd_values.items():
-            self._count(odd, times)
-        if around_people:
-            for kind, _, thing in _AROUND_PEOPLE.places(raw):
-                for odd, _ in _odd_values(kind, thing):
-                    self._count(odd, 1)
+    def exemplify(self, raw: Callable[[], dict[str, Any]], number: int, proposal: str | None) -> None:
+        """Takes examples from the document that was counted last, where there are too few of anything in it."""
         if self._wanting:
-            self._exemplify(raw, number, proposal)
+            self._exemplify(raw(), number, proposal)
 
     def notices(self) -> Iterator[Notice]:
         """One for each thing that is odd."""
@@ -91,29 +82,16 @@ class Survey:
         if self._beyond:
             yield Notice("unknown_key", f"more than {_MOST_KEYS:,} different unknown keys", self._beyond)
 
-    def _find_unknown(self, kind: Level, things: list[dict[str, Any]]) -> None:
-        if not kind.known.issuperset(set().union(*things)):
-            for thing in things:
-                for odd, _ in _unknown_keys(kind, thing):
-                    self._count(odd, 1)
-        for name, is_list, child in kind.children:
-            if is_list:
-                inner = [one for thing in things for one in thing.get(name) or () if isinstance(one, dict)]
-            else:
-                inner = [one for thing in things if isinstance(one := thing.get(name), dict)]
-            if inner:
-                self._find_unknown(child, inner)
-
-    def _count(self, odd: Odd, times: int) -> None:
+    def _count(self, odd: Odd) -> None:
         met = self._met.get(odd)
         if met is None:
             if odd[0] == "unknown_key":
                 if self._unknown == _MOST_KEYS:
-                    self._beyond += times
+                    self._beyond += 1
                     return
                 self._unknown += 1
             met = self._met[odd] = _Met()
-        met.count += times
+        met.count += 1
         if len(met.examples) < MOST_EXAMPLES:
             self._wanting.add(odd)
 
@@ -131,32 +109,39 @@ class Survey:
         self._wanting.clear()
 
 
-def has_unknown_keys(model: type[BaseModel], raw: dict[str, Any]) -> bool:
-    """Whether a valid person, or how one takes part, has unknown keys."""
-    laboratory = raw.get("laboratory")
-    return not (
-        raw.keys() <= model.model_fields.keys()
-        and (laboratory is None or laboratory.keys() <= Laboratory.model_fields.keys())
-    )
+def unknown_keys_around_people(text: bytes) -> list[Odd]:
+    """The unknown keys of a document that fits, but not those of its people. Raises ValueError if it is no JSON."""
+    return list(_unknown_keys_in(_AROUND_PEOPLE, [_ONE.decode(text)]))
 
 
-def odd_values(model: type[BaseModel], raw: dict[str, Any]) -> Counter[Odd]:
-    """What is odd in the values of a valid person, or of how one takes part."""
-    kind = _PERSON if model is Person else _LEVELS[Place.OPTIONS]
-    return Counter(odd for inner, _, thing in kind.places(raw) for odd, _ in _odd_values(inner, thing))
+def _unknown_keys_in(kind: Level, things: list[dict[str, Raw]]) -> Iterator[Odd]:
+    if not kind.known.issuperset(chain.from_iterable(things)):
+        for thing in things:
+            for odd, key in unknown_keys(kind, thing):
+                orjson.loads(bytes(thing[key]))  # of which nobody has looked at more than the brackets
+                yield odd
+    for name, is_list, child in kind.children:
+        inner: list[dict[str, Raw]] = []
+        for thing in things:
+            if name in thing:
+                inner += (_SEVERAL.decode(thing[name]) or ()) if is_list else (_ONE.decode(thing[name]),)
+        if inner:
+            yield from _unknown_keys_in(child, inner)
 
 
 def _all_odd(kind: Level, thing: dict[str, Any]) -> Iterator[tuple[Odd, Any]]:
-    yield from _unknown_keys(kind, thing)
-    yield from _odd_values(kind, thing)
+    yield from unknown_keys(kind, thing)
+    yield from odd_values(kind, thing)
 
 
-def _unknown_keys(kind: Level, thing: dict[str, Any]) -> Iterator[tuple[Odd, Any]]:
+def unknown_keys(kind: Level, thing: dict[str, Any]) -> Iterator[tuple[Odd, Any]]:
+    """The unknown keys of an object, each once more as it was sent."""
     for key in thing.keys() - kind.known:
         yield ("unknown_key", kind.path, key), key
 
 
-def _odd_values(kind: Level, thing: dict[str, Any]) -> Iterator[tuple[Odd, Any]]:
+def odd_values(kind: Level, thing: dict[str, Any]) -> Iterator[tuple[Odd, Any]]:
+    """Words for nothing and zeros in the values of an object, each with its field."""
     for name in (*kind.texts, *kind.phones):
         value = thing.get(name)
         if isinstance(value, str) and value in NULL_WORDS:
@@ -181,5 +166,4 @@ def _message(code: str, kind: str, key: object) -> str:
 
 
 _AROUND_PEOPLE = ROOT.without(set(Place))
-_LEVELS = {kind.path: kind for kind in ROOT.all()}
-_PERSON = level(Person)
+_ONE, _SEVERAL = msgspec.json.Decoder(dict[str, Raw]), msgspec.json.Decoder(list[dict[str, Raw]] | None)

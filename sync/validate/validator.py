@@ -5,18 +5,17 @@ ranges and character sets are checked against the live columns later.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import ValidationError
-
 from sync.history.fingerprints import Fingerprints
 from sync.model.documents import Document
-from sync.model.people import make_known
 from sync.model.refusals import Notice, Refusal, ValidDocument, refused_value
 from sync.read.closest import folded, nearest
 from sync.read.reader import Item, LeftOut, RawDocument, Unreadable
-from sync.validate.mentions import AroundPeople, Mentions, Unknown
+from sync.validate.check import Unfit, check
+from sync.validate.quick import Quick
 from sync.validate.repair import Repair
 from sync.validate.unknown_keys import Survey
 
@@ -49,16 +48,14 @@ class Validator:
         self.read = 0
         self.refused = 0
         self.not_selected = 0
-        self._timezone = ZoneInfo(timezone)
+        self._zone = ZoneInfo(timezone)
         self._refuse = refuse
         self._fingerprints = fingerprints
         self._wanted = None if proposals is None else {folded(label): label for label in sorted(proposals)}
         self._found: set[str] = set()
         self._names: dict[str, None] = {}
-        self._odd: list[object] = []
-        self._context = {"timezone": self._timezone, "odd": self._odd}
         self._survey = Survey()
-        self._mentions = Mentions(self._timezone)
+        self._quick = Quick(self._zone)
 
     def documents(self, items: Iterable[Item]) -> Iterator[ValidDocument]:
         """The documents that are left, with REFUSED in the place of what is not."""
@@ -70,7 +67,8 @@ class Validator:
                 self.refused += 1
                 self._refuse(_unreadable(item))
                 continue
-            label = proposal_label(item.raw)
+            sent = item.fitting
+            label = proposal_label(item.raw) if sent is None else _label(partial(getattr, sent.proposal))
             if self._wanted is not None and not self._is_wanted(label):
                 self.not_selected += 1
                 continue
@@ -109,56 +107,53 @@ class Validator:
 
     def _document(self, item: RawDocument, label: str | None) -> Document | None:
         """The document, less what is refused; None if nothing is left."""
-        raw, mentions = item.raw, self._mentions
-        try:
-            document = self._validated(AroundPeople, mentions.put_in(raw, from_json=item.line is not None))
-        except (Unknown, ValidationError):
-            return self._as_sent(item, label)
-        around_people = bool(self._odd)
-        self._survey.look_around_people(raw, mentions.misspelt, mentions.odd_values, around_people, item.number, label)
-        return document
+        document = item.fitting
+        if document is not None:
+            try:
+                odd = self._quick.keep(document, item.text)
+            except ValueError:
+                return self._as_sent(item, label)
+            if odd:
+                self._survey.count(odd)
+                self._survey.exemplify(lambda: item.raw, item.number, label)
+            return document
+        return self._as_sent(item, label)
 
     def _as_sent(self, item: RawDocument, label: str | None) -> Document | None:
         """The same, without a short cut: errors name their places in the document."""
-        raw = item.raw
         try:
-            document = self._validated(Document, raw)
-        except ValidationError as error:
-            repair = Repair(raw, item.number, _short(label))
-            repaired = self._repaired(repair, error)
-            for refusal in repair.refusals:
-                self._refuse(refusal)
-            if repaired is None:
-                return None
-            document, raw = repaired, repair.raw
-        self._survey.look(raw, item.number, label)
-        return make_known(document)
+            raw = item.raw
+        except ValueError as error:
+            self._refuse(_unreadable(item.unreadable(error)))
+            return None
+        repair = Repair(raw, item.number, _short(label))
+        document = self._repaired(repair)
+        for refusal in repair.refusals:
+            self._refuse(refusal)
+        if document is not None:
+            self._survey.look(repair.raw, item.number, label)
+        return document
 
-    def _validated(self, model: type[Document], raw: dict[str, Any]) -> Document:
-        self._odd.clear()
-        return model.model_validate(raw, context=self._context)
-
-    def _repaired(self, repair: Repair, error: ValidationError) -> Document | None:
-        while repair.take_out(error):
+    def _repaired(self, repair: Repair) -> Document | None:
+        while True:
             try:
-                document = self._validated(Document, repair.raw)
-            except ValidationError as next_error:
-                error = next_error
-            else:
-                repair.mark(document)
-                return document
-        return None
+                return check(repair.raw, self._zone)
+            except Unfit as unfit:
+                if not repair.take_out(unfit.errors):
+                    return None
 
 
 def proposal_label(raw: dict[str, Any]) -> str | None:
     """How a document's proposal is called: MX-123, or 123 without a code, or its external id."""
     proposal = raw.get("proposal")
-    if not isinstance(proposal, dict):
-        return None
-    number = _word(proposal.get("proposalNumber"))
+    return _label(proposal.get) if isinstance(proposal, dict) else None
+
+
+def _label(value_of: Callable[[str], Any]) -> str | None:
+    number = _word(value_of("proposalNumber"))
     if number is None:
-        return _word(proposal.get("externalId"))
-    code = _word(proposal.get("proposalCode"))
+        return _word(value_of("externalId"))
+    code = _word(value_of("proposalCode"))
     return number if code is None else f"{code}-{number}"
 
 

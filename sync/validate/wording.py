@@ -1,8 +1,7 @@
 """Says in plain words what is wrong with a value of a document, and what to do."""
 
-from pydantic_core import ErrorDetails
-
 from sync.read.parse import kind_of
+from sync.validate.check import Error
 
 _CORRECT = "Correct it in the User Portal or in its export."
 _REMEDIES = {
@@ -27,27 +26,27 @@ _EXPECTED = {
 }
 
 
-def complaint(error: ErrorDetails) -> str:
+def complaint(error: Error) -> str:
     """What is wrong."""
-    kind, value = error["type"], error["input"]
+    kind, value = error.what, error.value
     if kind == "missing":
-        return f"{error['loc'][-1]} is missing"
+        return f"{error.place[-1]} is missing"
     if kind == "int_type" and isinstance(value, float):
         return "a whole number of at most 64 bits is expected, not a larger one or one with a fraction or exponent"
-    if kind in ("greater_than_equal", "less_than_equal"):
+    if kind == "int_range":
         return "a whole number of at most 64 bits is expected, not a larger one"
     if kind == "finite_number" or (kind == "float_type" and isinstance(value, int | float)):
         return "a finite number is expected"
     if kind in _EXPECTED:
         return f"{_EXPECTED[kind]} is expected, not {kind_of(value)}"
-    return error["msg"]
+    return error.words
 
 
-def remedy(error: ErrorDetails | None) -> str:
+def remedy(error: Error | None) -> str:
     """What to do about it."""
     if error is None:
         return _CORRECT
-    kind, value = error["type"], error["input"]
+    kind, value = error.what, error.value
     if value is None or isinstance(value, list | dict):
         return _REMEDIES[kind] if kind in ("list_type", "no_key", "missing") else _CORRECT
     return _REMEDIES.get(kind, _CORRECT)

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from msgspec import UNSET
 from support.exports import GOOD, good, validated
 
 from sync.model.documents import (
@@ -293,15 +293,14 @@ def test_a_person_goes_on_without_its_laboratory() -> None:
     persons = left(((*PERSON, "laboratory"), {})).proposal.persons
     assert persons is not None
     assert persons[0].login == "aweaver"
-    assert persons[0].laboratory is None
-    assert "laboratory" not in persons[0].model_fields_set
+    assert persons[0].laboratory is UNSET
 
 
 def test_a_protein_goes_on_without_its_person() -> None:
     proteins = left(((*PROTEIN, "person"), 5)).proteins
     assert proteins is not None
     assert proteins[0].acronym == "lyso"
-    assert "person" not in proteins[0].model_fields_set
+    assert proteins[0].person is UNSET
 
 
 def test_each_kind_of_list_keeps_the_places_of_what_is_refused() -> None:
@@ -316,7 +315,7 @@ def test_each_kind_of_list_keeps_the_places_of_what_is_refused() -> None:
     assert document.sessions[0] is REFUSED
     participants = document.sessions[1].persons
     assert participants is not None
-    assert (participants[0].login, participants[1]) == ("x", REFUSED)
+    assert (participants[0].person.login, participants[1]) == ("x", REFUSED)
     assert document.proteins is not None
     assert document.proteins[0] is REFUSED
     assert document.proteins[1].acronym == "p"
@@ -339,10 +338,13 @@ def test_a_refused_thing_takes_what_is_in_it_and_all_errors_are_told() -> None:
 
 
 def test_null_and_absent_are_told_apart() -> None:
-    (valid,), _, _, _ = validated(changed((("proposal", "title"), None), (("proposal", "state"), "Open")))
-    proposal = valid.document.proposal
-    assert {"title", "state"} <= proposal.model_fields_set
-    assert "proposalType" not in proposal.model_fields_set
+    raw = changed((("proposal", "title"), None), (("proposal", "state"), "Open"), ((*PROTEIN, "person"), None))
+    for export in (raw, json.dumps(raw).encode()):
+        (valid,), _, _, _ = validated(export)
+        proposal, proteins = valid.document.proposal, valid.document.proteins
+        assert (proposal.title, proposal.state, proposal.proposalType) == (None, "Open", UNSET)
+        assert proteins is not None
+        assert (proteins[0].person, proteins[0].name) == (None, UNSET)
 
 
 def test_a_document_of_very_many_errors_is_refused_as_a_whole() -> None:
@@ -363,12 +365,6 @@ def test_one_object_in_two_places_is_not_changed() -> None:
 
 
 # Dates, labels, values, notices
-
-
-def test_dates_keep_their_offset_where_no_timezone_is_given() -> None:
-    session = Session.model_validate({"visit_number": 1, "startDate": "2024-01-01T10:00:00+02:00"})
-    assert session.startDate is not None
-    assert session.startDate.utcoffset() == timedelta(hours=2)
 
 
 @pytest.mark.parametrize(
@@ -625,14 +621,30 @@ def test_a_refusal_is_one_json_object() -> None:
 # The JSON Schema
 
 
-def test_every_field_has_a_title_and_a_description() -> None:
+def test_every_field_has_a_title_a_description_and_an_example() -> None:
     definitions = schema()["$defs"] | {"Document": schema()}
     assert {"Laboratory", "Person", "SessionPerson", "SessionOptions", "LabContact", "Proposal"} < set(definitions)
     for name, definition in definitions.items():
         assert definition["description"], name
         for field, described in definition["properties"].items():
-            assert "title" in described or "$ref" in described, (name, field)  # a class has its own
+            assert described["title"], (name, field)
             assert described["description"], (name, field)
+            holds_things = "$ref" in json.dumps(described)
+            assert holds_things or described["examples"], (name, field)
+
+
+def test_the_examples_are_a_document_that_is_taken() -> None:
+    def example(name: str) -> dict[str, Any]:
+        properties = schema()["$defs"][name]["properties"]
+        return {field: described["examples"][0] for field, described in properties.items() if "examples" in described}
+
+    person = example("Person") | {"laboratory": example("Laboratory")}
+    proposal = example("Proposal") | {"persons": [person], "labcontacts": [example("LabContact") | {"person": person}]}
+    session = example("Session") | {"persons": [person | {"session_options": example("SessionOptions")}]}
+    raw = {"proposal": proposal, "sessions": [session], "proteins": [example("Protein") | {"person": person}]}
+    for export in (raw, json.dumps(raw).encode()):
+        documents, refusals, notices, _ = validated(export)
+        assert (len(documents), refusals, notices) == (1, [], [])
 
 
 def test_the_older_keys_are_marked_deprecated() -> None:
@@ -643,11 +655,6 @@ def test_the_older_keys_are_marked_deprecated() -> None:
         if described.get("deprecated")
     }
     assert marked == {("Person", "siteId"), ("SessionPerson", "siteId"), ("Session", "expSessionPk")}
-
-
-@pytest.mark.filterwarnings("error")
-def test_a_deprecated_field_is_read_without_a_warning() -> None:
-    assert Person.model_validate({"siteId": 5}).siteId == 5
 
 
 def test_what_is_required() -> None:
@@ -685,5 +692,5 @@ FIELDS = [
 
 
 @pytest.mark.parametrize(("model", "names"), FIELDS)
-def test_a_document_has_the_fields_of_py_ispyb(model: type[BaseModel], names: str) -> None:
-    assert set(model.model_fields) == set(names.split())
+def test_a_document_has_the_fields_of_py_ispyb(model: Any, names: str) -> None:
+    assert set(model.__struct_fields__) == set(names.split())
