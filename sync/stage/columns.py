@@ -17,8 +17,6 @@ from sync.stage.limits import AllFit, Misfit, all_fit, converter, misfit
 Row = tuple[Any, ...]
 Columns = list[Sequence[Any]]
 
-_CLEARABLE_REFERENCES = {"person": ("laboratory",), "protein": ("person",)}
-
 
 @dataclass(frozen=True)
 class Field:
@@ -122,7 +120,7 @@ def clears_of(entity: Entity, fields: list[Field], thing: Any) -> str:
         and field.name in thing.model_fields_set
         and data[field.name] is None
     ]
-    for reference in _CLEARABLE_REFERENCES.get(entity.name, ()):
+    for reference in filter(None, (entity.parent_of_field,)):
         if reference in thing.model_fields_set and data[reference] is None:
             names.append(reference)
     return ",".join(names)
