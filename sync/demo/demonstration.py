@@ -37,7 +37,7 @@ def run(console: Console) -> None:
             _step(
                 console,
                 "A day later, first as a plan. A person typed in by hand gains its externalId, a login changes, and a"
-                " title has a letter that the column's character set lacks: that field is refused, all else goes on.",
+                " title has a letter that the column cannot store: that field is refused, all else goes on.",
             )
             render(plan(changed, database=url, staging_schema=tool), console)
             _step(console, "And applied.")

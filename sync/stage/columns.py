@@ -19,8 +19,6 @@ from sync.stage.limits import AllFit, Misfit, all_fit, converter, misfit
 Row = tuple[Any, ...]
 Columns = list[Sequence[Any]]
 
-_CLEARABLE_REFERENCES = {"person": ("laboratory",), "protein": ("person",)}
-
 
 @dataclass(frozen=True)
 class Field:
@@ -41,6 +39,7 @@ class Field:
     contradicts: bool
     clearable: bool
     limit: str
+    charset: str | None
 
 
 class Fields:
@@ -104,6 +103,7 @@ def _fields(entity: Entity, target: Target) -> list[Field]:
                 clearable=is_live and column.nullable,
                 limit=f" ({entity.table}.{column.name or name} is {column.column_type}"
                 + (f", {column.charset})" if column.charset else ")"),
+                charset=column.charset,
             )
         )
     return fields
@@ -133,7 +133,7 @@ def clears_of(entity: Entity, fields: list[Field], thing: Thing) -> str:
         and (not field.is_key or field.name in entity.given_up)
         and getattr(thing, field.name) is None
     ]
-    for reference in _CLEARABLE_REFERENCES.get(entity.name, ()):
+    for reference in filter(None, (entity.parent_of_field,)):
         if getattr(thing, reference) is None:
             names.append(reference)
     return ",".join(names)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from sync.model import entities
 from sync.model.entities import Entity
 from sync.model.refusals import Refusal, refused_value
+from sync.model.text import printable
 from sync.stage.columns import Columns, Field, Fields, Row, columns_of, given
 
 ROW_REFUSED, VALUE_REFUSED = "the row is refused", "the column keeps what it has"
@@ -75,7 +76,10 @@ class Fitting:
 
     def _refuse_value(self, entity: Entity, field: Field, value: object, code: str, number: int, path: str) -> None:
         whole = ROW_REFUSED if field.is_key or field.required else VALUE_REFUSED
-        message = f"{_REASONS[code]}{field.limit}; {whole}. Correct it in the User Portal."
+        reason = _REASONS[code]
+        if letter := next((a for a in str(value) if field.misfit(a) == "value_not_encodable"), None):
+            reason = f"contains {printable(letter)!r} (U+{ord(letter):04X}), which {field.charset} cannot store"
+        message = f"{reason}{field.limit}; {whole}. Correct it in the User Portal."
         label = self.labels[number]
         self._refuse(
             Refusal(entity.name, code, number, label, f"{path}.{field.name}", field.name, refused_value(value), message)
@@ -97,7 +101,7 @@ def _composed(field: Field, value: object) -> str | None:
 
 _REASONS = {
     "value_too_long": "longer than the column",
-    "value_not_encodable": "has a letter that the column's character set lacks",
+    "value_not_encodable": "contains a letter that the column cannot store",
     "value_not_allowed": "not a value that the column takes",
     "value_out_of_range": "out of the column's range",
 }
