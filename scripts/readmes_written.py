@@ -14,6 +14,7 @@ import typer.main
 from sync.cli.main import app
 from sync.model.documents import schema
 from sync.model.settings import Portal, Settings
+from sync.model.tables.triggers import Auth, Listen, Serve
 
 ROOT = Path(__file__).parents[1]
 FILES = ("README.md", "sync/read/formats/README.md", "scripts/deploy/README.md")
@@ -37,13 +38,18 @@ def commands() -> Iterator[str]:
 
 
 def settings() -> Iterator[str]:
-    """All settings, those of the portal under its name."""
+    """All settings, those of a table under its name."""
     yield from ("| setting | default | means |", "| --- | --- | --- |")
+    tables = {"portal": Portal, "serve": Serve, "auth": Auth, "listen": Listen}
     for name, field in Settings.model_fields.items():
-        if name != "portal":
+        if name not in tables:
             yield _setting(name, field.default, field.description)
-    for name, field in Portal.model_fields.items():
-        yield _setting(f"portal.{name}", field.default, field.description)
+    for table, model in tables.items():
+        for name, field in model.model_fields.items():
+            default = None if field.is_required() else field.default
+            yield _setting(
+                f"{table}.{name}", list(default) if isinstance(default, tuple) else default, field.description
+            )
 
 
 def _setting(name: str, default: Any, description: str | None) -> str:

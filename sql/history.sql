@@ -1,6 +1,6 @@
 -- history: the tool's own record of its runs, in the same transaction as what they wrote.
 --
--- target    ispyb_sync.run, ispyb_sync.change
+-- target    ispyb_sync.run, ispyb_sync.change, ispyb_sync.touched
 -- after     each entity's own record_changes
 -- never     holds a password: the settings are stored without the database URL
 
@@ -8,16 +8,38 @@
 
 -- name: record_run
 INSERT INTO ispyb_sync.run (
-    mode, status, started, ended, account, tool_version, export_name, export_bytes, export_sha256, settings, report
+    mode, status, started, ended, account, tool_version, export_name, export_bytes, export_sha256, settings, report,
+    `trigger`, actor
 )
 VALUES (
     %(mode)s, %(status)s, %(started)s, UTC_TIMESTAMP(6), CURRENT_USER(), %(tool_version)s, %(export_name)s,
-    %(export_bytes)s, UNHEX(%(export_sha256)s), %(settings)s, %(report)s
+    %(export_bytes)s, UNHEX(%(export_sha256)s), %(settings)s, %(report)s, %(trigger)s,
+    NVL(%(actor)s, CURRENT_USER())
 );
 
 -- name: find_run
 -- Whether a run whose commit was not answered is there.
 SELECT r.run FROM ispyb_sync.run AS r WHERE r.run = %(run)s AND r.started = %(started)s;
+
+-- name: touch_staged
+-- A run of few proposals touches each of them, also where ISPyB holds already what they say.
+INSERT IGNORE INTO ispyb_sync.touched (proposal, run)
+SELECT
+    LEFT(COALESCE(NULLIF(CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4)), ''), HEX(s.externalId)), 120),
+    %(run)s
+FROM ispyb_sync.stage_proposal AS s;
+
+-- name: touch_changed
+-- Of a run of many, or an undo: those of which it changed something.
+INSERT IGNORE INTO ispyb_sync.touched (proposal, run)
+SELECT DISTINCT
+    LEFT(c.proposal, 120),
+    c.run
+FROM ispyb_sync.change AS c
+WHERE c.run = %(run)s AND c.proposal IS NOT NULL;
+
+-- name: touch_refused
+INSERT IGNORE INTO ispyb_sync.touched (proposal, run) VALUES (LEFT(%(proposal)s, 120), %(run)s);
 
 -- pass: plan
 
@@ -42,15 +64,25 @@ CREATE TEMPORARY TABLE ispyb_sync.change (
 -- name: list_runs
 SELECT
     r.run, r.mode, r.status, r.started, r.account, r.tool_version, r.export_name, r.report, r.ended, r.export_bytes,
-    LOWER(HEX(r.export_sha256)) AS export_sha256, r.settings, r.elsewhere
+    LOWER(HEX(r.export_sha256)) AS export_sha256, r.settings, r.elsewhere, r.`trigger`, NVL(r.actor, r.account) AS actor
 FROM ispyb_sync.run AS r
 ORDER BY r.run DESC
+LIMIT %(limit)s;
+
+-- name: list_runs_of_proposal
+SELECT
+    r.run, r.mode, r.status, r.started, r.account, r.tool_version, r.export_name, r.report, r.ended, r.export_bytes,
+    LOWER(HEX(r.export_sha256)) AS export_sha256, r.settings, r.elsewhere, r.`trigger`, NVL(r.actor, r.account) AS actor
+FROM ispyb_sync.touched AS o
+INNER JOIN ispyb_sync.run AS r ON r.run = o.run
+WHERE o.proposal = %(proposal)s AND NOT r.elsewhere
+ORDER BY o.run DESC
 LIMIT %(limit)s;
 
 -- name: show_run
 SELECT
     r.run, r.mode, r.status, r.started, r.account, r.tool_version, r.export_name, r.report, r.ended, r.export_bytes,
-    LOWER(HEX(r.export_sha256)) AS export_sha256, r.settings, r.elsewhere
+    LOWER(HEX(r.export_sha256)) AS export_sha256, r.settings, r.elsewhere, r.`trigger`, NVL(r.actor, r.account) AS actor
 FROM ispyb_sync.run AS r
 WHERE r.run = %(run)s;
 
@@ -152,6 +184,10 @@ ON DUPLICATE KEY UPDATE entity = VALUES(entity);
 -- name: purge_changes
 -- Personal data does not stay for ever.
 DELETE FROM ispyb_sync.change
+WHERE run IN (SELECT r.run FROM ispyb_sync.run AS r WHERE r.started < %(before)s);
+
+-- name: purge_touched
+DELETE FROM ispyb_sync.touched
 WHERE run IN (SELECT r.run FROM ispyb_sync.run AS r WHERE r.started < %(before)s);
 
 -- name: purge_runs

@@ -39,6 +39,8 @@ _SETTINGS = {
     "sql_select_limit": 2**64 - 1,
     "completion_type": "NO_CHAIN",
 }
+ACCOUNT = "ispyb-sync account"
+"""Under which name an open connection tells its account, as the server knows it."""
 SCHEMA = "ispyb-sync schema"
 """Under which name an open connection tells its default schema, as it was when `connect` gave the connection."""
 _LEAST_PACKET = 1 << 20
@@ -72,8 +74,13 @@ _REMEDIES = dict.fromkeys(_NO_RIGHT, _GRANT) | {
 _ORIGIN = re.compile(r"/\* (.+?) \*/")
 
 
-def open_engine(url: str | URL) -> Engine:
-    """An engine for one command. Raises UsageError where the URL is none, without repeating it."""
+def open_engine(url: str | URL, *, kept: int = 0) -> Engine:
+    """An engine for one command, or one that keeps connections open. Raises UsageError where the URL is none.
+
+    The error does not repeat the URL.
+
+    kept   how many connections stay open; no more than twice as many are opened, which a lease needs
+    """
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -88,13 +95,16 @@ def open_engine(url: str | URL) -> Engine:
         )
     if "@" in f"{parsed.host}{parsed.database}":
         raise UsageError("--database has an @ too many", hint="In a password, write @ as %40, / as %2F, and : as %3A.")
-    return _usable(parsed.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"}))
+    return _usable(parsed.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"}), kept)
 
 
-def _usable(url: URL) -> Engine:
+def _usable(url: URL, kept: int) -> Engine:
     """An engine whose URL the driver takes; raises UsageError for a host name or an option that it does not."""
     try:
-        engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+        pool: dict[str, Any] = {"poolclass": NullPool}
+        if kept:
+            pool = {"pool_size": kept, "max_overflow": kept, "pool_pre_ping": True, "pool_recycle": 3600}
+        engine = create_engine(url, hide_parameters=True, **pool)
         open_connection = opener(url, engine.dialect)
         (url.host or "").encode("idna")
     except (ArgumentError, AttributeError, OSError, TypeError, ValueError) as error:
@@ -182,9 +192,10 @@ def _is_open(connection: Connection) -> bool:
 @contextmanager
 def _settings(connection: Connection, *, own: bool) -> Iterator[None]:
     names = ", ".join(f"@@SESSION.{name}" for name in _SETTINGS)
-    facts = "@@max_allowed_packet, @@character_set_client, DATABASE(), @@autocommit AND NOT @@in_transaction"
+    facts = "@@max_allowed_packet, @@character_set_client, DATABASE(), CURRENT_USER()"
+    facts += ", @@autocommit AND NOT @@in_transaction"
     row = connection.exec_driver_sql(f"SELECT {names}, {facts}").one()
-    *before, packet, charset, schema, commits_itself = row
+    *before, packet, charset, schema, account, commits_itself = row
     if commits_itself:
         raise UsageError(
             "the connection commits each statement by itself", hint="Open it without isolation_level AUTOCOMMIT."
@@ -201,6 +212,7 @@ def _settings(connection: Connection, *, own: bool) -> Iterator[None]:
             hint="SET GLOBAL max_allowed_packet = 16777216, which is the default, and in the server's option file too.",
         )
     connection.info[SCHEMA] = schema
+    connection.info[ACCOUNT] = account
     _set(connection, _SETTINGS)
     try:
         yield

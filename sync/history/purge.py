@@ -38,7 +38,7 @@ def find_old(database: Database, settings: Settings, older_than: str) -> Old:
 def purge(database: Database, settings: Settings, old: Old) -> int:
     """Forgets them; returns the number of runs."""
     with opened(database, settings) as connection:
-        for name in ("forget_links", "keep_links", "purge_changes"):
+        for name in ("forget_links", "keep_links", "purge_changes", "purge_touched"):
             ask(connection, settings, name, before=old.before)
         forgotten = ask(connection, settings, "purge_runs", before=old.before).rowcount
         connection.commit()

@@ -22,10 +22,12 @@ from sync.history.changes import ALL_CHANGES, read_changes
 from sync.model.entities import ENTITIES
 from sync.model.errors import UsageError
 from sync.model.refusals import Notice, Refusal
-from sync.model.report import Change, Counts, Report, Vanished, storable
+from sync.model.report import BY_COMMAND, AskedBy, Change, Counts, Report, Vanished, storable
 from sync.model.settings import Settings
+from sync.model.tables.triggers import TABLES
 
 LISTED_RUNS = 50
+LONGEST_ACTOR = 255
 LONGEST_NAME = 1024
 """Characters of an export's name that history keeps: its last ones."""
 
@@ -66,10 +68,16 @@ class Run:
         }
 
 
-def runs(database: Database, settings: Settings, limit: int = LISTED_RUNS) -> list[Run]:
-    """The latest runs, newest first, without their changes."""
+def runs(database: Database, settings: Settings, limit: int = LISTED_RUNS, *, proposal: str | None = None) -> list[Run]:
+    """The latest runs, newest first, without their changes; with `proposal` (CODE-NUMBER) those that touched it.
+
+    A run touches a proposal of which it changes or refuses something, and each one of an export of few.
+    """
     with opened(database, settings) as connection:
-        return [_run(row) for row in ask(connection, settings, "list_runs", limit=limit)]
+        if proposal is None:
+            return [_run(row) for row in ask(connection, settings, "list_runs", limit=limit)]
+        found = ask(connection, settings, "list_runs_of_proposal", limit=limit, proposal=proposal)
+        return [_run(row) for row in found]
 
 
 def show(database: Database, settings: Settings, run: int, *, limit: int = ALL_CHANGES) -> Run:
@@ -113,13 +121,15 @@ def record(
     export: str,
     nbytes: int | None = None,
     sha256: str | None = None,
+    asked: AskedBy = BY_COMMAND,
     **more: object,
 ) -> int:
     """Writes a run into the tool's own schema, in the transaction of what it wrote; returns its number.
 
+    asked  what started it, and who; without an actor the account counts as one
     more   kept with the settings, which are kept with the schema of ISPyB and without the database URL
     """
-    kept = settings.model_dump(mode="json", exclude={"database", "portal"}) | {"schema": connection.info[SCHEMA]} | more
+    kept = settings.model_dump(mode="json", exclude={"database", *TABLES}) | {"schema": connection.info[SCHEMA]} | more
     result = connection.exec_driver_sql(
         named("history", "record_run").render(staging_schema=settings.staging_schema) or "",
         {
@@ -132,6 +142,8 @@ def record(
             "export_sha256": sha256,
             "settings": json.dumps(kept),
             "report": json.dumps(storable(report), default=str),
+            "trigger": asked.trigger,
+            "actor": asked.actor and asked.actor[:LONGEST_ACTOR],
         },
     )
     return int(result.lastrowid)
@@ -152,9 +164,8 @@ def ask(connection: Connection, settings: Settings, name: str, **parameters: obj
 
 
 def _run(row: Any) -> Run:
-    number, mode, status, started, account, version, export, stored, ended, size, sha256, settings, elsewhere = row
-    data = json.loads(stored)
-    report = Report(mode, status, run=number)
+    data = json.loads(row.report)
+    report = Report(row.mode, row.status, run=row.run, trigger=row.trigger, actor=row.actor)
     report.documents_read = data["documents"]["read"]
     report.documents_refused = data["documents"]["refused"]
     report.entities |= {name: Counts(**counts) for name, counts in data["entities"].items()}
@@ -164,5 +175,15 @@ def _run(row: Any) -> Run:
         report.vanished = [Vanished(**thing) for thing in vanished]
     report.undoes = data.get("undoes")
     report.seconds = data["seconds"]
-    kept = json.loads(settings or "{}")
-    return Run(started, account, version, export, report, ended, size, sha256, kept, bool(elsewhere))
+    return Run(
+        started=row.started,
+        account=row.account,
+        tool_version=row.tool_version,
+        export=row.export_name,
+        report=report,
+        ended=row.ended,
+        bytes=row.export_bytes,
+        sha256=row.export_sha256,
+        settings=json.loads(row.settings or "{}"),
+        elsewhere=bool(row.elsewhere),
+    )

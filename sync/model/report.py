@@ -13,12 +13,25 @@ from sync.model.refusals import Notice, Refusal, masked_value, refused_value
 Mode = Literal["apply", "plan", "validate", "undo", "adopt"]
 Status = Literal["applied", "planned", "validated", "rolled_back", "declined", "failed", "undone", "partly_undone"]
 
+Trigger = Literal["command", "http", "broker"]
+
 SKIPPED = ("skipped_unchanged", "skipped_verified")
 """Codes of the warnings that count documents which were left out."""
 
 PARENT_IDS = frozenset({"laboratoryId", "personId", "proposalId"})
 """Columns that hold the id of another row."""
 _OF_PEOPLE = frozenset(entity.name for entity in ENTITIES if entity.of_people)
+
+
+@dataclass(frozen=True)
+class AskedBy:
+    """What started a run, and who: the login or subject of a token, or an event. None: the database account."""
+
+    trigger: Trigger = "command"
+    actor: str | None = None
+
+
+BY_COMMAND = AskedBy()
 
 
 @dataclass
@@ -93,6 +106,7 @@ class Report:
 
     vanished  None unless the export was said to be full
     undoes    the run that this one takes back; None unless it is an undo
+    actor     who asked for it; None where no database was asked
     """
 
     mode: Mode
@@ -107,6 +121,8 @@ class Report:
     vanished: list[Vanished] | None = None
     undoes: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    trigger: Trigger = "command"
+    actor: str | None = None
 
     @property
     def nothing_to_do(self) -> bool:
@@ -128,6 +144,8 @@ class Report:
             "run": self.run,
             "mode": self.mode,
             "status": self.status,
+            "trigger": self.trigger,
+            "actor": self.actor,
             "documents": {"read": self.documents_read, "refused": self.documents_refused},
             "entities": {name: dict(counts.__dict__) for name, counts in self.entities.items()},
             "refusals": [refusal.to_dict() for refusal in self.refusals],

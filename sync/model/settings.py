@@ -21,6 +21,7 @@ from pydantic_settings import (
 from sync.model.entities import ENTITIES, Entity
 from sync.model.errors import UsageError
 from sync.model.tables.portal import Portal as Portal
+from sync.model.tables.triggers import Auth, Listen, Serve
 
 SETTINGS_FILE = "ispyb-sync.toml"
 
@@ -100,6 +101,9 @@ class Settings(BaseSettings):
         metavar="NAME",
     )
     portal: Portal = Field(default_factory=Portal, description="Where the User Portal is")
+    serve: Serve = Field(default=Serve(), description="The endpoint")
+    auth: Auth | None = Field(default=None, description="Who may use the endpoint")
+    listen: Listen = Field(default=Listen(), description="The consumer of the broker's events")
 
     def database_url(self) -> str:
         """The URL of ISPyB; raises UsageError where none is set."""
@@ -186,10 +190,8 @@ def _complaint(error: ErrorDetails) -> str:
 def _is_unknown(variable: str) -> bool:
     """Whether a variable of the environment looks like a setting and is none: one that is misspelt does nothing."""
     name = variable.lower()
-    return name.startswith(_PREFIX) and name.removeprefix(_PREFIX).split("__")[0] not in {
-        *Settings.model_fields,
-        _OF_TESTS,
-    }
+    known = {*Settings.model_fields, _OF_TESTS}
+    return name.startswith(_PREFIX) and name.removeprefix(_PREFIX).partition("__")[0] not in known
 
 
 def load_settings(**flags: object) -> Settings:

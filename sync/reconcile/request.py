@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from sync.database.connection import Database
-from sync.model.report import Report
+from sync.model.report import BY_COMMAND, AskedBy, Report
 from sync.model.settings import Settings
 from sync.portal.address import Address, address
 from sync.read.reader import Export, Reader
@@ -30,6 +30,7 @@ class Request:
     database   a URL, an Engine, or a Connection in the caller's transaction; None: that of the settings
     proposals  only these documents, as CODE-NUMBER; empty: all
     progress   is told what was read so far
+    asked_by   what started it, and who
     confirm    is shown what an apply is about to write, and answers; None: nobody is asked
     waits      is told what the User Portal is waited for
     prints     takes each document that is valid, at least in part, as it was read
@@ -42,6 +43,7 @@ class Request:
     proposals: frozenset[str] = frozenset()
     progress: Progress | None = None
     confirm: Confirm | None = None
+    asked_by: AskedBy = BY_COMMAND
     waits: Callable[[str], None] | None = None
     prints: Callable[[dict[str, Any]], None] | None = None
 

@@ -18,7 +18,8 @@ from sync.database.connection import DUPLICATE, LOST, NO_PARENT, OVERTAKEN, code
 from sync.database.lock import Turn, run_lock
 from sync.history import runs
 from sync.history.fingerprints import Fingerprints
-from sync.model.entities import ENTITIES
+from sync.history.touched import touch
+from sync.model.entities import ENTITIES, PROPOSAL
 from sync.model.errors import DatabaseError, LimitError
 from sync.model.refusals import Notice, Refusal
 from sync.model.report import Counts, Report
@@ -162,6 +163,7 @@ class Writing:
                 self.reconciliation.apply(again)
         report.run = self._record()
         self.reconciliation.record(report.run)
+        touch(self.runner, report.run, report.refusals, staged=report.entities[PROPOSAL.name].staged)
         if self.fingerprints is not None:
             joined = self.reconciliation.joined_documents()
             self.fingerprints.remember({refusal.document for refusal in report.refusals}, joined)
@@ -196,6 +198,7 @@ class Writing:
             export=info.name,
             nbytes=info.bytes,
             sha256=info.sha256,
+            asked=self.request.asked_by,
             proposals=sorted(self.request.wanted),
         )
 

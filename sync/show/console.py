@@ -100,7 +100,7 @@ def render_warnings(report: Report, console: Console, *, verbose: bool = False) 
 
 def render_run(run: Run, console: Console, *, verbose: bool = False) -> None:
     """Prints one run of history: who, when, on which export and with which settings, then its report."""
-    who = f"run {run.report.run}, {run.started:%Y-%m-%d %H:%M:%S} UTC, by {refused_value(run.account)}"
+    who = f"run {run.report.run}, {run.started:%Y-%m-%d %H:%M:%S} UTC, by {_actor(run)} ({run.report.trigger})"
     console.print(Text(f"{who}, ispyb-sync {run.tool_version}"), soft_wrap=True)
     export = refused_value(run.export or "an export without a name")
     if run.bytes is not None:
@@ -125,7 +125,7 @@ def render_runs(runs: list[Run], console: Console) -> None:
         table.add_column(name, no_wrap=True)
     for name in ("inserted", "updated", "deleted", "refused"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name in ("account", "export") if wide else ():
+    for name in ("trigger", "actor", "export") if wide else ():
         table.add_column(name, overflow="fold")
     for run in runs:
         report = run.report
@@ -136,13 +136,18 @@ def render_runs(runs: list[Run], console: Console) -> None:
             report.mode,
             "elsewhere" if run.elsewhere else report.status,
             *(f"{number:,}" if number else "-" for number in (*sums, len(report.refusals))),
-            *((refused_value(run.account), refused_value(run.export or "")) if wide else ()),
+            *((report.trigger, _actor(run), refused_value(run.export or "")) if wide else ()),
         )
     console.print(table)
     if others := sorted({_ispyb_of(run) for run in runs if run.elsewhere}):
         console.print(Text(f"  elsewhere: on {', '.join(others)}; nothing here goes by these runs"), soft_wrap=True)
     if not wide:
-        console.print(Text(f"  account and export need {WIDE} columns; `history RUN` tells them too", style="dim"))
+        console.print(Text(f"  trigger, actor and export need {WIDE} columns; `history RUN` has them", style="dim"))
+
+
+def _actor(run: Run) -> str:
+    """Who asked for a run: the database account, unless a token or an event says more."""
+    return refused_value(run.report.actor or run.account)
 
 
 def _ispyb_of(run: Run) -> str:

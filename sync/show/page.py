@@ -131,6 +131,9 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     yield "started (UTC)", f"{run.started:%Y-%m-%d %H:%M:%S}"
     if run.account:
         yield "account", refused_value(run.account)
+    if run.report.actor and run.report.actor != run.account:
+        yield "trigger", run.report.trigger
+        yield "actor", refused_value(run.report.actor)
     if run.export:
         yield "export", refused_value(run.export)
     if run.sha256:

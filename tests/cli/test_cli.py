@@ -17,7 +17,8 @@ from support.databases import Ispyb
 from support.small import ROWS, CommandLine, document, export, hear_interrupts, holds, trigger, write
 
 COUNTS = {"staged", "inserted", "updated", "unchanged", "refused", "deleted"}
-REPORT = {"run", "mode", "status", "documents", "entities", "refusals", "warnings", "changes", "seconds"}
+REPORT = {"run", "mode", "status", "trigger", "actor", "documents", "entities"}
+REPORT |= {"refusals", "warnings", "changes", "seconds"}
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from sqlalchemy import make_url
 
 import sync
+from sync import api
 from sync.history import runs as history
+from sync.history import touched
 from sync.model.errors import UsageError
 from sync.model.refusals import Example, Notice
+from sync.model.report import AskedBy
 from sync.model.settings import Settings
 from sync.show.console import render_run, render_runs
 
@@ -133,3 +137,61 @@ def test_a_row_tells_what_was_ever_done_to_it(ispyb, settings):
 def test_a_row_that_is_none_is_refused(ispyb, settings, name):
     with pytest.raises(UsageError, match="names no row"):
         history.row(ispyb.role_url, settings, name)
+
+
+# Who asked, and for what
+
+
+def test_a_run_from_the_command_line_or_python_is_its_accounts(ispyb, settings):
+    report = run(ispyb, FIRST)
+    account = str(make_url(ispyb.role_url).username)
+    assert (report.trigger, report.actor) == ("command", f"{account}@%")
+    shown = history.show(ispyb.role_url, settings, report.run).to_dict()
+    assert (shown["trigger"], shown["actor"]) == ("command", f"{account}@%")
+
+
+def test_history_tells_what_started_a_run_and_who(dls):
+    settings = Settings(database=dls.role_url, staging_schema=dls.staging_schema)
+    api.run(api.Request("apply", FIRST, settings, asked_by=AskedBy("http", "a" * 300)))
+    (told,) = history.runs(dls.role_url, settings)
+    assert (told.report.trigger, told.report.actor) == ("http", "a" * 255)
+    drawn = StringIO()
+    render_run(told, Console(file=drawn, width=2000))
+    assert " (http), " in drawn.getvalue()
+    assert not {"serve", "auth", "listen"} & set(told.settings)
+
+
+def other(number: int) -> dict:
+    return {"proposal": FIRST["proposal"] | {"proposalNumber": str(number), "title": "Of many"}}
+
+
+def of_proposal(ispyb, settings, proposal: str) -> list[int]:
+    return [found.report.run for found in history.runs(ispyb.role_url, settings, proposal=proposal)]
+
+
+def test_the_runs_of_a_proposal_are_those_that_looked_at_it_among_few(dls):
+    settings = Settings(database=dls.role_url, staging_schema=dls.staging_schema)
+    first, again, elsewhere = (run(dls, document).run for document in (FIRST, FIRST, other(2)))
+    assert of_proposal(dls, settings, "MX-1") == [again, first]
+    assert of_proposal(dls, settings, "MX-2") == [elsewhere]
+    assert of_proposal(dls, settings, "MX-3") == []
+
+
+def test_of_a_run_of_many_only_what_it_changed_or_refused_counts(dls, monkeypatch):
+    settings = Settings(database=dls.role_url, staging_schema=dls.staging_schema)
+    run(dls, [FIRST, other(2)])
+    monkeypatch.setattr(touched, "FEW", 1)
+    refused = {"proposal": other(3)["proposal"] | {"persons": [{"familyName": "nobody names this one"}]}}
+    many = run(dls, [SECOND, other(2), refused]).run
+    undone = sync.undo(many, database=dls.role_url, staging_schema=dls.staging_schema).run
+    assert of_proposal(dls, settings, "MX-1")[:2] == [undone, many]
+    assert many not in of_proposal(dls, settings, "MX-2")
+    assert of_proposal(dls, settings, "MX-3") == [many]
+
+
+def test_the_command_lists_the_runs_of_a_proposal(command):
+    assert command("apply", "good.ndjson").code == 0
+    listed = json.loads(command("history", "--proposal", "MX-2", "--json").out)
+    assert [found["run"] for found in listed] == [1]
+    assert command("history", "--proposal", "MX-9").out == "no runs yet\n"
+    assert command("history", "1", "--proposal", "MX-2").code == 2

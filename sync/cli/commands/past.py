@@ -39,6 +39,14 @@ def history_command(
     row: Annotated[
         str | None, typer.Option("--row", metavar="ENTITY:ID", help="What the tool ever did to one row.")
     ] = None,
+    proposal: Annotated[
+        str | None,
+        typer.Option(
+            "--proposal",
+            metavar="CODE-NUMBER",
+            help="Only runs that touched this proposal: changed or refused something of it, or were of few proposals.",
+        ),
+    ] = None,
     older_than: Annotated[
         str | None, typer.Option("--older-than", metavar="DAYS", help="With purge: forget runs older than this.")
     ] = None,
@@ -59,6 +67,8 @@ def history_command(
 
     ispyb-sync history --row person:4711
 
+    ispyb-sync history --proposal MX-2112
+
     ispyb-sync history purge --older-than 180d --plan
     """
     url = settings.database_url()
@@ -67,6 +77,8 @@ def history_command(
         raise UsageError("--csv and --html show one run", hint="Give its number; `ispyb-sync history` lists them.")
     if run is not None and row is not None:
         raise UsageError(f"{run} and --row at once", hint="Ask for a run, or for a row.")
+    if proposal is not None and (run is not None or row is not None):
+        raise UsageError("--proposal lists runs", hint="Leave out the run, or --row.")
     if run != "purge" and (older_than is not None or plan or yes):
         raise UsageError(
             "--older-than, --plan and --yes go with purge",
@@ -99,7 +111,7 @@ def history_command(
         else:
             print_drawn(lambda console: render_row(changes, console))
     else:
-        listed = runs.runs(url, settings)
+        listed = runs.runs(url, settings, proposal=proposal)
         if as_json:
             print_json([found.to_dict() for found in listed])
         else:

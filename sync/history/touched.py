@@ -1,0 +1,27 @@
+"""Which proposals a run touched: those of which it changed or refused something, and each one of a run of few.
+
+Written in the run's own transaction; `history --proposal` reads it.
+"""
+
+from collections.abc import Iterable
+
+from sync.database.sqlfiles import named
+from sync.model.refusals import Refusal
+from sync.statements.send import Runner
+
+FEW = 1000
+"""Up to so many proposals, a run touches each that it looks at; every run of a whole facility would touch all."""
+
+
+def touch(runner: Runner, run: int, refusals: Iterable[Refusal], *, staged: int | None) -> None:
+    """Notes the proposals that a run touched; `staged` is how many it looked at, None where it staged none."""
+    few = staged is not None and staged <= FEW
+    if staged != 0:
+        _send(runner, "touch_staged" if few else "touch_changed", {"run": run})
+    if refused := sorted({refusal.proposal for refusal in refusals if refusal.proposal}):
+        _send(runner, "touch_refused", [{"run": run, "proposal": proposal} for proposal in refused])
+
+
+def _send(runner: Runner, name: str, parameters: object) -> None:
+    sql = named("history", name).render(staging_schema=runner.staging_schema) or ""
+    runner.connection.exec_driver_sql(sql, parameters)  # type: ignore[arg-type]
