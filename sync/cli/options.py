@@ -41,6 +41,14 @@ CsvOption = Annotated[
 HtmlOption = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Also write the report as one HTML file.")
 ]
+MetricsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--metrics",
+        metavar="FILE",
+        help="Also count the run in a Prometheus text file, for a node exporter; it is replaced whole or not at all.",
+    ),
+]
 YesOption = Annotated[
     bool,
     typer.Option("--yes", "-y", help="Do not ask. On a terminal, apply shows a summary and asks before it writes."),

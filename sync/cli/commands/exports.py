@@ -4,11 +4,14 @@ Reports go to standard output, progress and errors to standard error; with `--js
 standard output and nothing else.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from sqlalchemy.exc import DBAPIError
 
 from sync import api
 from sync.api import Request
@@ -20,6 +23,7 @@ from sync.cli.options import (
     HtmlOption,
     JsonOption,
     ListOption,
+    MetricsOption,
     ProfileOption,
     ProposalOption,
     VerboseOption,
@@ -103,6 +107,7 @@ def apply(
     yes: YesOption = False,
     csv: CsvOption = None,
     html: HtmlOption = None,
+    metrics: MetricsOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
     profile: ProfileOption = False,
@@ -118,7 +123,7 @@ def apply(
     curl -s https://portal.example.org/export | ispyb-sync apply - --json
     """
     request = Request("apply", export, settings, proposals=frozenset(proposal or ()))
-    _reconcile(request, as_json, verbose, files=Files(csv, html), ask=not yes, profile=profile)
+    _reconcile(request, as_json, verbose, files=Files(csv, html), metrics=metrics, ask=not yes, profile=profile)
 
 
 def _reconcile(
@@ -127,10 +132,12 @@ def _reconcile(
     verbose: int,
     *,
     files: Files = NO_FILES,
+    metrics: Path | None = None,
     ask: bool = False,
     profile: bool = False,
 ) -> None:
     files.prepare()
+    counting = _counting(metrics)
     try:
         state = COMMITTING if request.write else NOTHING_WRITTEN
         with (
@@ -141,7 +148,8 @@ def _reconcile(
             asks = ask and request.export != "-" and can_answer()
             confirm = terminal.confirm if asks else None
             report = api.run(replace(request, progress=terminal.show, waits=terminal.waits, confirm=confirm))
-    except SyncError:
+    except (SyncError, DBAPIError):
+        counting(Report(request.mode, "failed"))
         if as_json:
             print_json(Report(request.mode, "failed").to_dict())
         raise
@@ -154,7 +162,17 @@ def _reconcile(
             print_drawn(lambda console: render(report, console, verbose=verbose > 0))
             if is_idle(report):  # standard output has its one line
                 render_warnings(report, Console(stderr=True, highlight=False, markup=False, emoji=False))
+        write_files(lambda: counting(report))
         if files:
             settings = request.settings
             write_files(lambda: files.write_report(report, settings.database_url(), settings, str(request.export)))
     raise typer.Exit(exit_code(report))
+
+
+def _counting(file: Path | None) -> Callable[[Report], None]:
+    """What counts a run in this file. Raises UsageError, before the run, where that cannot be."""
+    if file is None:
+        return lambda _: None
+    from sync.show.metrics import MetricsFile  # it brings a library that only this needs
+
+    return MetricsFile(file).write

@@ -1,0 +1,74 @@
+"""scripts/deploy: systemd takes the units, and what the timer starts runs with the rights of the role alone."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from support.databases import Ispyb
+from support.small import export, holds
+
+DEPLOY = Path(__file__).parents[2] / "scripts" / "deploy"
+UNITS = sorted([*DEPLOY.glob("*.service"), *DEPLOY.glob("*.timer")])
+
+
+def test_systemd_takes_the_units() -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", *map(str, UNITS)], capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("file", sorted(set(DEPLOY.iterdir()) - {DEPLOY / "README.md"}), ids=lambda file: file.name)
+def test_each_file_says_what_to_change(file: Path) -> None:
+    assert re.search("^(# )?Change: ", file.read_text(), flags=re.MULTILINE)
+
+
+def test_no_secret_stands_in_a_command(dls: Ispyb) -> None:
+    for unit in UNITS:
+        assert "password" not in unit.read_text()
+        if "ExecStart" in unit.read_text():
+            assert "LoadCredential=database:" in unit.read_text()
+
+
+@pytest.mark.parametrize("documents", [2, 0])
+def test_what_the_timer_starts_runs_with_the_rights_of_the_role(dls: Ispyb, tmp_path: Path, documents: int) -> None:
+    command = re.search(r"^ExecStart=(.+)$", (DEPLOY / "ispyb-sync.service").read_text(), flags=re.MULTILINE)
+    assert command is not None
+    line = command[1].replace("/opt/ispyb-sync/bin/ispyb-sync", shlex.join([sys.executable, "-m", "sync.cli"]))
+    sent = export(2) if documents else [{"proposal": {"title": "nothing names it"}}]
+    (tmp_path / "all.ndjson").write_text("\n".join(map(json.dumps, sent)))
+    (tmp_path / "database").write_text(dls.role_url + "\n")
+    (tmp_path / "ispyb-sync.toml").write_text(f'staging_schema = "{dls.staging_schema}"\n')
+    done = subprocess.run(
+        shlex.split(line.replace("portal:all", "all.ndjson")),
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(DEPLOY.parents[1]),
+            "CREDENTIALS_DIRECTORY": str(tmp_path),
+            "STATE_DIRECTORY": str(tmp_path),
+        },
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == (0 if documents else 1)  # which is SuccessExitStatus
+    assert holds(dls, documents)
+    assert "ispyb_sync_runs_total" in (tmp_path / "ispyb_sync.prom").read_text()
+
+
+def test_the_compose_file_mounts_what_it_names() -> None:
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    for service in compose["services"].values():
+        assert set(service.get("secrets", [])) <= set(compose["secrets"])
+        assert set(service.get("depends_on", {})) <= set(compose["services"])
+        for path in service.get("environment", {}).values():
+            name = path.removeprefix("/run/secrets/")
+            assert name == path or name in service["secrets"]
