@@ -22,13 +22,25 @@ from rich.console import Console
 from sqlalchemy import URL
 from support.databases import Ispyb, create, drop
 
-from benchmark import command, single, statements
+from benchmark import command, served, single, statements
 from benchmark.bulk import Bulk, generate, peak
 from benchmark.figures import Figure, Json, show
 from benchmark.floor import Floor
 from sync.demo.server import RUNNING, server
 
-NAMES = ("initial", "unchanged", "changed", "verified", "skip", "double", "api", "process", "memory", "statements")
+NAMES = (
+    "initial",
+    "unchanged",
+    "changed",
+    "verified",
+    "skip",
+    "double",
+    "api",
+    "http",
+    "process",
+    "memory",
+    "statements",
+)
 _LIKE_A_REAL_SERVER = (
     "--innodb-buffer-pool-size=2G",
     "--innodb-log-file-size=1G",
@@ -121,6 +133,8 @@ def _more_figures(
         yield single.process(ispyb, proposals, min(arguments.samples, 10))
     if wanted("api"):
         yield from single.api(ispyb, other, proposals, arguments.samples)
+    if wanted("http"):
+        yield from served.http(ispyb, proposals, arguments.samples)
     if wanted("memory"):
         for times, values in ((1, peak(bulk.done["initial"])), (4, peak([bulk.memory(4)]))):
             what = f"peak memory of the client, {times * proposals:,} proposals"

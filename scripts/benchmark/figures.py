@@ -90,6 +90,7 @@ def show(facts: Json, figures: Sequence[Figure], console: Console) -> None:
 
 _FORMATS: dict[str, Callable[[float], str]] = {
     "s": lambda value: f"{value:.2f}",
+    "1/s": lambda value: f"{value:.1f}",
     "ms": lambda value: f"{value:.1f}",
     "MB": lambda value: f"{value:.0f}",
     "statements": lambda value: f"{value:.0f}",

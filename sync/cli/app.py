@@ -9,6 +9,7 @@ import typer
 
 from sync.cli.unexpected import Guard
 from sync.database.release import tool_version
+from sync.model.errors import UsageError
 from sync.model.report import Report
 from sync.validate.validator import NOT_FOUND
 
@@ -67,3 +68,16 @@ def exit_code(report: Report) -> int:
     if report.status in ("rolled_back", "declined"):
         return 4
     return 1 if report.refusals or any(warning.code == NOT_FOUND for warning in report.warnings) else 0
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Says what to install where the packages of an extra are missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "sync":
+            raise
+        raise UsageError(
+            f"{extra} needs {error.name}, which is not installed", hint=f"pip install 'ispyb-sync[{extra}]'"
+        ) from None

@@ -20,7 +20,7 @@ def run(console: Console) -> None:
     schema = f"ispyb_demo_{uuid4().hex[:8]}"
     with server() as admin:
         _step(console, "A private MariaDB, with a legacy ISPyB: people, laboratories and proposals typed in by hand.")
-        url = _legacy(admin, schema)
+        url = legacy(admin, schema)
         tool = f"{schema}_sync"
         try:
             _step(
@@ -43,16 +43,21 @@ def run(console: Console) -> None:
             _step(console, "And applied.")
             render(apply(changed, database=url, staging_schema=tool), console)
         finally:
-            _execute(admin, [f"DROP DATABASE IF EXISTS `{name}`" for name in (schema, tool)])
+            forget(admin, schema, tool)
     _step(console, "The server is stopped and its folder removed.")
 
 
-def _legacy(admin: URL, schema: str) -> str:
+def legacy(admin: URL, schema: str) -> str:
     """Makes the legacy schema with its rows; gives its URL."""
     statements = [f"CREATE DATABASE `{schema}` CHARACTER SET latin1 COLLATE latin1_swedish_ci", f"USE `{schema}`"]
     statements += [sql for statement in sqlfiles.load("legacy") if (sql := statement.render())]
     _execute(admin, statements)
     return admin.set(database=schema).render_as_string(hide_password=False)
+
+
+def forget(admin: URL, *schemas: str) -> None:
+    """Drops what the demo made; a server that was there before goes on."""
+    _execute(admin, [f"DROP DATABASE IF EXISTS `{name}`" for name in schemas])
 
 
 def _execute(admin: URL, statements: Iterable[str]) -> None:

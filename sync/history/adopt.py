@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import rights, tool_schema
-from sync.database.connection import ACCOUNT, DEADLOCK, DUPLICATE, LOCK_WAIT, Database, code_of, connect, failure
+from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, Database, code_of, connect, failure
 from sync.database.lock import Turn, run_lock
 from sync.database.sqlfiles import of_pass, tables_made
 from sync.database.statement import Statement
@@ -151,7 +151,7 @@ class _Adoption:
         self._drop()
         for statement in of_pass("adopt", "find"):
             self._run(statement)
-        report = Report("adopt", status, actor=self._connection.info[ACCOUNT])
+        report = Report("adopt", status)
         counts, refusals = of_pass("adopt", "report")
         staged, updated, refused = map(int, self._run(counts).one())
         report.entities[self._entity.name] = Counts(staged, 0, updated, refused=refused)

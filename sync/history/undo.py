@@ -19,14 +19,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import rights, tool_schema
-from sync.database.connection import ACCOUNT, DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, code_of, connect, failure
+from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, code_of, connect, failure
 from sync.database.lock import Turn, run_lock
 from sync.database.sqlfiles import named, of_pass, tables_made
-from sync.history import runs
+from sync.history import runs, touched
 from sync.history.changes import label, read_changes
 from sync.history.fingerprints import forget
 from sync.history.references import fillings, references, sees_all, unique_facts
-from sync.history.touched import touch
 from sync.model.conditions import Conditions
 from sync.model.entities import BY_NAME, ENTITIES, Entity
 from sync.model.errors import Unreachable, UsageError
@@ -178,7 +177,7 @@ class _Undo:
 
     def _filled(self, status: Any) -> Report:
         """What is done and what is kept."""
-        report = Report("undo", status, undoes=self._run, actor=self._connection.info[ACCOUNT])
+        report = Report("undo", status, undoes=self._run)
         for entity, staged, inserted, updated, refused, deleted in self._rows("counts"):
             report.entities[entity] = Counts(
                 int(staged), int(inserted), int(updated), refused=int(refused), deleted=int(deleted)
@@ -196,13 +195,12 @@ class _Undo:
 
     def _record(self, report: Report) -> int:
         """Keeps the undo as a run of its own, and marks the run that it took back; returns its number."""
-        undone = self._run
         report.run = run = runs.record(
-            self._connection, self._settings, report, self._started, export=f"run {undone}", undoes=undone
+            self._connection, self._settings, report, self._started, export=f"run {self._run}", undoes=self._run
         )
         self._set(run=run)
         self._all("history")
-        touch(self._runner, run, report.refusals, staged=None)
+        touched.touch(self._runner, run, report.refusals, staged=None)
         return run
 
     def _all(self, pass_: str, entity: Entity | None = None) -> None:

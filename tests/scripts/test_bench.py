@@ -26,11 +26,22 @@ NAMES = [
         "double_unchanged",
         "process",
     ),
-    *("api_new", "api_unchanged", "api_changed", "memory", "memory", "statements", "history"),
+    *(
+        "api_new",
+        "api_unchanged",
+        "api_changed",
+        "http_p50",
+        "http_p99",
+        "http_rate",
+        "memory",
+        "memory",
+        "statements",
+        "history",
+    ),
 ]
 """The lines of the table, in their order."""
 
-ASKED_FOR = ("initial", "unchanged", "changed", "verified", "skip", "process", "api", "statements")
+ASKED_FOR = ("initial", "unchanged", "changed", "verified", "skip", "process", "api", "http", "statements")
 LARGER = {"double_initial", "double_unchanged", "memory"}
 
 

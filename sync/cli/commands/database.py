@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sync.cli.app import app, interruptible
+from sync.cli.app import app, interruptible, needs
 from sync.cli.flags import OF_CHECK, takes
 from sync.cli.options import JsonOption
 from sync.cli.output import console_for_output, print_drawn, print_json, write_files, write_text
@@ -17,13 +17,24 @@ from sync.show.files import make_folder
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Instead, serve the page and the endpoint, with a User Portal beside it.")
+    ] = False,
+) -> None:
     """Shows the tool at work, on a MariaDB of its own.
 
     Starts it, makes a legacy ISPyB, migrates, applies three exports, and leaves nothing behind.
 
-    Example: ispyb-sync demo
+    Examples: ispyb-sync demo
+
+    ispyb-sync demo --serve
     """
+    if serve:
+        with needs("serve"):
+            from sync.serve import demonstration as served
+        served.run(console_for_output())
+        return
     from sync.demo import demonstration  # it brings Alembic, which takes long to load
 
     demonstration.run(console_for_output())

@@ -1,0 +1,36 @@
+"""`ispyb-sync listen`: starts the consumer with its health, and ends it when told to."""
+
+import logging
+import signal
+import sys
+
+from sync.database.connection import open_engine
+from sync.listen.consumer import Consumer
+from sync.listen.health import health
+from sync.model.settings import Settings
+
+log = logging.getLogger("sync.listen")
+
+
+def listen(settings: Settings, *, once: bool) -> None:
+    """Listens until SIGTERM or Ctrl-C, or with `once` until the queue is empty. Raises SyncError."""
+    open_engine(settings.database_url())  # says what is wrong with the URL, before the first event does
+    _log_to_standard_error()
+    consumer = Consumer(settings, once=once)
+    before = {number: signal.signal(number, lambda *_: consumer.stop()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with health(settings.listen, consumer.state) as port:
+            log.info("health on http://%s:%d/healthz", settings.listen.host, port)
+            consumer.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _log_to_standard_error() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.handlers, log.propagate = [handler], False
+    log.setLevel(logging.INFO)
+    logging.getLogger("pika").addHandler(logging.NullHandler())
+    logging.getLogger("pika").propagate = False

@@ -1,0 +1,301 @@
+"""The consumer on a real RabbitMQ: events of the User Office become runs, and nothing is lost on the way."""
+
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pika
+import pytest
+from pika.adapters.blocking_connection import BlockingChannel
+from support.databases import Ispyb
+from support.endpoint import PORTAL, run_held, wait_for
+from support.killing import forked, wait_until_gone
+from support.rabbit import PATIENCE_SECONDS, Rabbit, rabbit
+from support.small import CommandLine, document, holds
+
+from sync.history import runs as history
+from sync.listen import consumer as consuming
+from sync.listen.broker import REASON, declared
+from sync.listen.consumer import Consumer
+from sync.listen.health import health
+from sync.model.errors import UsageError
+from sync.model.settings import SETTINGS_FILE, Settings, load_settings
+
+EXCHANGE, QUEUE = "user_office_backend.fanout", "ispyb_sync.proposals"
+BASIC = '[listen]\nurl_file = "amqp"\nquiet = 0.2\nport = 0\n'
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
+    with rabbit(tmp_path_factory.mktemp("rabbit")) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(command: CommandLine, dls: Ispyb, broker: Rabbit) -> Settings:
+    """Those of a consumer with empty queues, in a folder of its own."""
+    Path("amqp").write_text(broker.url + "\n")
+    loaded = configured()
+    with broker.channel() as channel:
+        for name in (QUEUE, f"DL__{QUEUE}"):
+            channel.queue_delete(name)
+        declared(channel.connection, loaded.listen)
+    return loaded
+
+
+def configured(more: str = "", basic: str = BASIC) -> Settings:
+    Path(SETTINGS_FILE).write_text(basic + more + PORTAL)
+    return load_settings(lock_timeout=0)
+
+
+def portal_has(*numbers: int) -> None:
+    for number in numbers:
+        Path(f"portal:MX-{number}").write_text(json.dumps(document(number)))
+
+
+def publish(broker: Rabbit, name: str, *bodies: Any) -> None:
+    """As user-office-core does: the name in `type`, persistent, no content type, milliseconds."""
+    properties = pika.BasicProperties(type=name, delivery_mode=2, timestamp=int(time.time() * 1000))
+    with broker.channel() as channel:
+        channel.confirm_delivery()
+        for body in bodies:
+            sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+            channel.basic_publish(EXCHANGE, "", sent, properties)
+
+
+def proposal(number: int) -> dict[str, Any]:
+    return {
+        "proposalPk": number,
+        "shortCode": f"MX-{number}",
+        "title": "t",
+        "callId": 1,
+        "submitted": True,
+        "members": [],
+    }
+
+
+def once(settings: Settings) -> None:
+    Consumer(settings, once=True).run()
+
+
+@contextmanager
+def consuming_in_thread(settings: Settings) -> Iterator[Consumer]:
+    consumer = Consumer(settings, once=False)
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(consumer.run)
+        try:
+            yield consumer
+        finally:
+            consumer.stop()
+            ended.result(60)
+
+
+def left(broker: Rabbit, queue: str = QUEUE) -> int:
+    with broker.channel() as channel:
+        return int(channel.queue_declare(queue, passive=True).method.message_count)
+
+
+def dead(broker: Rabbit) -> dict[bytes, str]:
+    found = {}
+    with broker.channel() as channel:
+        while True:
+            method, properties, body = channel.basic_get(f"DL__{QUEUE}", auto_ack=True)
+            if method is None:
+                return found
+            found[body] = properties.headers[REASON]
+
+
+def past(dls: Ispyb, settings: Settings) -> list[history.Run]:
+    return history.runs(dls.role_url, settings)
+
+
+def test_a_burst_of_one_proposal_is_one_run(broker: Rabbit, settings: Settings, dls: Ispyb) -> None:
+    portal_has(1, 2)
+    publish(broker, "PROPOSAL_UPDATED", *[proposal(1)] * 30)
+    publish(broker, "VISIT_CREATED", {"id": 4, "proposal": proposal(2)})
+    publish(broker, "PROPOSAL_ACCEPTED", proposal(1))
+    once(settings)
+    assert holds(dls, 2)
+    told = {(run.report.trigger, run.report.actor) for run in past(dls, settings)}
+    assert told == {("broker", "PROPOSAL_ACCEPTED, PROPOSAL_UPDATED"), ("broker", "VISIT_CREATED")}
+    assert len(past(dls, settings)) == 2
+    assert left(broker) == 0
+
+
+def test_other_events_are_acknowledged_and_never_shown(
+    broker: Rabbit, settings: Settings, dls: Ispyb, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("sync.listen"), "propagate", True)
+    caplog.set_level(logging.DEBUG)
+    publish(broker, "USER_UPDATED", {"id": 1, "refreshToken": "hunter2"})
+    publish(broker, "CALL_CREATED", b"not even json hunter2")
+    publish(broker, "PROPOSAL_UPDATED", b"hunter2")
+    once(settings)
+    assert left(broker) == 0
+    assert dead(broker) == {b"hunter2": "the body is not JSON"}
+    assert past(dls, settings) == []
+    assert "hunter2" not in caplog.text
+
+
+def test_what_cannot_be_used_is_a_dead_letter_with_its_reason(broker: Rabbit, settings: Settings, dls: Ispyb) -> None:
+    portal_has(1)
+    bodies = [
+        b"{",
+        b"[]",
+        b'{"shortCode": null}',
+        b'{"shortCode": "../../x"}',
+        b'{"shortCode": "MX-1; rm -rf"}',
+        b"\xff",
+    ]
+    publish(broker, "PROPOSAL_UPDATED", *bodies, proposal(1))
+    Path("portal:MX-9").write_text("<html>")
+    Path("portal:MX-8").write_text(json.dumps(document(1)))
+    publish(broker, "PROPOSAL_UPDATED", b'{"shortCode": "MX-9"}', b'{"shortCode": "MX-8"}')
+    once(settings)
+    found = dead(broker)
+    assert set(found) == {*bodies, b'{"shortCode": "MX-9"}', b'{"shortCode": "MX-8"}'}
+    assert found[b'{"shortCode": "MX-8"}'] == "the User Portal sent nothing of this proposal"
+    assert found[b'{"shortCode": null}'] == "the body names no proposal at shortCode"
+    assert found[b'{"shortCode": "../../x"}'] == "what stands at shortCode is no name of a proposal"
+    assert "there is no document in it" in found[b'{"shortCode": "MX-9"}']
+    assert holds(dls, 1)
+    assert left(broker) == 0
+
+
+def test_bodies_can_be_documents_and_are_then_one_run(broker: Rabbit, settings: Settings, dls: Ispyb) -> None:
+    refused = document(3, persons=[])
+    sent = [document(1), document(2), {"proposal": refused["proposal"] | {"labcontacts": []}}]
+    publish(broker, "PROPOSAL_UPDATED", *sent, b"{", b"{} {}")
+    once(configured('body = "document"\n'))
+    assert len(past(dls, settings)) == 1
+    assert holds(dls, 2)
+    assert set(dead(broker)) == {b"{", b"{} {}"}  # what was refused is acknowledged: history holds it
+    assert left(broker) == 0
+
+
+def test_killed_before_the_acknowledgement_it_applies_again_which_changes_nothing(
+    broker: Rabbit, settings: Settings, dls: Ispyb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal_has(1)
+    publish(broker, "PROPOSAL_UPDATED", proposal(1))
+
+    def killed() -> None:
+        def die(*_: object, **__: object) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        BlockingChannel.basic_ack = die
+        once(settings)
+
+    assert os.WIFSIGNALED(os.waitpid(forked(killed), 0)[1])
+    wait_until_gone(dls)
+    assert holds(dls, 1)
+    wait_for(lambda: left(broker) == 1)
+    once(settings)
+    assert left(broker) == 0
+    assert [run.report.nothing_to_do for run in past(dls, settings)] == [True, False]
+
+
+def test_what_cannot_be_done_now_is_held_longer_than_the_broker_waits(
+    broker: Rabbit, settings: Settings, dls: Ispyb
+) -> None:
+    portal_has(1)
+    publish(broker, "PROPOSAL_UPDATED", proposal(1))
+    with consuming_in_thread(settings) as consumer, health(settings.listen, consumer.state) as port:
+        with run_held(dls):
+            wait_for(lambda: httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 503 and _is_held(port))
+            time.sleep(PATIENCE_SECONDS + 1.5)
+            assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+        wait_for(lambda: holds(dls, 1))
+        wait_for(lambda: httpx.get(f"http://127.0.0.1:{port}/readyz").json() == {"status": "listening"})
+        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    assert f'ispyb_sync_events_total{{queue="{QUEUE}",status="applied"}}' in metrics
+    assert left(broker) == 0
+    assert dead(broker) == {}
+
+
+def _is_held(port: int) -> bool:
+    return str(httpx.get(f"http://127.0.0.1:{port}/readyz").json()["status"]).startswith("held: another run")
+
+
+def test_with_once_what_is_away_ends_it_and_the_events_stay(
+    broker: Rabbit, settings: Settings, command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal_has(1)
+    publish(broker, "PROPOSAL_UPDATED", proposal(1))
+    with monkeypatch.context() as away:
+        away.setenv("ISPYB_SYNC_DATABASE", "mysql+pymysql://nobody@127.0.0.1:1/ispyb")
+        assert command("listen", "--once").code == 3
+    wait_for(lambda: left(broker) == 1)
+    Path("portal:MX-1").rename("away")
+    assert command("listen", "--once").code == 3
+    Path("away").rename("portal:MX-1")
+    wait_for(lambda: left(broker) == 1)
+    assert command("listen", "--once").code == 0
+    assert left(broker) == 0
+
+
+def test_a_queue_with_other_arguments_is_an_error_that_says_what_to_do(broker: Rabbit, settings: Settings) -> None:
+    with broker.channel() as channel:
+        channel.queue_delete(QUEUE)
+        channel.queue_declare(QUEUE, durable=True)
+    with pytest.raises(UsageError, match="other arguments") as caught:
+        once(settings)
+    assert f"rabbitmqctl delete_queue {QUEUE}" in str(caught.value)
+    with broker.channel() as channel:
+        channel.queue_delete(QUEUE)
+
+
+def test_of_two_consumers_one_works_and_the_other_takes_over(broker: Rabbit, settings: Settings, dls: Ispyb) -> None:
+    portal_has(1, 2)
+    with consuming_in_thread(settings) as first, consuming_in_thread(settings) as second:
+        wait_for(lambda: first.state()[0] and second.state()[0])
+        publish(broker, "PROPOSAL_UPDATED", proposal(1))
+        wait_for(lambda: holds(dls, 1))
+        first.stop()
+        publish(broker, "PROPOSAL_UPDATED", proposal(2))
+        wait_for(lambda: holds(dls, 2))
+    assert len(past(dls, settings)) == 2
+    assert left(broker) == 0
+
+
+def test_a_broker_that_comes_back_is_listened_to_again(broker: Rabbit, settings: Settings, dls: Ispyb) -> None:
+    portal_has(1, 2)
+    with consuming_in_thread(settings) as consumer:
+        wait_for(lambda: consumer.state()[0])
+        publish(broker, "PROPOSAL_UPDATED", proposal(1))
+        wait_for(lambda: holds(dls, 1))
+        broker.kill()
+        wait_for(lambda: consumer.state() == (False, "the broker is away"))
+        with pytest.raises(consuming.BrokerAway):
+            once(settings)
+        broker.start()
+        publish(broker, "PROPOSAL_UPDATED", proposal(2))
+        wait_for(lambda: holds(dls, 2))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file"),
+        ("http://127.0.0.1/", "no URL of a broker"),
+        ("amqp://guest:wrong@127.0.0.1:{port}/%2F", "refuses the account"),
+    ],
+)
+def test_settings_that_cannot_work_are_told(
+    settings: Settings, broker: Rabbit, command: CommandLine, content: str | None, words: str
+) -> None:
+    Path("amqp").unlink()
+    if content is not None:
+        Path("amqp").write_text(content.replace("{port}", str(broker.port)))
+    done = command("listen", "--once")
+    assert done.code == 2
+    assert words in done.err
+    assert "wrong" not in done.err
