@@ -23,7 +23,7 @@ from sync.database.rights import demand
 from sync.database.sqlfiles import named
 from sync.history.digests import Digests
 from sync.history.fingerprints import Fingerprints, Repeated
-from sync.model.entities import PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, Entity
+from sync.model.entities import LINKS, Entity
 from sync.model.errors import DatabaseError, Unreachable, UsageError
 from sync.model.report import Report
 from sync.model.settings import Settings
@@ -159,7 +159,7 @@ def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
     On one open connection this is believed for a while, since looking takes longer than a small export does.
     """
     left = settings.left_entities
-    links = (PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON) if settings.prune != "none" else ()
+    links = LINKS if settings.prune != "none" else ()
     prunes = tuple(entity for entity in links if entity not in left)
     asked = (connection.info[SCHEMA], settings.staging_schema, write, prunes, left, settings.left_fields)
     seen = connection.info.get(_SEEN)

@@ -81,6 +81,37 @@ def test_an_entity_has_one_name_everywhere() -> None:
         assert text(name).startswith(f"-- {name}: ")
 
 
+NAMING = {
+    *("model/documents.py", "model/people.py", "demo/sample.py", "read/formats/smis/fields.py"),
+    *("validate/mentions.py", "validate/repair.py", "validate/unknown_keys.py"),
+    *("stage/stager.py", "stage/spellings.py", "stage/misfits.py"),
+    *(
+        "check/findings.py",
+        "check/unused_columns.py",
+        "history/adopt.py",
+        "reconcile/findings.py",
+        "reconcile/leaving.py",
+    ),
+    "reconcile/reconciliation.py",
+}
+"""Modules that name an entity: those that know what a document looks like, and what is about one of them alone."""
+
+
+def test_few_modules_name_an_entity() -> None:
+    """All others go by the registry: a ninth entity is none of their business. `proposal`, `person` and `session` are
+    words of documents and reports too; of these, only what comes from the registry counts."""
+    constants = {entity.name.upper() for entity in ENTITIES}
+    words = {entity.name for entity in ENTITIES} - {"proposal", "person", "session"}
+    naming = set()
+    for path in (ROOT / "sync").rglob("*.py"):
+        code = text_of(path)
+        taken = re.findall(r"^from sync\.model\.entities import (.+)$", code, flags=re.MULTILINE)
+        names = {name for line in taken for name in line.split(", ")} | set(re.findall(r"\bentities\.([A-Z_]+)", code))
+        if names & constants or any(f'"{word}"' in code for word in words):
+            naming.add(path.relative_to(ROOT / "sync").as_posix())
+    assert naming - {"model/entities.py"} == NAMING
+
+
 ROOMS = sorted(path.parent for path in (ROOT / "sync").rglob("__init__.py"))
 MOST_MODULES, MOST_LINES = 10, 250
 

@@ -37,17 +37,6 @@ from sync.schema.target import REFERENCES
 QUIET = timedelta(days=365)
 """A column is quiet when the newest row with a value is this much older than the newest row of the table."""
 DEPRECATED = ((PERSON, "siteId"), (PERSON, "personUUID"), (SESSION, "expSessionPk"))
-DATES = {
-    "laboratory": ("recordTimeStamp",),
-    "person": ("recordTimeStamp",),
-    "proposal": ("bltimeStamp",),
-    "proposal_has_person": (),
-    "session": ("startDate", "bltimeStamp"),
-    "session_has_person": (),
-    "protein": ("bltimeStamp",),
-    "lab_contact": ("recordTimeStamp",),
-}
-"""The column that dates a row: the first of these that the live table has."""
 _SECRET = {"passwd", "cache"}
 _LONGEST_VALUE = 60
 _BYTES = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "bit"}
@@ -181,7 +170,7 @@ def _scan(connection: Connection, entity: Entity, live: list[_Live]) -> tuple[li
     """One statement: of each column how many values, the least and the greatest, and when the last."""
     names = [column.name for column in live]
     table = Table(entity.table, MetaData(), *(Column(name, DateTime) for name in names))
-    dated_by = next((table.c[name] for name in DATES[entity.name] if name in names), None)
+    dated_by = next((table.c[name] for name in entity.dated_by if name in names), None)
     date_of = null() if dated_by is None else case((dated_by >= _FIRST_DATE, dated_by))
     asked: list[ColumnElement[Any]] = [func.count().label("rows"), func.date(func.max(date_of)).label("newest")]
     for place, column in enumerate(live):

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database.connection import LOST, code_of
-from sync.model.entities import ENTITIES, PROPOSAL_HAS_PERSON, Entity
+from sync.model.entities import ENTITIES, Entity
 from sync.model.errors import DatabaseError
 
 OWN = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE TEMPORARY TABLES")
@@ -136,7 +136,7 @@ def needed_on(entity: Entity, *, write: bool, delete: bool = False) -> tuple[str
     """List what a run needs on one table; a ProposalHasPerson is never changed, only there or not."""
     if not write:
         return ("SELECT",)
-    update = () if entity is PROPOSAL_HAS_PERSON else ("UPDATE",)
+    update = () if entity.is_link and not entity.columns else ("UPDATE",)
     return ("SELECT", "INSERT", *update, *(("DELETE",) if delete else ()))
 
 

@@ -11,18 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from sync.database import rights
-from sync.model.entities import (
-    ENTITIES,
-    LAB_CONTACT,
-    LABORATORY,
-    PERSON,
-    PROPOSAL,
-    PROPOSAL_HAS_PERSON,
-    PROTEIN,
-    SESSION,
-    SESSION_HAS_PERSON,
-    Entity,
-)
+from sync.model.entities import BY_NAME, ENTITIES, Entity
 
 _BY_TABLE = {entity.table.lower(): entity for entity in ENTITIES}
 _TABLES = {"tables": [entity.table for entity in ENTITIES]}
@@ -82,7 +71,7 @@ class Reference:
                 staging_schema=staging_schema,
                 child=child.name,
                 key=_quoted(child.primary_key),
-                second=" AND c.second_id = t.personId" if child is SESSION_HAS_PERSON else "",
+                second=_also("c.second_id = t.{}", child),
                 column=self.column,
             )
         return _KEEP.format(
@@ -91,7 +80,7 @@ class Reference:
             staging_schema=staging_schema,
             table=_quoted(self.entity.table),
             key=_quoted(self.entity.primary_key),
-            second=" AND p.personId = u.second_id" if self.entity is SESSION_HAS_PERSON else "",
+            second=_also("p.{} = u.second_id", self.entity),
             child=_quoted(self.table) if self.schema is None else f"{_quoted(self.schema)}.{_quoted(self.table)}",
             column=_quoted(self.column),
             referenced=_quoted(self.referenced),
@@ -100,19 +89,7 @@ class Reference:
 
 
 # These refer to each other whether or not a site has the foreign key: ESRF's Protein.personId has none.
-_OWN = (
-    (PERSON, LABORATORY),
-    (PROPOSAL, PERSON),
-    (PROPOSAL_HAS_PERSON, PROPOSAL),
-    (PROPOSAL_HAS_PERSON, PERSON),
-    (SESSION, PROPOSAL),
-    (SESSION_HAS_PERSON, SESSION),
-    (SESSION_HAS_PERSON, PERSON),
-    (PROTEIN, PROPOSAL),
-    (PROTEIN, PERSON),
-    (LAB_CONTACT, PROPOSAL),
-    (LAB_CONTACT, PERSON),
-)
+_OWN = tuple((child, BY_NAME[parent]) for child in ENTITIES for parent in child.parents)
 
 
 def references(connection: Connection) -> list[Reference]:
@@ -196,9 +173,14 @@ def fillings(connection: Connection, staging_schema: str) -> Iterator[tuple[Enti
             columns=", ".join(columns),
             table=_quoted(entity.table),
             key=_quoted(entity.primary_key),
-            second=" AND t.personId = u.second_id" if entity is SESSION_HAS_PERSON else "",
+            second=_also("t.{} = u.second_id", entity),
         )
         yield entity, statement
+
+
+def _also(condition: str, entity: Entity) -> str:
+    """The second part of a condition on rows that two columns name together."""
+    return "" if entity.second_id is None else f" AND {condition.format(entity.second_id)}"
 
 
 def sees_all(connection: Connection) -> bool:

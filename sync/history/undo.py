@@ -27,7 +27,7 @@ from sync.history.changes import label, read_changes
 from sync.history.fingerprints import forget
 from sync.history.references import fillings, references, sees_all, unique_facts
 from sync.model.conditions import Conditions
-from sync.model.entities import ENTITIES, SESSION_HAS_PERSON, Entity
+from sync.model.entities import BY_NAME, ENTITIES, Entity
 from sync.model.errors import Unreachable, UsageError
 from sync.model.refusals import Refusal
 from sync.model.report import Counts, Report
@@ -237,7 +237,7 @@ _REASONS = {
 def _refusal(row: Any, schema: str) -> Refusal:
     """Why a row was kept."""
     entity, code, held, _action, number, second, key, proposal = row
-    name = f"{entity}:{number}" + (f" of person:{second}" if entity == SESSION_HAS_PERSON.name else "")
+    name = f"{entity}:{number}" + (f" of person:{second}" if BY_NAME[entity].second_id else "")
     return Refusal(
         entity=entity,
         code=code,

@@ -42,7 +42,11 @@ class Entity:
     given_up    keys that a null empties where an earlier key finds the row
     compared    columns that are staged also where the live table has none: they tell things apart
     named_by_parent  whether a row that gives no key at all can still be found, by what it refers to
-    parent_of_field  the entity that a row goes on without when it is refused
+    parent_of_field  the entity that a row goes on without when it is refused, and that a null takes off it
+    second_id   the column that names a row together with the primary key, where that alone does not
+    settled_after  the entity that must be matched before this one is settled, where that is not its own
+    of_people   whether its key says who somebody is
+    dated_by    columns that say when a row was made; the first that the live table has counts
     aliases     a field whose column has another name in some variants
     """
 
@@ -59,12 +63,21 @@ class Entity:
     compared: tuple[str, ...] = ()
     named_by_parent: bool = False
     parent_of_field: str | None = None
+    second_id: str | None = None
+    settled_after: str | None = None
+    of_people: bool = False
+    dated_by: tuple[str, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)
 
     @property
     def staged_first(self) -> tuple[str, ...]:
         """The columns of the staging table that come before those of the document, in their order."""
         return ("row_id", "position", "document", "path", "refused", "contradicts", "clears", *self.references)
+
+    @property
+    def is_link(self) -> bool:
+        """Whether a row only says that other rows belong together: pruning may delete it."""
+        return not self.keys
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -81,6 +94,8 @@ LABORATORY = Entity(
     keys=("externalId", "laboratoryExtPk", "name", "city", "country"),
     names=("externalId", "laboratoryExtPk", "name"),
     aliases={"laboratoryExtPk": "laboratoryPk"},
+    settled_after="person",  # found by name, it is settled when it is known which people have it already
+    dated_by=("recordTimeStamp",),
 )
 PERSON = Entity(
     "person",
@@ -95,6 +110,8 @@ PERSON = Entity(
     references=("laboratory_row",),
     given_up=("login", "siteId"),
     parent_of_field="laboratory",
+    of_people=True,
+    dated_by=("recordTimeStamp",),
 )
 PROPOSAL = Entity(
     "proposal",
@@ -105,6 +122,7 @@ PROPOSAL = Entity(
     names=("externalId", "proposalNumber"),
     references=("person_row",),
     compared=("proposalCode",),
+    dated_by=("bltimeStamp",),
 )
 PROPOSAL_HAS_PERSON = Entity(
     "proposal_has_person",
@@ -113,6 +131,7 @@ PROPOSAL_HAS_PERSON = Entity(
     belongs_to=("proposal", "person"),
     references=("person_row",),
     named_by_parent=True,
+    of_people=True,
 )
 SESSION = Entity(
     "session",
@@ -130,6 +149,7 @@ SESSION = Entity(
     initial=("comments", "usedFlag", "lastUpdate"),
     given_up=("expSessionPk",),
     compared=("expSessionPk",),
+    dated_by=("startDate", "bltimeStamp"),
 )
 SESSION_HAS_PERSON = Entity(
     "session_has_person",
@@ -139,6 +159,8 @@ SESSION_HAS_PERSON = Entity(
     belongs_to=("session", "person"),
     references=("session_row", "person_row"),
     named_by_parent=True,
+    second_id="personId",
+    of_people=True,
 )
 PROTEIN = Entity(
     "protein",
@@ -154,6 +176,7 @@ PROTEIN = Entity(
     references=("person_row",),
     initial=("isCreatedBySampleSheet",),
     parent_of_field="person",
+    dated_by=("bltimeStamp",),
 )
 LAB_CONTACT = Entity(
     "lab_contact",
@@ -172,6 +195,8 @@ LAB_CONTACT = Entity(
         *("dewarAvgCustomsValue", "dewarAvgTransportValue"),
     ),
     named_by_parent=True,
+    of_people=True,
+    dated_by=("recordTimeStamp",),
 )
 
 ENTITIES = (
@@ -185,3 +210,4 @@ ENTITIES = (
     LAB_CONTACT,
 )
 BY_NAME = {entity.name: entity for entity in ENTITIES}
+LINKS = tuple(entity for entity in ENTITIES if entity.is_link)

@@ -7,7 +7,7 @@ database knows of a run comes from `sync.reconcile.findings`.
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from sync.model.entities import ENTITIES, LAB_CONTACT, PERSON, PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON
+from sync.model.entities import ENTITIES
 from sync.model.refusals import Notice, Refusal, masked_value, refused_value
 
 Mode = Literal["apply", "plan", "validate", "undo", "adopt"]
@@ -18,7 +18,7 @@ SKIPPED = ("skipped_unchanged", "skipped_verified")
 
 PARENT_IDS = frozenset({"laboratoryId", "personId", "proposalId"})
 """Columns that hold the id of another row."""
-_OF_PEOPLE = frozenset(entity.name for entity in (PERSON, PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON, LAB_CONTACT))
+_OF_PEOPLE = frozenset(entity.name for entity in ENTITIES if entity.of_people)
 
 
 @dataclass

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from sync.history.changes import label, read_changes, readable_external_id
-from sync.model.entities import ENTITIES, PROPOSAL, SESSION, Entity
+from sync.model.entities import ENTITIES, Entity
 from sync.model.refusals import MOST_EXAMPLES, Example, Notice, Refusal, printable, refused_value
 from sync.model.report import Counts, Report, Vanished
 from sync.reconcile.reconciliation import Found, Reconciliation
@@ -70,7 +70,7 @@ def find_vanished(report: Report, reconciliation: Reconciliation) -> None:
     """Adds what a full export no longer has to the report."""
     report.vanished = [
         Vanished(entity.name, number, label(key) or None, label(proposal), readable_external_id(digits))
-        for entity in (PROPOSAL, SESSION)
+        for entity in ENTITIES
         for number, key, proposal, digits in reconciliation.vanished(entity)
     ]
     unreadable = sum(refusal.code in ("invalid_json", "invalid_document") for refusal in report.refusals)

@@ -6,7 +6,7 @@ Counts what the SQL of the two link tables doomed (pass `prune`); deletes nothin
 from collections import Counter
 
 from sync.history.changes import label
-from sync.model.entities import PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON
+from sync.model.entities import LINKS
 from sync.model.report import Report
 from sync.reconcile.reconciliation import Reconciliation
 
@@ -19,7 +19,6 @@ HINT = (
     "Nothing was written. `ispyb-sync plan` with the same flags lists each link; if the export is right, raise "
     "--prune-limit, as a share (20%) or a number of links (500)."
 )
-_LINKS = (PROPOSAL_HAS_PERSON, SESSION_HAS_PERSON)
 
 
 def excess(report: Report, reconciliation: Reconciliation, limit: str) -> str | None:
@@ -27,13 +26,13 @@ def excess(report: Report, reconciliation: Reconciliation, limit: str) -> str | 
 
     limit   a number of links, or a share of all links of the export's proposals such as 5%, and at least FEWEST
     """
-    doomed = {entity.name: report.entities[entity.name].deleted for entity in _LINKS}
+    doomed = {entity.name: report.entities[entity.name].deleted for entity in LINKS}
     total = sum(doomed.values())
     if total <= (FEWEST if limit.endswith("%") else int(limit)):
         return None
     words = f"{total:,} links would be deleted (" + ", ".join(f"{name} {n:,}" for name, n in doomed.items()) + ")"
     if limit.endswith("%"):
-        links = sum(_number(count) for entity in _LINKS for (count,) in reconciliation.rows(entity, "all_links"))
+        links = sum(_number(count) for entity in LINKS for (count,) in reconciliation.rows(entity, "all_links"))
         allowed = max(FEWEST, int(links * float(limit[:-1]) / 100))
         if total <= allowed:
             return None
@@ -43,7 +42,7 @@ def excess(report: Report, reconciliation: Reconciliation, limit: str) -> str | 
 
 def _losers(reconciliation: Reconciliation) -> str:
     lost: Counter[str | None] = Counter()
-    for entity in _LINKS:
+    for entity in LINKS:
         for proposal, links in reconciliation.rows(entity, "losers"):
             lost[label(None if proposal is None else str(proposal))] += _number(links)
     return "Most lose: " + ", ".join(f"{proposal} {links:,}" for proposal, links in lost.most_common(LOSERS))

@@ -19,7 +19,7 @@ from sync.database.connection import DUPLICATE, NO_PARENT, code_of, words_of
 from sync.database.sqlfiles import named, of_pass
 from sync.database.statement import Statement
 from sync.history.changes import ALL_CHANGES, PLANNED
-from sync.model.entities import ENTITIES, LABORATORY, PERSON, PROPOSAL, Entity
+from sync.model.entities import ENTITIES, PROPOSAL, Entity
 from sync.reconcile.leaving import Leaving
 from sync.schema.target import Target
 from sync.statements.block import Outcome
@@ -29,14 +29,22 @@ from sync.statements.send import Runner, origin_of
 from sync.statements.staged_facts import Given
 from sync.statements.temporary_tables import MOST_KEPT, Tables
 
-# Parents before children. A laboratory found by name is settled when it is known which people have it already.
-MATCHING = (
-    (LABORATORY, "match"),
-    (PERSON, "match"),
-    (LABORATORY, "settle"),
-    (PERSON, "settle"),
-    *((entity, pass_) for entity in ENTITIES[ENTITIES.index(PROPOSAL) :] for pass_ in ("match", "settle")),
-)
+
+def _matching() -> Iterator[tuple[Entity, str]]:
+    """Parents before children: each is matched, then settled; one that waits for another, once that is matched."""
+    waiting: list[Entity] = []
+    for entity in ENTITIES:
+        yield entity, "match"
+        waiting.append(entity)
+        for other in waiting.copy():
+            if other.settled_after in (None, entity.name):
+                waiting.remove(other)
+                yield other, "settle"
+
+
+MATCHING = tuple(_matching())
+"""The passes that say who is who, in their order."""
+
 Found = dict[tuple[str, str], Sequence[tuple[Any, ...]]]
 """Rows by entity and statement."""
 

@@ -19,8 +19,6 @@ from sync.stage.limits import AllFit, Misfit, all_fit, converter, misfit
 Row = tuple[Any, ...]
 Columns = list[Sequence[Any]]
 
-_CLEARABLE_REFERENCES = {"person": ("laboratory",), "protein": ("person",)}
-
 
 @dataclass(frozen=True)
 class Field:
@@ -133,7 +131,7 @@ def clears_of(entity: Entity, fields: list[Field], thing: Thing) -> str:
         and (not field.is_key or field.name in entity.given_up)
         and getattr(thing, field.name) is None
     ]
-    for reference in _CLEARABLE_REFERENCES.get(entity.name, ()):
+    for reference in filter(None, (entity.parent_of_field,)):
         if getattr(thing, reference) is None:
             names.append(reference)
     return ",".join(names)
