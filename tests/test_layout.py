@@ -83,8 +83,8 @@ def test_an_entity_has_one_name_everywhere() -> None:
 
 NAMING = {
     *("model/documents.py", "model/people.py", "demo/sample.py", "read/formats/smis/fields.py"),
-    *("validate/mentions.py", "validate/repair.py", "validate/unknown_keys.py"),
-    *("stage/stager.py", "stage/spellings.py", "stage/misfits.py"),
+    "validate/repair.py",
+    *("stage/stager.py", "stage/misfits.py"),
     *(
         "check/findings.py",
         "check/unused_columns.py",
