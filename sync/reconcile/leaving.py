@@ -82,10 +82,22 @@ class Leaving:
             yield Notice(_CODE, words, new)
 
     def _run(self, name: str, **stand_ins: str) -> Any:
-        sql = named("leave", name).render(staging_schema=self._runner.staging_schema) or ""
-        for stand_in, word in stand_ins.items():
-            sql = sql.replace(stand_in, word)
-        return self._runner.connection.exec_driver_sql(sql)
+        return self._runner.connection.exec_driver_sql(_filled(name, self._runner.staging_schema, **stand_ins))
+
+
+def statements(entity: Entity, conditions: Conditions, staging_schema: str) -> Iterator[str]:
+    """The statements that mark cancelled sessions, and what hangs on them, where the setting `leave` names nothing."""
+    for parent, column in _parents(entity):
+        yield _filled("leave_along", staging_schema, an_entity=entity.name, a_parent=parent, a_row=column)
+    if entity is SESSION and (sql := named("leave", "leave_cancelled").render(conditions, staging_schema)):
+        yield sql
+
+
+def _filled(name: str, staging_schema: str, **stand_ins: str) -> str:
+    sql = named("leave", name).render(staging_schema=staging_schema) or ""
+    for stand_in, word in stand_ins.items():
+        sql = sql.replace(stand_in, word)
+    return sql
 
 
 def values_left(values: Mapping[str, int]) -> Iterator[Notice]:

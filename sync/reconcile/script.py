@@ -2,7 +2,7 @@
 
 The statements are those of a run on the database at hand, in the same order, each under its origin and its sentence.
 A run leaves out what would find nothing; the script has all of it, as it does no harm. Statements that run in rounds
-stand in a loop. Nothing is kept in the tool's history, and nothing of `--skip-verified` is looked at.
+stand in a loop. Nothing is kept in the tool's history, and neither `--skip-verified` nor the setting `leave` counts.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +20,7 @@ from sync.model.entities import ENTITIES, Entity
 from sync.model.report import Report
 from sync.model.settings import Settings
 from sync.read.turning.origin import Origins
+from sync.reconcile import leaving
 from sync.reconcile.documents import Reading
 from sync.reconcile.reconciliation import MATCHING
 from sync.reconcile.request import Request, unread_proposals
@@ -59,6 +60,8 @@ class Script:
             yield "\nSTART TRANSACTION;\n"
         for entity, pass_ in MATCHING:
             yield from self._of(entity, pass_)
+            if pass_ == "settle":
+                yield from self._left(entity)
         for pass_ in ("compare", "prune"):
             yield from self._pass(pass_, lambda s: True)
         yield from self._pass("report", lambda s: s.again is None)
@@ -118,6 +121,13 @@ class Script:
             values = ",\n    ".join(f"({', '.join(map(_literal, row))})" for row in several)
             table = f"`{self._settings.staging_schema}`.stage_{entity.name}"
             yield f"\nINSERT INTO {table} ({columns}) VALUES\n    {values};\n"
+
+    def _left(self, entity: Entity) -> Iterator[str]:
+        """Marks what a run leaves to ISPyB."""
+        if entity in self._entities and self._is_staged(entity):
+            for sql in leaving.statements(entity, self._conditions(entity), self._settings.staging_schema):
+                origin, text = origin_and_text(sql)
+                yield f"\n-- {origin.removeprefix('/* ').removesuffix(' */')}\n{text};\n"
 
     def _writing(self) -> Iterator[str]:
         """What apply does after a plan, entity by entity."""

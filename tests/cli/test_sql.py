@@ -67,7 +67,9 @@ def export(tmp_path: Path) -> Path:
     smaller = Facility(8).document(5)
     for holder in (smaller["proposal"], *smaller["sessions"]):
         holder["persons"] = holder["persons"][:1]
-    path.write_text(json.dumps([second, smaller, Facility(8).document(6)]))
+    new = Facility(8).document(6)
+    new["sessions"][0]["scheduled"] = 9  # cancelled, and ISPyB does not know it: it is left out
+    path.write_text(json.dumps([second, smaller, new]))
     return path
 
 
