@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast, get_args, get_origin
 
 from msgspec import NODEFAULT, Struct
@@ -43,10 +44,10 @@ class Level:
         """The entity; empty for the document itself."""
         return getattr(self.model, "entity", "")
 
-    @property
-    def children(self) -> Iterator[tuple[str, bool, "Level"]]:
+    @cached_property
+    def children(self) -> tuple[tuple[str, bool, "Level"], ...]:
         """The kinds of objects in it: the name of the field, whether it is a list, and the kind."""
-        return ((part.name, part.many, part.child) for part in self.parts if part.child is not None)
+        return tuple((part.name, part.many, part.child) for part in self.parts if part.child is not None)
 
     def without(self, paths: Collection[str]) -> "Level":
         """The same, less the kinds at these paths and all that is in them."""

@@ -32,7 +32,7 @@ class Quick:
         odd = self._proposal.keep([proposal])
 
         def tell(place: Place) -> Tell:
-            return lambda found: odd.extend(map(place.of, found))
+            return lambda found: odd.extend(place.of(found))
 
         if proposal.persons:
             proposal.persons = mentions.people(proposal.persons, tell(Place.PROPOSAL))

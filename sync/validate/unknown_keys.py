@@ -4,6 +4,7 @@ Each is counted, and told once, with the places where it was met first. For unkn
 more, without its people, of whom `sync.validate.mentions` knows what is odd in each text.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -35,12 +36,12 @@ class Place(StrEnum):
     PROTEIN = "proteins[].person"
     SESSION = "sessions[].persons[]"
 
-    def of(self, odd: Odd) -> Odd:
+    def of(self, odd: Iterable[Odd]) -> list[Odd]:
         """What is odd in somebody who is named there, where it was told of the person by itself."""
-        code, kind, key = odd
-        if code != "unknown_key":
-            return odd
-        return code, f"{self}.{kind}" if kind else self.value, key
+        return [
+            (code, (f"{self.value}.{kind}" if kind else self.value) if code == "unknown_key" else kind, key)
+            for code, kind, key in odd
+        ]
 
 
 @dataclass
@@ -67,8 +68,8 @@ class Survey:
 
     def count(self, odd: Iterable[Odd]) -> None:
         """Counts what is odd in a document."""
-        for one in odd:
-            self._count(one)
+        for one, times in Counter(odd).items():
+            self._count(one, times)
 
     def exemplify(self, raw: Callable[[], dict[str, Any]], number: int, proposal: str | None) -> None:
         """Takes examples from the document that was counted last, where there are too few of anything in it."""
@@ -82,16 +83,16 @@ class Survey:
         if self._beyond:
             yield Notice("unknown_key", f"more than {_MOST_KEYS:,} different unknown keys", self._beyond)
 
-    def _count(self, odd: Odd) -> None:
+    def _count(self, odd: Odd, times: int = 1) -> None:
         met = self._met.get(odd)
         if met is None:
             if odd[0] == "unknown_key":
                 if self._unknown == _MOST_KEYS:
-                    self._beyond += 1
+                    self._beyond += times
                     return
                 self._unknown += 1
             met = self._met[odd] = _Met()
-        met.count += 1
+        met.count += times
         if len(met.examples) < MOST_EXAMPLES:
             self._wanting.add(odd)
 
