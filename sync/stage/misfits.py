@@ -77,7 +77,7 @@ class Fitting:
     def _refuse_value(self, entity: Entity, field: Field, value: object, code: str, number: int, path: str) -> None:
         whole = ROW_REFUSED if field.is_key or field.required else VALUE_REFUSED
         reason = _REASONS[code]
-        if letter := next((a for a in str(value) if field.misfit(a) == "value_not_encodable"), None):
+        if code == "value_not_encodable" and (letter := next(filter(field.misfit, str(value)), None)):
             reason = f"contains {printable(letter)!r} (U+{ord(letter):04X}), which {field.charset} cannot store"
         message = f"{reason}{field.limit}; {whole}. Correct it in the User Portal."
         label = self.labels[number]

@@ -97,8 +97,10 @@ def test_a_deprecated_key_is_needed_by_rows_without_an_external_id(py: Ispyb) ->
         "UPDATE Person SET personUUID = 'u' WHERE login = 'b'",
         "SET SESSION sql_mode = '', foreign_key_checks = 0",
         "INSERT INTO BLSession (expSessionPk, externalId) VALUES (5, NULL), (6, NULL), (7, UNHEX('07'))",
+        "INSERT INTO Laboratory (laboratoryExtPk, externalId) VALUES (5, NULL), (7, UNHEX('07'))",
     )
     assert columns(py.role_url).keys == [
+        Key("Laboratory", "laboratoryExtPk", 2, 1),
         Key("Person", "siteId", 2, 1),
         Key("Person", "personUUID", 1, 0),
         Key("BLSession", "expSessionPk", 3, 2),
