@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,14 @@ class Conditions:
 
     facts: frozenset[str] = frozenset()
     fields: tuple[Field, ...] = ()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Once: each statement that is rendered is looked up by it."""
+        return hash((self.facts, self.fields))
 
     def with_facts(self, facts: Iterable[str]) -> "Conditions":
         """The same, and more facts."""

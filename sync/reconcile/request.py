@@ -77,8 +77,9 @@ class Request:
     @property
     def can_be_read_again(self) -> bool:
         """Whether a second reading gives the export whole: a file, a dict or the portal, not a stream or a pipe."""
-        is_file = isinstance(self.export, str | os.PathLike) and os.path.exists(self.export)
-        return self.asked is not None or isinstance(self.export, dict) or is_file
+        if isinstance(self.export, str | os.PathLike):
+            return self.asked is not None or os.path.isfile(self.export) or os.path.isdir(self.export)
+        return isinstance(self.export, dict)
 
 
 @contextmanager
