@@ -84,7 +84,7 @@ def crafted(header: dict[str, Any], claims: dict[str, Any], secret: bytes) -> st
 
 
 def claims(**more: Any) -> dict[str, Any]:
-    return {"login": "portal", "permissions": ["uportal_sync"], "exp": time.time() + 600} | more
+    return {"login": "portal", "permissions": ["uportal_sync"], "exp": time.time() + 86_400} | more
 
 
 # Shared
@@ -105,7 +105,7 @@ def test_a_token_of_py_ispyb_names_its_caller(shared: Access) -> None:
         (f"Bearer {token('uportal_sync', exp=int(time.time()) - 5)}", "Token expired. Please log in again"),
         (f"Bearer {token('uportal_sync', exp=None)}", "Invalid token"),
         (f"Bearer {token('uportal_sync', exp='soon')}", "Invalid token"),
-        (f"Bearer {token('uportal_sync', nbf=int(time.time()) + 600)}", "Invalid token"),
+        (f"Bearer {token('uportal_sync', nbf=int(time.time()) + 80_000)}", "Invalid token"),
         (f"Bearer {token('uportal_sync', secret='x' * 40)}", "Invalid token"),
         (f"Bearer {token('uportal_sync', login=None)}", "Invalid token"),
         (f"Bearer {token('uportal_sync', login=['portal'])}", "Invalid token"),

@@ -40,6 +40,7 @@ READ_ONCE = {
 NOT_RUN_PER_EXPORT = {
     "every_entity": "is run as the entities take it",
     "check": "looks for duplicates in whole tables, when somebody asks",
+    "access": "asks whether one caller is on one proposal",
     "legacy": "makes the old ISPyB of the demo",
     "grants": "grants rights",
 }

@@ -33,7 +33,7 @@ PORTAL = '\n[portal]\ncommand = ["cat", "portal:{proposal}"]\nall_command = ["ca
 def token(*permissions: str, login: str = "portal", secret: str = SECRET, **claims: Any) -> str:
     """A token as py-ispyb makes them; a claim that is None is left out."""
     now = int(time.time())
-    made = {"login": login, "personId": 7, "permissions": list(permissions), "iat": now, "exp": now + 600} | claims
+    made = {"login": login, "personId": 7, "permissions": list(permissions), "iat": now, "exp": now + 86_400} | claims
     return jwt.encode({k: v for k, v in made.items() if v is not None}, secret, algorithm="HS256")
 
 

@@ -46,7 +46,7 @@ class Issuer:
             "sub": "1234",
             "preferred_username": "alice",
             "iat": now,
-            "exp": now + 600,
+            "exp": now + 86_400,
             "permissions": list(permissions),
         } | claims
         algorithm = "ES256" if isinstance(key or self.keys.get(str(kid)), ec.EllipticCurvePrivateKey) else "RS256"
