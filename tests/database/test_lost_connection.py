@@ -241,7 +241,7 @@ class Cut(Wire):
             kept.close()
 
 
-STEPS = [pytest.param(31, id="some"), pytest.param(1, id="each", marks=pytest.mark.soak)]
+STEPS = [pytest.param(61, id="some"), pytest.param(1, id="each", marks=pytest.mark.soak)]
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -22,7 +22,7 @@ from sync.read.parse import parse
 from sync.read.reader import RawDocument, Unreadable, read
 from sync.read.split import split
 
-quick = settings(max_examples=150, deadline=None)
+quick = settings(max_examples=60, deadline=None)
 
 
 @quick

@@ -12,7 +12,7 @@ from support.variants import TABLES
 
 __all__ = ["bench"]  # a fixture
 
-EXAMPLES = 500
+EXAMPLES = 300
 """So many of each variant; there are two."""
 SOAK = 50_000
 """So many of each variant, in parts."""

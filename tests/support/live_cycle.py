@@ -20,7 +20,7 @@ from sync.model.errors import SyncError
 from sync.model.settings import Settings
 
 AT_ONCE = 1
-"""So often each column is tried in the suite; in the soak each change is tried on each variant."""
+"""So often each column is dropped in the suite, and half of them changed otherwise; in the soak all, on each variant."""
 FIELDS = [(entity.table, name) for entity in ENTITIES for name in entity.columns if name != "externalId"]
 TIMES = {"recordTimeStamp", "bltimeStamp"}
 TEXT = ("varchar", "text", "enum")
@@ -40,6 +40,7 @@ def trials(changes: Iterable[tuple[str, str, str]], suits: Callable[[set[str], s
             if meets(variant, f"{table}.{field}") and suits(_facts(variant, table, field), what)
         )
     some = [trial for every in by_column.values() for trial in sorted(every, key=_by_name)[:AT_ONCE]]
+    some = [trial for trial in some if trial[2] == "dropped" or _by_name(trial) % 2]
     return [
         *(pytest.param(*trial, id=" ".join(trial)) for trial in some),
         *(
