@@ -20,7 +20,7 @@ from sync.model.errors import SyncError
 from sync.model.settings import Settings
 
 AT_ONCE = 1
-"""So often each column is dropped in the suite, and half of them changed otherwise; the soak tries all on each variant."""
+"""So often each column is dropped in the suite, and half of them changed otherwise; the soak tries all of it."""
 FIELDS = [(entity.table, name) for entity in ENTITIES for name in entity.columns if name != "externalId"]
 TIMES = {"recordTimeStamp", "bltimeStamp"}
 TEXT = ("varchar", "text", "enum")
