@@ -31,17 +31,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
 from sync.database.connection import connect, failure
-from sync.model.entities import ENTITIES, LABORATORY, PERSON, SESSION, Entity
+from sync.model.entities import ENTITIES, Entity
 from sync.schema.target import REFERENCES
 
 QUIET = timedelta(days=365)
 """A column is quiet when the newest row with a value is this much older than the newest row of the table."""
-DEPRECATED = (
-    (LABORATORY, "laboratoryExtPk"),
-    (PERSON, "siteId"),
-    (PERSON, "personUUID"),
-    (SESSION, "expSessionPk"),
-)
 _SECRET = {"passwd", "cache"}
 _LONGEST_VALUE = 60
 _BYTES = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "bit"}
@@ -180,8 +174,7 @@ def _scan(connection: Connection, entity: Entity, live: list[_Live]) -> tuple[li
     asked: list[ColumnElement[Any]] = [func.count().label("rows"), func.date(func.max(date_of)).label("newest")]
     for place, column in enumerate(live):
         asked += _questions(table.c[column.name], column.kind, date_of, place)
-    deprecated = (name for owner, name in DEPRECATED if owner is entity)
-    keys = [live for name in deprecated for live in (name, entity.aliases.get(name)) if live in names]
+    keys = [live for name in entity.deprecated for live in (name, entity.aliases.get(name)) if live in names]
     for name in keys:
         nameless = table.c.externalId.is_(None) if "externalId" in names else true()
         asked.append(func.count(case((table.c[name].is_not(None) & nameless, 1))).label(f"needed_{name}"))

@@ -45,7 +45,7 @@ Nothing else is ever put into a statement, except the name of the tool's schema 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -159,8 +159,8 @@ def _taken(statement: Statement, shared: str) -> Statement:
     conditions = filter(None, (source.condition, statement.condition))
     return replace(
         statement,
-        condition=_put(", ".join(conditions), words) or None,
-        lines=tuple(replace(line, text=_put(line.text, words)) for line in source.lines),
+        condition=put_words(", ".join(conditions), words) or None,
+        lines=tuple(replace(line, text=put_words(line.text, words)) for line in source.lines),
         comment=(*source.comment, *statement.comment),
         finds=source.finds,
         does=source.does,
@@ -186,8 +186,8 @@ def _words(entity: Entity, key: str | None, scope: str | None) -> dict[str, str]
     return words
 
 
-def _put(text: str, words: dict[str, str]) -> str:
-    """A line with names in place of stand-ins."""
+def put_words(text: str, words: Mapping[str, str]) -> str:
+    """SQL with names in place of stand-ins, each where it stands as a word or behind an underscore."""
     for stand_in, word in words.items():
         text = re.sub(rf"(?<![a-zA-Z0-9]){stand_in}(?!\w)", word, text)
     return text

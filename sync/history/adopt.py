@@ -12,25 +12,21 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync.database import rights, tool_schema
+from sync.database import retry, rights, tool_schema
 from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, Database, code_of, connect, failure
 from sync.database.lock import Turn, run_lock
-from sync.database.sqlfiles import of_pass, tables_made
+from sync.database.sqlfiles import of_pass, put_words, tables_made
 from sync.database.statement import Statement
 from sync.history import runs
-from sync.history.changes import PLANNED, read_changes
+from sync.history.changes import ALL_CHANGES, PLANNED, read_changes
 from sync.history.fingerprints import forget
-from sync.model.entities import ENTITIES, LABORATORY, PERSON, SESSION, Entity
+from sync.model.entities import ENTITIES, Entity
 from sync.model.errors import DatabaseError, UsageError
 from sync.model.refusals import Refusal
 from sync.model.report import Counts, Report
 from sync.model.settings import Settings
 from sync.schema.introspection import introspect
 
-DEPRECATED = {LABORATORY.name: "laboratoryExtPk", PERSON.name: "siteId", SESSION.name: "expSessionPk"}
-"""Of each entity the key that externalId replaces."""
-ATTEMPTS = 5
-_PAUSE_SECONDS = 0.2
 _AGAIN = {DEADLOCK, LOCK_WAIT, DUPLICATE}
 
 
@@ -39,21 +35,22 @@ def adopt(entity: str, key: str, database: Database, settings: Settings, *, writ
 
     Raises UsageError for an entity or key that is none of these, DatabaseError: nothing was written then.
     """
-    found = next((known for known in ENTITIES if known.name == entity and DEPRECATED.get(entity) == key), None)
+    replaced = {(known.name, field): known for known in ENTITIES for field in known.deprecated if field in known.keys}
+    found = replaced.get((entity, key))
     if found is None:
-        known = " or ".join(f"adopt {name} {field}" for name, field in DEPRECATED.items())
+        known = " or ".join(f"adopt {name} {field}" for name, field in replaced)
         raise UsageError(f"adopt {entity} {key}: externalId replaces no such key", hint=f"Give {known}.")
     started = datetime.now(UTC).replace(tzinfo=None)
     own = not isinstance(database, Connection)
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, retry.ATTEMPTS + 1):
         try:
             with connect(database) as connection:
                 return _Adoption(found, key, connection, settings, started, own=own).report(write=write)
         except (DBAPIError, _Overtaken) as error:
             again = isinstance(error, _Overtaken) or code_of(error) in _AGAIN
-            if not own or not again or attempt == ATTEMPTS:
+            if not own or not again or attempt == retry.ATTEMPTS:
                 raise _final(error) from None
-        time.sleep(_PAUSE_SECONDS * 2**attempt)
+        time.sleep(retry.PAUSE_SECONDS * 2**attempt)
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -116,7 +113,7 @@ class _Adoption:
         report = self._found("planned")
         self._connection.exec_driver_sql(runs.shadow(self._settings))
         self._record(PLANNED)
-        rows = runs.ask(self._connection, self._settings, "show_changes", run=PLANNED, limit=2**63 - 1)
+        rows = runs.ask(self._connection, self._settings, "show_changes", run=PLANNED, limit=ALL_CHANGES)
         report.changes = [change for row in rows for change in read_changes(row[0], [tuple(row)[1:]])]
         if self._own:
             self._connection.rollback()
@@ -180,9 +177,7 @@ class _Adoption:
 
     def _run(self, statement: Statement) -> Any:
         sql = statement.render(staging_schema=self._settings.staging_schema) or ""
-        for stand_in, word in self._words.items():
-            sql = sql.replace(stand_in, word)
-        return self._connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
+        return self._connection.exec_driver_sql(put_words(sql, self._words), execution_options={"no_parameters": True})
 
     def _drop(self) -> None:
         names = ", ".join(tables_made(of_pass("adopt", "find"), self._settings.staging_schema))

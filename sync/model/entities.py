@@ -40,6 +40,7 @@ class Entity:
     references  staged rows that a row points at, by the name of the column in the staging table
     initial     columns that are written when a row is inserted, and belong to ISPyB afterwards
     given_up    keys that a null empties where an earlier key finds the row
+    deprecated  columns that externalId replaces, so that they may go once every row has one
     compared    columns that are staged also where the live table has none: they tell things apart
     named_by_parent  whether a row that gives no key at all can still be found, by what it refers to
     parent_of_field  the entity that a row goes on without when it is refused, and that a null takes off it
@@ -60,6 +61,7 @@ class Entity:
     references: tuple[str, ...] = ()
     initial: tuple[str, ...] = ()
     given_up: tuple[str, ...] = ()
+    deprecated: tuple[str, ...] = ()
     compared: tuple[str, ...] = ()
     named_by_parent: bool = False
     parent_of_field: str | None = None
@@ -93,6 +95,7 @@ LABORATORY = Entity(
     columns=("externalId", "laboratoryExtPk", "name", "city", "country", "address", "url", "organization"),
     keys=("externalId", "laboratoryExtPk", "name", "city", "country"),
     names=("externalId", "laboratoryExtPk", "name"),
+    deprecated=("laboratoryExtPk",),
     aliases={"laboratoryExtPk": "laboratoryPk"},
     settled_after="person",  # found by name, it is settled when it is known which people have it already
     dated_by=("recordTimeStamp",),
@@ -109,6 +112,7 @@ PERSON = Entity(
     names=("externalId", "login", "siteId"),
     references=("laboratory_row",),
     given_up=("login", "siteId"),
+    deprecated=("siteId", "personUUID"),
     parent_of_field="laboratory",
     of_people=True,
     dated_by=("recordTimeStamp",),
@@ -148,6 +152,7 @@ SESSION = Entity(
     belongs_to=("proposal",),
     initial=("comments", "usedFlag", "lastUpdate"),
     given_up=("expSessionPk",),
+    deprecated=("expSessionPk",),
     compared=("expSessionPk",),
     dated_by=("startDate", "bltimeStamp"),
 )

@@ -7,7 +7,7 @@ that is left is left too.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sync.database.sqlfiles import named
+from sync.database.sqlfiles import named, put_words
 from sync.model.conditions import Conditions
 from sync.model.entities import ENTITIES, PROPOSAL, SESSION, Entity
 from sync.model.refusals import Notice
@@ -94,10 +94,7 @@ def statements(entity: Entity, conditions: Conditions, staging_schema: str) -> I
 
 
 def _filled(name: str, staging_schema: str, **stand_ins: str) -> str:
-    sql = named("leave", name).render(staging_schema=staging_schema) or ""
-    for stand_in, word in stand_ins.items():
-        sql = sql.replace(stand_in, word)
-    return sql
+    return put_words(named("leave", name).render(staging_schema=staging_schema) or "", stand_ins)
 
 
 def values_left(values: Mapping[str, int]) -> Iterator[Notice]:

@@ -48,7 +48,7 @@ class Runner:
         except DBAPIError as error:
             error.add_note(statement.origin)
             raise
-        _note(Profile(statement.origin, result.rowcount, 1000 * (time.perf_counter() - start)))
+        log.debug("%s", Profile(statement.origin, result.rowcount, 1000 * (time.perf_counter() - start)))
         return result
 
     def run_block(self, steps: Sequence[Step]) -> list[Outcome]:
@@ -62,7 +62,7 @@ class Runner:
         ((text,),) = results.pop()
         outcomes = []
         for step, (rows, milliseconds) in zip(steps, told(text), strict=False):
-            _note(Profile(step.statement.origin, rows, milliseconds))
+            log.debug("%s", Profile(step.statement.origin, rows, milliseconds))
             outcomes.append(Outcome(rows, results.pop(0) if is_select(step.sql) else ()))
         return outcomes
 
@@ -96,10 +96,6 @@ class Runner:
                 text = self.connection.exec_driver_sql(FAILED).scalar()
         ended = len(list(told(text or "")))
         return steps[min(ended, len(steps) - 1)].statement.origin  # a cluster may end a block behind its last one
-
-
-def _note(ran: Profile) -> None:
-    log.debug("%s", ran)
 
 
 def origin_of(error: BaseException) -> str | None:
