@@ -2,12 +2,12 @@
 
 import logging
 import signal
-import sys
 
 from sync.database.connection import open_engine
 from sync.listen.consumer import Consumer
 from sync.listen.health import health
 from sync.model.settings import Settings
+from sync.show.server_log import log_to_standard_error
 
 log = logging.getLogger("sync.listen")
 
@@ -15,7 +15,8 @@ log = logging.getLogger("sync.listen")
 def listen(settings: Settings, *, once: bool) -> None:
     """Listens until SIGTERM or Ctrl-C, or with `once` until the queue is empty. Raises SyncError."""
     open_engine(settings.database_url())  # says what is wrong with the URL, before the first event does
-    _log_to_standard_error()
+    log_to_standard_error(log)
+    _silence_pika()
     consumer = Consumer(settings, once=once)
     before = {number: signal.signal(number, lambda *_: consumer.stop()) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -27,10 +28,7 @@ def listen(settings: Settings, *, once: bool) -> None:
             signal.signal(number, handler)
 
 
-def _log_to_standard_error() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.handlers, log.propagate = [handler], False
-    log.setLevel(logging.INFO)
+def _silence_pika() -> None:
+    """It logs what is raised anyway, at length."""
     logging.getLogger("pika").addHandler(logging.NullHandler())
     logging.getLogger("pika").propagate = False

@@ -9,7 +9,8 @@ from itertools import accumulate
 from operator import indexOf
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-MARK = b"\xef\xbb\xbf"
+MARK, GZIP = b"\xef\xbb\xbf", b"\x1f\x8b"
+"""What stands first in text with a byte order mark, and in a gzip file."""
 BLANKS = rb"[ \t\r\n]*+(?:" + MARK + rb"[ \t\r\n]*+)*+"
 """What may stand between documents; also a byte order mark, which comes into the middle where files are joined."""
 _BLANK = re.compile(BLANKS)

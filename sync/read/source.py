@@ -18,15 +18,14 @@ from typing import IO, Any
 
 from sync.model.errors import UsageError
 from sync.model.text import printable
-from sync.read.buffer import MARK
+from sync.read.buffer import GZIP, MARK
 
 CHUNK_BYTES = 1 << 18
 _MOST_WAITING = 16
 
-_GZIP = b"\x1f\x8b"
 _BEGINNING = 200
 _FOREIGN = {
-    _GZIP: "packed with gzip twice",
+    GZIP: "packed with gzip twice",
     b"PK\x03\x04": "a zip archive",
     b"\xfd7zXZ": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -78,7 +77,7 @@ class ByteSource:
         stored = self._stored()
         start = _at_least(stored, _SIGNATURE_BYTES)
         plain: Iterator[bytes] = chain([start], stored)
-        if start[:2] in (_GZIP, _GZIP[:1]):
+        if start[:2] in (GZIP, GZIP[:1]):
             plain = self._unpacked(plain)
             start = _at_least(plain, _SIGNATURE_BYTES)
             plain = chain([start], plain)

@@ -12,12 +12,12 @@ from typing import IO
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from sync.read.buffer import GZIP
 from sync.serve.access import Refused
 
 IN_MEMORY = 1 << 20
 _STEP = 1 << 18
 _DRAIN_SECONDS = 2.0
-_GZIP = b"\x1f\x8b"
 
 
 class Gone(Exception):
@@ -101,9 +101,9 @@ class _Unpacked:
             return False
         if self._member is None:
             self._held += chunk
-            if len(self._held) < len(_GZIP):
+            if len(self._held) < len(GZIP):
                 return False
-            self._plain = not self._held.startswith(_GZIP)
+            self._plain = not self._held.startswith(GZIP)
             chunk, self._held = self._held, b""
             if self._plain:
                 return False

@@ -3,7 +3,6 @@
 import logging
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from types import FrameType
 
@@ -16,6 +15,7 @@ from sync.model.errors import SyncError, UsageError
 from sync.model.settings import Settings
 from sync.serve.app import build
 from sync.serve.guard import LOOPBACK, Guard
+from sync.show.server_log import log_to_standard_error
 
 log = logging.getLogger("sync.serve")
 
@@ -36,7 +36,7 @@ def serve(settings: Settings, *, no_auth: bool, announce: Callable[[str], None] 
             f"--no-auth, and serve.host is {settings.serve.host}", hint="Without tokens it serves 127.0.0.1 alone."
         )
     app = build(settings)
-    _log_to_standard_error()
+    log_to_standard_error(log, "uvicorn.error")
     _look(settings)
     config = uvicorn.Config(
         app,
@@ -102,13 +102,3 @@ def _look(settings: Settings) -> None:
     except (SyncError, DBAPIError) as error:
         told = failure(error) if isinstance(error, DBAPIError) else error
         log.warning("the database cannot be used yet: %s", " ".join(str(told).split()))
-
-
-def _log_to_standard_error() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    for name in ("sync.serve", "uvicorn.error"):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-    log.setLevel(logging.INFO)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from sync.history.runs import opened
 from sync.model.settings import Settings
 from sync.serve.access import Access, Caller
 from sync.serve.work import Work
@@ -26,6 +27,12 @@ async def _caller(request: Request) -> Caller:
 
 KnownCaller = Annotated[Caller, Depends(_caller)]
 """Comes before anything else is looked at: who has no token learns nothing of paths either."""
+
+
+def look(state: State) -> None:
+    """Whether the database answers and is migrated; raises SyncError, DBAPIError."""
+    with opened(state.work.engine, state.settings):
+        pass
 
 
 def state_of(request: Request) -> State:

@@ -10,12 +10,12 @@ from typing import IO, Any
 
 from sync.model.errors import UsageError
 from sync.model.text import printable
+from sync.read.buffer import GZIP
 from sync.read.reader import ExportInfo
 
 MOST_BYTES = 1_000_000_000
 """Of one piece, unpacked: a form holds it in memory."""
 _BLOCK = 1 << 18
-_GZIP = b"\x1f\x8b"
 
 
 class Sent:
@@ -70,7 +70,7 @@ class Sent:
                 data = self._all(sys.stdin.buffer if isinstance(self._source, str) else self._source, name)
         except (OSError, ValueError, AttributeError) as error:  # AttributeError: no standard input
             raise _unreadable(name, error) from None
-        return unpacked(data, name) if data.startswith(_GZIP) else data
+        return unpacked(data, name) if data.startswith(GZIP) else data
 
     def _all(self, file: IO[Any], name: str) -> bytes:
         return b"".join(self._blocks(file, name))

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from sync.model.errors import SyncError
 from sync.model.refusals import Refusal
 from sync.model.report import Report
+from sync.read.buffer import GZIP, MARK
 from sync.read.parse import parse
 from sync.serve.access import Refused, demand
 from sync.serve.body import Body, receive
@@ -22,8 +23,6 @@ from sync.serve.work import refusal_of
 
 PATHS = ("/webservices/userportalsync/sync_proposal", "/userportalsync/sync_proposal")
 _FIRST = 3
-_MARK = b"\xef\xbb\xbf"
-_GZIP = b"\x1f\x8b"
 
 router = APIRouter(tags=["userportalsync"])
 
@@ -81,8 +80,8 @@ async def _only_document(body: Body, state: State) -> bytes:
 
 def _document(data: bytes) -> dict[str, Any]:
     """The document itself, by which it is named in the answer. Raises Refused."""
-    plain = gzip.decompress(data) if data.startswith(_GZIP) else data
-    found = parse(plain.removeprefix(_MARK).strip())
+    plain = gzip.decompress(data) if data.startswith(GZIP) else data
+    found = parse(plain.removeprefix(MARK).strip())
     if not isinstance(found, dict):
         raise _no_document([], "an array; send the document itself")
     return found

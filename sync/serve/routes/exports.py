@@ -15,13 +15,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import DBAPIError
 
-from sync.history.runs import opened
 from sync.model.errors import SyncError
-from sync.model.report import Report
 from sync.read.reader import Reader
 from sync.serve.access import Caller, Refused, demand
 from sync.serve.body import Body, receive
-from sync.serve.state import KnownCaller, State, state_of
+from sync.serve.state import KnownCaller, State, look, state_of
 from sync.serve.work import refusal_of
 
 UNPACKS_TO = 40
@@ -45,7 +43,7 @@ async def apply_export(request: Request, caller: KnownCaller) -> StreamingRespon
     try:
         most = int(state.settings.serve.max_body_mb * 1e6)
         body = await receive(request, most=most, unpacked=UNPACKS_TO * most, seconds=state.settings.serve.timeout)
-        await state.work.ask(_look, state)
+        await state.work.ask(look, state)  # after the first event no code can tell any more
         run = _Run(state, caller, request.state.request_id, body)
     except BaseException as error:
         state.exporting = False
@@ -55,12 +53,6 @@ async def apply_export(request: Request, caller: KnownCaller) -> StreamingRespon
             raise refusal_of(error) from None
         raise
     return StreamingResponse(run.events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
-
-
-def _look(state: State) -> None:
-    """Whether the database is there: after the first event no code can tell any more."""
-    with opened(state.work.engine, state.settings):
-        pass
 
 
 class _Run:
@@ -90,11 +82,9 @@ class _Run:
         export = self._body if self._body.size else "portal:all"
         try:
             report = await self._state.work.run(export, caller, request_id, write=True, progress=self._progress)
-            self._events.put_nowait(("report", _brief(report)))
-        except (SyncError, DBAPIError) as error:
-            refused = refusal_of(error)
-            self._events.put_nowait(("error", {"status": refused.status, "detail": refused.detail}))
-        except Refused as refused:
+            self._events.put_nowait(("report", report.to_dict()))
+        except (SyncError, DBAPIError, Refused) as error:
+            refused = error if isinstance(error, Refused) else refusal_of(error)
             self._events.put_nowait(("error", {"status": refused.status, "detail": refused.detail}))
         except Exception as error:
             detail = f"unexpected {type(error).__name__}; please report it with request {request_id}"
@@ -112,7 +102,3 @@ class _Run:
             self._told = now
             told = {"bytes_read": reader.bytes_read, "total_bytes": self._body.size or reader.total_bytes}
             self._loop.call_soon_threadsafe(self._events.put_nowait, ("progress", told))
-
-
-def _brief(report: Report) -> dict[str, Any]:
-    return report.to_dict()

@@ -20,7 +20,9 @@ async def list_runs(request: Request, caller: KnownCaller, limit: int = history.
     state = state_of(request)
     demand(request, caller)
     try:
-        found = await state.work.ask(_runs, state, max(1, min(limit, history.LISTED_RUNS)))
+        found = await state.work.ask(
+            history.runs, state.work.engine, state.settings, max(1, min(limit, history.LISTED_RUNS))
+        )
     except (SyncError, DBAPIError) as error:
         raise refusal_of(error) from None
     return JSONResponse([run.to_dict() for run in found])
@@ -44,10 +46,6 @@ def _wants_page(accept: str) -> bool:
     kinds = [kind.partition(";")[0].strip() for kind in accept.split(",")]
     wanted = [kind for kind in kinds if kind in ("text/html", "application/json")]
     return bool(wanted) and wanted[0] == "text/html"
-
-
-def _runs(state: State, limit: int) -> list[history.Run]:
-    return history.runs(state.work.engine, state.settings, limit)
 
 
 def _shown(state: State, number: int, as_page: bool) -> Response:

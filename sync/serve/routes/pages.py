@@ -8,10 +8,9 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import DBAPIError
 
-from sync.history.runs import opened
 from sync.model.errors import SyncError
 from sync.serve.access import Refused
-from sync.serve.state import State, state_of
+from sync.serve.state import look, state_of
 from sync.show.metrics import METRICS
 
 PAGE_POLICY = (
@@ -57,7 +56,7 @@ async def ready(request: Request) -> JSONResponse:
     if keys is not None and not await keys.ready():
         return JSONResponse({"status": "the issuer's keys cannot be had"}, 503)
     try:
-        await state.work.ask(_look, state)
+        await state.work.ask(look, state)
     except (SyncError, DBAPIError, Refused):
         return JSONResponse({"status": "the database cannot be used"}, 503)
     return JSONResponse({"status": "ready"})
@@ -66,11 +65,6 @@ async def ready(request: Request) -> JSONResponse:
 @router.get("/metrics")
 async def metrics() -> Response:
     return Response(generate_latest(METRICS.registry), media_type=CONTENT_TYPE_LATEST)
-
-
-def _look(state: State) -> None:
-    with opened(state.work.engine, state.settings):
-        pass
 
 
 def _file(request: Request, name: str, headers: dict[str, str] | None = None) -> Response:

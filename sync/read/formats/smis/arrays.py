@@ -18,6 +18,7 @@ import orjson
 
 from sync.model.errors import UsageError
 from sync.model.text import printable
+from sync.read.buffer import GZIP, MARK
 from sync.read.closest import closest_key
 from sync.read.parse import kind_of
 from sync.read.turning.form import Broken
@@ -151,9 +152,9 @@ class Arrays:
 
     def _parsed(self, data: bytes, name: str) -> object:
         """The value of a JSON text. Raises ValueError in plain words."""
-        if data.startswith(b"\x1f\x8b"):
+        if data.startswith(GZIP):
             data = unpacked(data, name)
-        text = data.removeprefix(b"\xef\xbb\xbf")
+        text = data.removeprefix(MARK)
         try:
             text.decode()
         except UnicodeDecodeError:
