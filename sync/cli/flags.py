@@ -23,6 +23,8 @@ OF_APPLY = (*OF_PLAN, "lock_timeout")
 OF_CHECK = (*_DATABASE, "leave")
 OF_HISTORY = (*_DATABASE, "mask")
 OF_UNDO = (*_DATABASE, "leave", "mask", "lock_timeout")
+OF_MIGRATE = _DATABASE
+OF_ADOPT = (*_DATABASE, "mask", "lock_timeout")
 
 
 def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

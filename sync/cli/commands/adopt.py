@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from sync.cli.app import AFTERWARDS, COMMITTING, app, exit_code, interruptible
-from sync.cli.flags import OF_UNDO, takes
+from sync.cli.flags import OF_ADOPT, takes
 from sync.cli.options import JsonOption, VerboseOption, YesOption
 from sync.cli.output import print_drawn, print_json
 from sync.cli.unexpected import Guard
@@ -19,7 +19,7 @@ from sync.show.terminal import can_answer, confirmed
 
 
 @app.command("adopt")
-@takes(*OF_UNDO)
+@takes(*OF_ADOPT)
 def adopt_command(
     entity: Annotated[str, typer.Argument(metavar="ENTITY", help="session, person or laboratory.")],
     key: Annotated[

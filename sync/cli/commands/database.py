@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sync.cli.app import app, interruptible, needs
-from sync.cli.flags import OF_CHECK, takes
+from sync.cli.flags import OF_CHECK, OF_MIGRATE, takes
 from sync.cli.options import JsonOption
 from sync.cli.output import console_for_output, print_drawn, print_json, write_files, write_text
 from sync.database import revision
@@ -94,7 +94,7 @@ def _check_columns(settings: Settings, csv: Path | None, as_json: bool) -> None:
 
 
 @app.command("migrate")
-@takes(*OF_CHECK)
+@takes(*OF_MIGRATE)
 def migrate_command(
     settings: Settings,
     sql: Annotated[bool, typer.Option("--sql", help="Print the script for a DBA instead of running it.")] = False,
