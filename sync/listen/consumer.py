@@ -77,14 +77,16 @@ class Consumer:
         log.info("listening to %s", self._settings.listen.queue)
         while True:
             connection.process_data_events(time_limit=TICK_SECONDS)
-            batch.step(channel, last=self._stopping.is_set() or self._once)
+            batch.step(channel, last=self._stopping.is_set())
             self._state = (not batch.why_held, f"held: {batch.why_held}" if batch.why_held else "listening")
             if self._once and batch.why_held:
                 raise Held(batch.why_held, hint="The events stay with the broker. Try again.")
             if self._stopping.is_set() and not batch.is_at_work:
                 return
             if self._once and batch.is_empty and self._is_drained(channel):
-                return
+                connection.process_data_events(time_limit=0)  # what came together with the broker's count
+                if batch.is_empty:
+                    return
 
     def _is_drained(self, channel: BlockingChannel) -> bool:
         return bool(channel.queue_declare(self._settings.listen.queue, passive=True).method.message_count == 0)
