@@ -26,6 +26,7 @@ from sync.cli.options import (
     MetricsOption,
     ProfileOption,
     ProposalOption,
+    StrictOption,
     VerboseOption,
     YesOption,
 )
@@ -53,6 +54,7 @@ def validate(
             help="Print the valid documents on standard output, one a line, as ispyb; the report on standard error.",
         ),
     ] = False,
+    strict: StrictOption = False,
     as_json: JsonOption = False,
     verbose: ListOption = 0,
 ) -> None:
@@ -62,14 +64,14 @@ def validate(
 
     Examples: ispyb-sync validate export.ndjson.gz
 
-    ispyb-sync validate portal:all
+    ispyb-sync validate portal:all --strict
 
     ispyb-sync validate smis/ --format smis --print > documents.ndjson
     """
     if print_documents and as_json:
         raise UsageError("--print with --json", hint="Standard output is for the documents, or for the report.")
     request = Request("validate", export, settings, proposals=frozenset(proposal or ()))
-    _reconcile(replace(request, prints=print_json if print_documents else None), as_json, verbose)
+    _reconcile(replace(request, prints=print_json if print_documents else None), as_json, verbose, strict=strict)
 
 
 @app.command()
@@ -135,6 +137,7 @@ def _reconcile(
     metrics: Path | None = None,
     ask: bool = False,
     profile: bool = False,
+    strict: bool = False,
 ) -> None:
     files.prepare()
     counting = _counting(metrics)
@@ -166,7 +169,8 @@ def _reconcile(
         if files:
             settings = request.settings
             write_files(lambda: files.write_report(report, settings.database_url(), settings, str(request.export)))
-    raise typer.Exit(exit_code(report))
+    unknown = strict and any(warning.code == "unknown_key" for warning in report.warnings)
+    raise typer.Exit(exit_code(report) or int(unknown))
 
 
 def _counting(file: Path | None) -> Callable[[Report], None]:
