@@ -548,16 +548,55 @@ FROM Laboratory AS t;
 
 -- name: unplaced -- as: unplaced
 -- name: contradicted -- as: contradicted
+-- name: new_unfit -- as: new_unfit
 -- name: counts -- as: counts
 -- name: conflicting_copies -- as: conflicting_copies
 
 -- name: several_of_one_name
-SELECT COUNT(*)
+-- How many, and ten of them as examples, each with the row that is used.
+SELECT
+    COUNT(*) OVER () AS things,
+    s.document,
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)) AS proposal,
+    s.path,
+    CONCAT('laboratoryId ', m.target_id) AS value
 FROM (
     SELECT c.row_id
     FROM ispyb_sync.candidate_laboratory AS c
     GROUP BY c.row_id
     HAVING COUNT(*) > 1
-) AS several;
+) AS several
+INNER JOIN ispyb_sync.map_laboratory AS m ON m.row_id = several.row_id
+INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = several.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+ORDER BY s.row_id
+LIMIT 10;
 
 -- name: refusals -- as: refusals
+-- name: holders -- as: holders
+
+-- name: shared_keys -- if: duplicates | same_target
+-- Of rows that contradict each other: each key with the first row that has the same, and its value.
+-- A name is none that two laboratories could not share.
+SELECT
+    m.row_id,
+    s.document,
+    IF(m.held LIKE 'laboratoryId %', m.target_id, NULL) AS target_id,
+    JSON_OBJECT(
+        'externalId', JSON_ARRAY(MIN(m.row_id) OVER (PARTITION BY s.externalId), HEX(s.externalId)),
+        'laboratoryExtPk', JSON_ARRAY(
+            MIN(m.row_id) OVER (PARTITION BY s.laboratoryExtPk), CONVERT(s.laboratoryExtPk USING utf8mb4)
+        ),
+        'name', JSON_ARRAY(NULL, CONVERT(s.name USING utf8mb4)),
+        'city', JSON_ARRAY(NULL, CONVERT(s.city USING utf8mb4)),
+        'country', JSON_ARRAY(NULL, CONVERT(s.country USING utf8mb4))
+    ) AS shared
+FROM ispyb_sync.map_laboratory AS m
+INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+WHERE
+    m.field IS NOT NULL
+    AND s.refused IS NULL
+    AND (m.refused = 'duplicate_key' OR (m.refused = 'ambiguous_match' AND m.held IS NULL))
+ORDER BY m.row_id;

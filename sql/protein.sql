@@ -223,7 +223,9 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- name: unplaced -- as: unplaced
 -- name: contradicted -- as: contradicted
+-- name: new_unfit -- as: new_unfit
 -- name: counts -- as: counts
 -- name: conflicting_copies -- as: conflicting_copies
 -- name: refusals -- as: refusals
+-- name: shared_keys -- as: shared_keys
 -- name: field_refusals -- as: field_refusals

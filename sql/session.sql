@@ -491,9 +491,43 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- name: unplaced -- as: unplaced
 -- name: contradicted -- as: contradicted
+-- name: new_unfit -- as: new_unfit
 -- name: counts -- as: counts
 -- name: conflicting_copies -- as: conflicting_copies
 -- name: refusals -- as: refusals
+-- name: holders -- as: holders
+
+-- name: shared_keys -- if: duplicates | same_target
+-- Of rows that contradict each other: each key with the first row that has the same, and its value.
+-- A visit number counts within its proposal.
+SELECT
+    m.row_id,
+    s.document,
+    IF(m.held LIKE 'sessionId %', m.target_id, NULL) AS target_id,
+    JSON_OBJECT(
+        'externalId', JSON_ARRAY(MIN(m.row_id) OVER (PARTITION BY s.externalId), HEX(s.externalId)),
+        'expSessionPk', JSON_ARRAY(
+            MIN(m.row_id) OVER (PARTITION BY s.expSessionPk), -- if: expSessionPk
+            NULL, -- if: not expSessionPk
+            CONVERT(s.expSessionPk USING utf8mb4)
+        ),
+        'visit_number', JSON_ARRAY(
+            MIN(m.row_id) OVER (PARTITION BY m.proposal, s.visit_number), -- if: unique(visit_number)
+            NULL, -- if: not unique(visit_number)
+            CONVERT(s.visit_number USING utf8mb4)
+        ),
+        'proposal', JSON_ARRAY(NULL, COALESCE(NULLIF(CONCAT_WS(
+            '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+        ), ''), HEX(d.externalId)))
+    ) AS shared
+FROM ispyb_sync.map_session AS m
+INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE
+    m.field IS NOT NULL
+    AND s.refused IS NULL
+    AND (m.refused = 'duplicate_key' OR (m.refused = 'ambiguous_match' AND m.held IS NULL))
+ORDER BY m.row_id;
 
 -- name: possible_twins -- if: beamLineName, startDate, endDate
 -- A new session of a proposal and beamline, at a time at which ISPyB has one that no key names: MXCuBE makes such.

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry, tool_schema
-from sync.database.connection import ACCOUNT, LOST, SCHEMA, code_of, connect, failure
+from sync.database.connection import ACCOUNT, LOST, SCHEMA, called, code_of, connect, failure
 from sync.database.lock import run_lock
 from sync.database.rights import demand
 from sync.database.sqlfiles import named
@@ -117,6 +117,7 @@ def _reconcile(request: Request, connection: Connection) -> Report:
     settings = request.settings
     report = Report(request.mode, "applied" if request.write else "planned", trigger=request.asked_by.trigger)
     report.actor = request.asked_by.actor or connection.info[ACCOUNT]
+    report.database = called(connection)
     started = datetime.now(UTC).replace(tzinfo=None)
     runner = Runner(connection, settings.staging_schema)
     with timed(report, "total"):

@@ -31,7 +31,7 @@ FILES = sorted(path.stem for path in folder().glob("*.sql"))
 PASSES = ["create", "match", "settle", "compare", "prune", "apply", "history", "digest", "report"]
 FINDINGS = {
     *("joined", "duplicates", "elsewhere", "same_target", "claims", "lists", "inserted", "candidates", "several"),
-    *("part", "given(clears)", "given(contradicts)", "any(required)"),
+    *("part", "given(clears)", "given(contradicts)", "given(unfit)", "any(required)"),
 }
 """What a run finds out, and statements depend on."""
 OF_FIELDS = {
@@ -85,7 +85,7 @@ NAMING = {
     *("model/documents.py", "model/people.py", "demo/sample.py", "read/formats/smis/fields.py"),
     *("validate/repair.py", "stage/stager.py", "stage/misfits.py"),
     "check/findings.py",
-    *("reconcile/findings.py", "reconcile/leaving.py", "reconcile/reconciliation.py", "reconcile/transaction.py"),
+    *("reconcile/leaving.py", "reconcile/reconciliation.py", "reconcile/transaction.py"),
 }
 """Modules that name an entity: those that know what a document looks like, and what is about one of them alone."""
 

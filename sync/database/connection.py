@@ -116,6 +116,12 @@ def _usable(url: URL, kept: int) -> Engine:
     return engine
 
 
+def called(connection: Connection) -> str:
+    """How people call the database of an open connection: ispyb on db1:3306."""
+    url = connection.engine.url
+    return f"{connection.info[SCHEMA]} on {url.host or 'localhost'}:{url.port or 3306}"
+
+
 def code_of(error: BaseException) -> int | None:
     """The server's or driver's error number."""
     cause = error.orig if isinstance(error, DBAPIError) else error

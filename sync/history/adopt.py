@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry, rights, tool_schema
-from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, Database, code_of, connect, failure
+from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, Database, called, code_of, connect, failure
 from sync.database.lock import Turn, run_lock
 from sync.database.sqlfiles import of_pass, put_words, tables_made
 from sync.database.statement import Statement
@@ -148,7 +148,7 @@ class _Adoption:
         self._drop()
         for statement in of_pass("adopt", "find"):
             self._run(statement)
-        report = Report("adopt", status)
+        report = Report("adopt", status, database=called(self._connection))
         counts, refusals = of_pass("adopt", "report")
         staged, updated, refused = map(int, self._run(counts).one())
         report.entities[self._entity.name] = Counts(staged, 0, updated, refused=refused)

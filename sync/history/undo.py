@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import rights, tool_schema
-from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, code_of, connect, failure
+from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, called, code_of, connect, failure
 from sync.database.lock import Turn, run_lock
 from sync.database.sqlfiles import named, of_pass, tables_made
 from sync.history import runs, touched
@@ -177,7 +177,7 @@ class _Undo:
 
     def _filled(self, status: Any) -> Report:
         """What is done and what is kept."""
-        report = Report("undo", status, undoes=self._run)
+        report = Report("undo", status, undoes=self._run, database=called(self._connection))
         for entity, staged, inserted, updated, refused, deleted in self._rows("counts"):
             report.entities[entity] = Counts(
                 int(staged), int(inserted), int(updated), refused=int(refused), deleted=int(deleted)
@@ -224,7 +224,7 @@ class _Undo:
 
 _REASONS = {
     "row_gone": "is no longer in ISPyB",
-    "changed_since": "has changed since: {held}. It is left as it is; correct it in ISPyB, or in the User Portal",
+    "changed_since": "has changed since{by}: {held}. It is left as it is; correct it in ISPyB, or in the User Portal",
     "parent_gone": "cannot have its old value back, since that row is gone: {held}",
     "linked_again": "was linked again since; there is nothing to bring back",
     "key_taken": "cannot have its old value back: {held}. Correct that row first, and undo again",
@@ -236,7 +236,7 @@ _REASONS = {
 
 def _refusal(row: Any, schema: str) -> Refusal:
     """Why a row was kept."""
-    entity, code, held, _action, number, second, key, proposal = row
+    entity, code, held, _action, number, second, key, proposal, by = row
     name = f"{entity}:{number}" + (f" of person:{second}" if BY_NAME[entity].second_id else "")
     return Refusal(
         entity=entity,
@@ -246,5 +246,5 @@ def _refusal(row: Any, schema: str) -> Refusal:
         path=name,
         field=None,
         value=label(key),
-        message=f"{_REASONS[code].format(held=held, schema=schema)}.",
+        message=f"{_REASONS[code].format(held=held, by=by or '', schema=schema)}.",
     )

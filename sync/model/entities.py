@@ -47,6 +47,8 @@ class Entity:
     second_id   the column that names a row together with the primary key, where that alone does not
     settled_after  the entity that must be matched before this one is settled, where that is not its own
     of_people   whether its key says who somebody is
+    merged      whether two rows may be one that was typed in twice, with nothing but references behind them
+    several     how people call more than one, where that is not the name with an s
     dated_by    columns that say when a row was made; the first that the live table has counts
     aliases     a field whose column has another name in some variants
     """
@@ -68,13 +70,25 @@ class Entity:
     second_id: str | None = None
     settled_after: str | None = None
     of_people: bool = False
+    merged: bool = False
+    several: str = ""
     dated_by: tuple[str, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)
 
     @property
     def staged_first(self) -> tuple[str, ...]:
         """The columns of the staging table that come before those of the document, in their order."""
-        return ("row_id", "position", "document", "path", "refused", "contradicts", "clears", *self.references)
+        return ("row_id", "position", "document", "path", "refused", "contradicts", "unfit", "clears", *self.references)
+
+    @property
+    def word(self) -> str:
+        """How people call one."""
+        return self.name.replace("_", " ")
+
+    @property
+    def plural(self) -> str:
+        """How people call more than one."""
+        return self.several or f"{self.word}s"
 
     @property
     def is_link(self) -> bool:
@@ -97,6 +111,8 @@ LABORATORY = Entity(
     names=("externalId", "laboratoryExtPk", "name"),
     deprecated=("laboratoryExtPk",),
     aliases={"laboratoryExtPk": "laboratoryPk"},
+    several="laboratories",
+    merged=True,
     settled_after="person",  # found by name, it is settled when it is known which people have it already
     dated_by=("recordTimeStamp",),
 )
@@ -115,6 +131,8 @@ PERSON = Entity(
     deprecated=("siteId", "personUUID"),
     parent_of_field="laboratory",
     of_people=True,
+    several="people",
+    merged=True,
     dated_by=("recordTimeStamp",),
 )
 PROPOSAL = Entity(
@@ -136,6 +154,7 @@ PROPOSAL_HAS_PERSON = Entity(
     references=("person_row",),
     named_by_parent=True,
     of_people=True,
+    several="links",
 )
 SESSION = Entity(
     "session",

@@ -59,6 +59,7 @@ class Reconciliation:
     actions  what is to be done with each entity, as `sync.reconcile.findings.fill` finds it: insert, update, delete
     leaving  what is left to ISPyB
     doomed   how many links of it are to be deleted
+    refused_rows  what the database has refused so far
     """
 
     def __init__(self, runner: Runner, target: Target, left: Collection[Entity] = ()) -> None:
@@ -66,6 +67,7 @@ class Reconciliation:
         self._target = target
         self.actions: dict[str, set[str]] = {}
         self.doomed: dict[str, int] = {}
+        self.refused_rows: list[RefusedRow] = []
         self._given = Given(target)
         self._player = Player(runner, target, self._given)
         self._tables = Tables(runner, target)
@@ -142,6 +144,7 @@ class Reconciliation:
 
     def refuse(self, rows: Sequence[RefusedRow]) -> None:
         """Leaves out what the database has refused, when the run starts anew."""
+        self.refused_rows.extend(rows)
         mark_refused(self._runner, rows)
 
     def _refuse_rows(self, entity: Entity, moves: Sequence[Move], error: DBAPIError, again: str | None) -> None:
@@ -179,7 +182,7 @@ class Reconciliation:
             if move.statement in outcomes
         }
 
-    def rows(self, entity: Entity, name: str) -> Iterator[tuple[object, ...]]:
+    def rows(self, entity: Entity, name: str) -> Iterator[tuple[Any, ...]]:
         """The rows of one statement of the report pass."""
         for statement in of_pass(entity.name, "report"):
             if statement.name == name:

@@ -10,7 +10,8 @@ from sync.schema.target import REFERENCES, TEXTS, WITH_LENGTH, Column, Table, Ta
 _COLUMNS = """
 SELECT
     TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, CHARACTER_MAXIMUM_LENGTH,
-    CHARACTER_OCTET_LENGTH, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, IS_GENERATED
+    CHARACTER_OCTET_LENGTH, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, IS_GENERATED,
+    COLUMN_COMMENT
 FROM information_schema.COLUMNS
 WHERE
     TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN %(tables)s
@@ -65,6 +66,7 @@ def _column(
     collation: str | None,
     extra: str,
     generated: str,
+    comment: str,
 ) -> Column:
     return Column(
         name=name,
@@ -78,6 +80,7 @@ def _column(
         collation=collation,
         extra=extra,
         generated=generated != "NEVER",
+        comment=comment,
     )
 
 

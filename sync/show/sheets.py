@@ -18,7 +18,7 @@ from sync.model.entities import ENTITIES
 from sync.model.report import Change, Report
 
 CHANGE_COLUMNS = ("run", "entity", "id", "action", "adopted", "proposal", "key", "column", "old", "new")
-REFUSAL_COLUMNS = ("run", "entity", "code", "document", "proposal", "path", "field", "value", "message")
+REFUSAL_COLUMNS = ("run", "entity", "code", "document", "proposal", "path", "field", "value", "message", "cause")
 VANISHED_COLUMNS = ("run", "entity", "id", "key", "proposal", "externalId")
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 """Characters that make a formula of a cell, also as wide as Asian letters."""
@@ -35,7 +35,10 @@ def write_sheets(report: Report, folder: Path) -> None:
     for entity in ENTITIES:
         rows = (row for change in by_entity[entity.name] for row in _change_rows(report.run, change))
         write_sheet(folder / f"{entity.name}.csv", CHANGE_COLUMNS, rows)
-    refusals = ((report.run, *refusal.to_dict().values()) for refusal in refusals_in_order(report.refusals))
+    refusals = (
+        (report.run, *(refusal.to_dict() | {"cause": refusal.cause and str(refusal.cause)}).values())
+        for refusal in refusals_in_order(report.refusals)
+    )
     write_sheet(folder / "refusals.csv", REFUSAL_COLUMNS, refusals)
     vanished = ((report.run, *thing.to_dict().values()) for thing in vanished_in_order(report.vanished or ()))
     write_sheet(folder / "vanished.csv", VANISHED_COLUMNS, vanished)

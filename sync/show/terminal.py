@@ -54,7 +54,7 @@ class Terminal:
         """Shows what an apply is about to write, as a plan does, and asks."""
         self._bar.stop()
         render(replace(report, mode="plan", status="planned"), _console())
-        return confirmed("Write this to ISPyB?")
+        return confirmed(f"Write this to {report.database}?")
 
 
 def can_answer() -> bool:

@@ -8,7 +8,7 @@ own fields, refuses the document. The document that was given is never changed.
 from typing import Any
 
 from sync.model.documents import REFUSED
-from sync.model.refusals import Refusal, refused_value
+from sync.model.refusals import Cause, Refusal, refused_value, told
 from sync.read.closest import closest_key
 from sync.read.levels import KEYS
 from sync.read.parse import INVALID_DOCUMENT
@@ -64,20 +64,28 @@ class Repair:
             entity,
             error.place,
             _CODES.get(error.what, INVALID_DOCUMENT),
-            None if error.what in ("missing", "no_key") else refused_value(error.value),
+            None if error.what in ("missing", "no_key") else told(error.value),
             f"{complaint(error)}{misspelt}; {_consequence(entity, place)}. {what_to_do}",
             field=str(error.place[-1]) if len(error.place) > len(place) else None,
         )
         if place[-1:] == ("person",) and "labcontacts" in place:
             place = place[:-1]
             message = "its person is refused; the lab contact is refused. Correct the person."
-            self._refuse("lab_contact", place, "parent_refused", None, message)
+            self._refuse("lab_contact", place, "parent_refused", None, message, cause=self.refusals[-1].place)
         return place
 
     def _refuse(
-        self, entity: str, path: Place, code: str, value: str | None, message: str, field: str | None = None
+        self,
+        entity: str,
+        path: Place,
+        code: str,
+        value: Any,
+        message: str,
+        field: str | None = None,
+        cause: Cause | None = None,
     ) -> None:
-        self.refusals.append(Refusal(entity, code, self._number, self._proposal, _path(path), field, value, message))
+        at = _path(path)
+        self.refusals.append(Refusal(entity, code, self._number, self._proposal, at, field, value, message, cause))
 
     def _remove(self, place: Place) -> None:
         """Takes a thing out of this document's own copy."""

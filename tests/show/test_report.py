@@ -74,13 +74,13 @@ def test_ten_refusals_of_an_entity_are_listed_of_each_code_some() -> None:
     refusals += [refusal("value_too_long", 40, "MX-40"), refusal("duplicate_key", 41, "MX-41")]
     lines = [line for line in text(planned(refusals=refusals)) if "entity" not in line][1:]
     assert lines[0] == "refused: person key_taken (30)"
-    assert lines[1] == "  document 1 (MX-1) proposal = x: Do this."
+    assert lines[1] == '  document 1 (MX-1) proposal = "x": Do this.'
     assert lines[9] == "  … and 22 more; --json or -v shows all"
     assert lines[10:] == [
         "refused: person value_too_long (1)",
-        "  document 40 (MX-40) proposal = x: Do this.",
+        '  document 40 (MX-40) proposal = "x": Do this.',
         "refused: person duplicate_key (1)",
-        "  document 41 (MX-41) proposal = x: Do this.",
+        '  document 41 (MX-41) proposal = "x": Do this.',
     ]
 
 
@@ -119,7 +119,7 @@ def test_a_warning_shows_where_and_all_examples_when_asked() -> None:
     report.refusals = [refusal("key_taken", 1, "MX-1")]
     places = [Example(2, "MX-2", "proposal.x", "a\nb"), Example(3, None, "sessions[0].y", None)]
     report.warnings = [Notice("unknown_key", "an unknown key", 2, tuple(places))]
-    lines = ["warning: an unknown key (2)", "  document 2 (MX-2) proposal.x = a\\nb", "  document 3 sessions[0].y"]
+    lines = ["warning: an unknown key (2)", '  document 2 (MX-2) proposal.x = "a\\nb"', "  document 3 sessions[0].y"]
     assert text(report)[-2:] == lines[:2]
     assert text(report, verbose=True)[-3:] == lines
 
@@ -127,7 +127,7 @@ def test_a_warning_shows_where_and_all_examples_when_asked() -> None:
 def test_only_what_was_looked_at_is_said_to_be_in_step() -> None:
     report = Report("apply", "applied", documents_read=1)
     assert text(report) == [
-        "apply: applied; 1 document read, 0 refused",
+        "apply: applied; 1 document read, 0 refused whole, 0 values refused",
         "nothing to do: no document was read",
     ]
     report.warnings = [Notice("skipped_unchanged", "documents left out", 30)]
@@ -140,7 +140,7 @@ def test_the_command_prints_one_line_and_tells_warnings_elsewhere(py: Ispyb, com
     assert command("apply", "good.ndjson").code == 0
     write("unknown.ndjson", [document(1) | {"unheardOf": 1}])
     done = command("plan", "unknown.ndjson", "-v")
-    assert (done.code, done.out) == (0, "nothing to do\n")
+    assert (done.code, done.out) == (0, f"nothing to do in {py.called}\n")
     assert done.err.startswith("warning: ")
     assert "unheardOf" in done.err
     assert command("plan", "good.ndjson").err == ""
@@ -180,3 +180,30 @@ def test_adoption_is_gaining_a_key_before_the_one_that_found_the_row(
     (change,) = read_changes(entity, [(1, action, matched_by, "key", None, changes)])
     assert change.adopted is adopted
     assert change.kind == ("adopt" if adopted else action)
+
+
+def test_a_plan_names_a_new_session_by_its_visit_or_its_dates(py: Ispyb, command: CommandLine) -> None:
+    one = document(1)
+    del one["sessions"][1]["visit_number"]
+    write("one.json", [one])
+    done = command("plan", "one.json")
+    assert "insert u1_0 on MX-1 visit 1 [MX-1]" in done.out
+    assert "insert u1_0 on MX-1 2024-07-01 to 2024-07-02 [MX-1]" in done.out
+    assert command("apply", "one.json").code == 0
+    sessions = [row["sessionId"] for row in py.rows("BLSession")]
+    done = command("history", "1")
+    assert [s for s in sessions if f"u1_0 on session {s} [MX-1]" not in done.out] == [], done.out
+
+
+def test_a_plan_lists_ten_people_who_are_linked_and_no_longer_listed(dls: Ispyb, command: CommandLine) -> None:
+    team = [{"login": f"u{number:02}"} for number in range(14)]
+    write("all.json", [document(1, persons=team) | {"sessions": []}])
+    assert command("apply", "all.json").code == 0
+    write("few.json", [document(1, persons=team[:2], title="new") | {"sessions": []}])
+    done = command("plan", "few.json")
+    assert [line for line in done.out.splitlines() if "proposal.persons" in line] == [
+        f'  document 1 (MX-1) proposal.persons = "u{number:02}"' for number in range(2, 12)
+    ]
+    assert "  … and 2 more" in done.out
+    assert done.out.count("proposal.persons = ") == 10
+    assert command("apply", "few.json").out.count("proposal.persons = ") == 1

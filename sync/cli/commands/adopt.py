@@ -47,8 +47,8 @@ def adopt_command(
             report = adopt(entity, key, url, settings, write=False)
             if not plan and not yes and not report.nothing_to_do and can_answer():
                 render(report, Console(stderr=True, highlight=False, markup=False, emoji=False))
-                if not confirmed("Write this to ISPyB?"):
-                    report = Report("adopt", "declined")
+                if not confirmed(f"Write this to {report.database}?"):
+                    report = Report("adopt", "declined", database=report.database)
             if not plan and report.status == "planned":
                 report = adopt(entity, key, url, settings)
     except SyncError:
