@@ -6,8 +6,8 @@
 -- never     holds a proposal's name: its label is a hash
 --
 -- A digest is of the rows of ISPyB that a proposal has, in the columns that the portal may own: the proposal, its
--- sessions, proteins and cards, who is on them, and their laboratories; and of how many rows have the same keys, so that
--- one which others add beside them is seen. It is taken before a run matches anything, and
+-- sessions, proteins and cards, who is on them, and their laboratories; and of how many rows have the same keys, so
+-- that one which others add beside them is seen. It is taken before a run matches anything, and
 -- after it has written: where both are equal, the run has found nothing to change, and nobody changed anything
 -- meanwhile. Then it is remembered, and as long as ISPyB gives the same one, --skip-verified leaves the document out.
 -- Each row's hash holds its primary key, so none cancels another one; MD5, since those of a CRC would.

@@ -21,7 +21,9 @@ WHERE m.refused = 'parent_refused' AND parent.refused = 'left';
 
 -- name: leave_new
 -- A new row of an entity that is left is not written.
-UPDATE ispyb_sync.map_an_entity AS m SET m.refused = 'left', m.action = NULL WHERE m.target_id IS NULL AND m.refused IS NULL;
+UPDATE ispyb_sync.map_an_entity AS m
+SET m.refused = 'left', m.action = NULL
+WHERE m.target_id IS NULL AND m.refused IS NULL;
 
 -- name: leave_known
 -- A known one keeps what it has.

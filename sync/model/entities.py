@@ -39,7 +39,9 @@ class Entity:
     belongs_to  entities of which a row needs one each: without them it is refused
     references  staged rows that a row points at, by the name of the column in the staging table
     initial     columns that are written when a row is inserted, and belong to ISPyB afterwards
+    filled      columns that a new row always gets a value for: its SQL file says which
     given_up    keys that a null empties where an earlier key finds the row
+    within      keys that name a row only where the live table has them unique within what it belongs to
     deprecated  columns that externalId replaces, so that they may go once every row has one
     compared    columns that are staged also where the live table has none: they tell things apart
     named_by_parent  whether a row that gives no key at all can still be found, by what it refers to
@@ -60,7 +62,9 @@ class Entity:
     belongs_to: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     initial: tuple[str, ...] = ()
+    filled: tuple[str, ...] = ()
     given_up: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()
     deprecated: tuple[str, ...] = ()
     compared: tuple[str, ...] = ()
     named_by_parent: bool = False
@@ -149,8 +153,10 @@ SESSION = Entity(
     ),
     keys=("externalId", "expSessionPk", "visit_number"),
     names=("externalId", "expSessionPk", "visit_number"),
+    within=("visit_number",),
     belongs_to=("proposal",),
     initial=("comments", "usedFlag", "lastUpdate"),
+    filled=("lastUpdate",),
     given_up=("expSessionPk",),
     deprecated=("expSessionPk",),
     compared=("expSessionPk",),

@@ -18,14 +18,14 @@ from sqlalchemy.exc import DBAPIError
 from sync.database.connection import DUPLICATE, NO_PARENT, code_of, words_of
 from sync.database.sqlfiles import named, of_pass
 from sync.database.statement import Statement
-from sync.history.changes import ALL_CHANGES, PLANNED
+from sync.history.changes import ALL_CHANGES, IN_ORDER, PLANNED
 from sync.model.entities import ENTITIES, PROPOSAL, Entity
 from sync.reconcile.leaving import Leaving
 from sync.schema.target import Target
 from sync.statements.block import Outcome
 from sync.statements.by_halves import WRITES, RefusedRow, RowsRefused, is_a_rows_fault, mark_refused, refused_rows
 from sync.statements.play import Move, Player
-from sync.statements.send import Runner, origin_of
+from sync.statements.send import NO_VALUES, Runner, Values, origin_of
 from sync.statements.staged_facts import Given
 from sync.statements.temporary_tables import MOST_KEPT, Tables
 
@@ -73,7 +73,7 @@ class Reconciliation:
 
     def create(self) -> None:
         """Makes the staging tables, unless they are there."""
-        self._runner.connection.exec_driver_sql("SET @now = NOW()")
+        self._now = self._runner.connection.exec_driver_sql("SELECT NOW()").scalar_one()
         if not self._tables.take():
             self._tables.drop()
             self._play((entity, "create") for entity in ENTITIES)
@@ -116,8 +116,8 @@ class Reconciliation:
 
         unread   proposals of which a document could not be read: nothing of theirs is doomed
         """
-        self._runner.connection.exec_driver_sql("SET @prune = %s, @unread = %s", (which, ",".join(unread)))
-        self._play((entity, "prune") for entity in self._written())
+        values = {"prune": which, "unread": ",".join(unread)}
+        self._play(((entity, "prune") for entity in self._written()), values)
 
     def apply(self, again: str | None = None) -> None:
         """Writes to ISPyB.
@@ -134,7 +134,7 @@ class Reconciliation:
                 self._player.find(entity, "inserted")
                 moves += self._looking_again(entity)
             try:
-                outcomes = self._player.play(moves)
+                outcomes = self._player.play(moves, {"now": self._now})
             except DBAPIError as error:
                 self._refuse_rows(entity, moves, error, again)
                 raise
@@ -152,20 +152,20 @@ class Reconciliation:
             return
         if code_of(error) in (DUPLICATE, NO_PARENT) and words_of(error) != again:
             return
-        if rows := refused_rows(self._runner, entity, statement, self._player.conditions(entity)):
+        if rows := refused_rows(self._runner, entity, statement, self._player.conditions(entity), {"now": self._now}):
             raise RowsRefused(rows) from None
 
     def record(self, run: int) -> None:
         """Writes what was changed into the tool's own history, in the same transaction."""
-        self._runner.connection.exec_driver_sql("SET @run = %s", (run,))
-        self._play((entity, "history") for entity in self._staged() if self.actions[entity.name])
+        changed = ((entity, "history") for entity in self._staged() if self.actions[entity.name])
+        self._play(changed, {"run": run, "now": self._now})
 
     def planned(self) -> Iterator[tuple[Any, ...]]:
         """What would be changed: rows of entity and what `sync.history.changes.read_changes` takes."""
         self._runner.run(named("history", "shadow_change"))
         self.record(PLANNED)
-        sql = named("history", "show_changes").render(staging_schema=self._runner.staging_schema) or ""
-        yield from map(tuple, self._runner.connection.exec_driver_sql(sql, {"run": PLANNED, "limit": ALL_CHANGES}))
+        values = {"run": PLANNED, "limit": ALL_CHANGES, "entities": IN_ORDER}
+        yield from map(tuple, self._runner.run(named("history", "show_changes"), values=values) or ())
 
     def read(self, names: Collection[str]) -> Found:
         """The rows of statements of the report pass, of all entities at once, by entity and statement."""
@@ -216,5 +216,5 @@ class Reconciliation:
     def _written(self) -> Iterator[Entity]:
         return (entity for entity in self._staged() if entity not in self.leaving.entities)
 
-    def _play(self, passes: Iterable[tuple[Entity, str]]) -> None:
-        self._player.play([move for entity, pass_ in passes for move in self._player.moves(entity, pass_)])
+    def _play(self, passes: Iterable[tuple[Entity, str]], values: Values = NO_VALUES) -> None:
+        self._player.play([move for entity, pass_ in passes for move in self._player.moves(entity, pass_)], values)

@@ -5,8 +5,7 @@ is told as such: whether it happened, the run's row in history says.
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -115,7 +114,7 @@ class Writing:
         while True:
             as_read.restore(self.report)
             try:
-                with _savepoint(self.runner.connection, self.own):
+                with retry.savepoint(self.runner.connection, own=self.own):
                     self._transaction(agreed, turn, again)
                 return True
             except RowsRefused as refused:
@@ -217,22 +216,6 @@ def _gave_up(error: DBAPIError | Overtaken, attempts: int) -> DatabaseError:
     return DatabaseError(
         f"other writers changed {error} in between, in {attempts} attempts", hint="ISPyB is unchanged. Try again."
     )
-
-
-@contextmanager
-def _savepoint(connection: Connection, own: bool) -> Iterator[None]:
-    """In a caller's transaction, what a run wrote can be taken back without the caller's own work."""
-    if own:
-        yield
-        return
-    savepoint = connection.begin_nested()
-    try:
-        yield
-    except BaseException:
-        with suppress(DBAPIError):  # after a deadlock there is none: the server has ended the transaction
-            savepoint.rollback()
-        raise
-    savepoint.commit()
 
 
 def _commit(connection: Connection, report: Report, started: datetime) -> None:
