@@ -86,6 +86,11 @@ class Entity:
         return not self.keys
 
     @property
+    def is_shared(self) -> bool:
+        """Whether rows belong to nothing, so that many documents name the same one."""
+        return not self.belongs_to and self is not DOCUMENT
+
+    @property
     def parents(self) -> tuple[str, ...]:
         """The entities that a row refers to: first those that it belongs to."""
         named = (reference.removesuffix("_row") for reference in self.references)
@@ -220,5 +225,7 @@ ENTITIES = (
     PROTEIN,
     LAB_CONTACT,
 )
+DOCUMENT = PROPOSAL
+"""Each document is of one of these: its number is the row's, and what has no owner but this one stands in it."""
 BY_NAME = {entity.name: entity for entity in ENTITIES}
 LINKS = tuple(entity for entity in ENTITIES if entity.is_link)
