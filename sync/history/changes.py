@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
-from sync.model.entities import ENTITIES
-from sync.model.report import PARENT_IDS, Change
+from sync.model.entities import ENTITIES, PARENT_IDS
+from sync.model.report import Change
 
 PLANNED = 0
 """Stands for the number of a run where there is none yet."""

@@ -19,7 +19,7 @@ from sync.database.connection import DUPLICATE, NO_PARENT, code_of, words_of
 from sync.database.sqlfiles import named, of_pass
 from sync.database.statement import Statement
 from sync.history.changes import ALL_CHANGES, IN_ORDER, PLANNED
-from sync.model.entities import ENTITIES, PROPOSAL, Entity
+from sync.model.entities import DOCUMENT, ENTITIES, Entity
 from sync.reconcile.leaving import Leaving
 from sync.schema.target import Target
 from sync.statements.block import Outcome
@@ -104,7 +104,7 @@ class Reconciliation:
         for entity, pass_ in matching:
             self._play([(entity, pass_)])
             if pass_ == "settle":
-                self.leaving.mark(entity, self._player.conditions(entity))
+                self.leaving.mark(entity)
 
     def compare(self) -> None:
         """Finds what differs, column by column."""
@@ -191,7 +191,7 @@ class Reconciliation:
 
     def joined_documents(self) -> set[int]:
         """Numbers of the documents that share their proposal with another one."""
-        if "joined" not in self._player.conditions(PROPOSAL).facts:
+        if "joined" not in self._player.conditions(DOCUMENT).facts:
             return set()
         return {number for (number,) in self._runner.run(named("fingerprint", "joined_documents")) or ()}
 

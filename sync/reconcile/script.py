@@ -126,7 +126,7 @@ class Script:
     def _left(self, entity: Entity) -> Iterator[str]:
         """Marks what a run leaves to ISPyB."""
         if entity in self._entities and self._is_staged(entity):
-            for sql in leaving.statements(entity, self._conditions(entity), self._settings.staging_schema):
+            for sql in leaving.statements(entity, self._target, self._settings.staging_schema):
                 origin, text = origin_and_text(sql)
                 yield f"\n-- {origin.removeprefix('/* ').removesuffix(' */')}\n{text};\n"
 

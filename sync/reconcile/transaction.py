@@ -18,7 +18,7 @@ from sync.database.lock import Turn, run_lock
 from sync.history import runs
 from sync.history.fingerprints import Fingerprints
 from sync.history.touched import touch
-from sync.model.entities import ENTITIES, PROPOSAL
+from sync.model.entities import DOCUMENT, ENTITIES
 from sync.model.errors import DatabaseError, LimitError
 from sync.model.refusals import Notice, Refusal
 from sync.model.report import Counts, Report
@@ -162,7 +162,7 @@ class Writing:
                 self.reconciliation.apply(again)
         report.run = self._record()
         self.reconciliation.record(report.run)
-        touch(self.runner, report.run, report.refusals, staged=report.entities[PROPOSAL.name].staged)
+        touch(self.runner, report.run, report.refusals, staged=report.entities[DOCUMENT.name].staged)
         if self.fingerprints is not None:
             joined = self.reconciliation.joined_documents()
             self.fingerprints.remember({refusal.document for refusal in report.refusals}, joined)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sync.database.connection import DEADLOCK, DENIED, LOCK_WAIT, LOST, code_of, words_of
 from sync.database.statement import Statement
 from sync.model.conditions import Conditions
-from sync.model.entities import Entity
+from sync.model.entities import DOCUMENT, Entity
 from sync.statements.send import Runner, Values
 
 _NOT_A_ROWS_FAULT = {
@@ -101,7 +101,7 @@ def _refused(runner: Runner, entity: Entity, number: int, error: DBAPIError) -> 
         # names of the registry and a checked setting, never data
         "SELECT s.document, s.path, COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), "  # noqa: S608
         f"CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) FROM `{schema}`.stage_{entity.name} AS s "
-        f"INNER JOIN `{schema}`.stage_proposal AS d ON d.row_id = s.document WHERE s.row_id = %s",
+        f"INNER JOIN `{schema}`.stage_{DOCUMENT.name} AS d ON d.row_id = s.document WHERE s.row_id = %s",
         (number,),
     ).one()
     sql = f"SELECT row_id FROM `{schema}`.map_{entity.name} WHERE thing = %s"  # noqa: S608
