@@ -5,13 +5,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
-from sync.model.entities import ENTITIES
-from sync.model.report import PARENT_IDS, Change
+from sync.model.entities import ENTITIES, PARENT_IDS
+from sync.model.report import Change
 
 PLANNED = 0
 """Stands for the number of a run where there is none yet."""
 ALL_CHANGES = 2**63 - 1
 """A limit that is none."""
+IN_ORDER = ",".join(entity.name for entity in ENTITIES)
+"""The order of the entities, as FIND_IN_SET takes it."""
 
 
 def read_changes(entity: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[Change]:

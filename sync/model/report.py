@@ -7,7 +7,7 @@ database knows of a run comes from `sync.reconcile.findings`.
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from sync.model.entities import ENTITIES
+from sync.model.entities import ENTITIES, PARENT_IDS
 from sync.model.refusals import Notice, Refusal, masked_value, refused_value
 
 Mode = Literal["apply", "plan", "validate", "undo", "adopt"]
@@ -15,8 +15,6 @@ Status = Literal["applied", "planned", "validated", "rolled_back", "declined", "
 
 Trigger = Literal["command", "http", "broker"]
 
-PARENT_IDS = frozenset({"laboratoryId", "personId", "proposalId"})
-"""Columns that hold the id of another row."""
 _OF_PEOPLE = frozenset(entity.name for entity in ENTITIES if entity.of_people)
 
 
