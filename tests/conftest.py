@@ -3,6 +3,7 @@
 Under pytest-xdist the process that hands out the tests starts the server, and tells the workers by environment.
 """
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, Engine, create_engine
+from support import soak
 from support.databases import Ispyb, create, drop
 from support.small import CommandLine, in_folder
 from support.variants import USUAL
@@ -18,12 +20,18 @@ from sync.demo.server import RUNNING, server
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the server that the workers share."""
+    """Start the server that the workers share; tell which tests are wanted."""
+    soak.ask(config.getoption("markexpr"))
     if config.getoption("numprocesses", None):
         stack = ExitStack()
         url = stack.enter_context(server())
         os.environ[RUNNING] = url.render_as_string(hide_password=False)
         config.add_cleanup(stack.close)
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: the garbage collector need not look at it again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,10 @@ from sync.stage import load
 
 needs_mariadbd = pytest.mark.skipif(_find("mariadbd") is None, reason="no mariadbd on this machine")
 
-CLIENT_KILLS, UNDO_KILLS, MIGRATION_KILLS, SERVER_KILLS = 110, 8, 16, 12
-SOAK = 10
-"""So many times as much under -m soak."""
+CLIENT_KILLS, SERVER_KILLS = (30, 1100), (6, 120)
+UNDO_KILLS, SERVER_UNDO_KILLS = (5, 80), (3, 40)
+MIGRATION_KILLS, SERVER_MIGRATION_KILLS = (8, 160), (3, 40)
+"""So many in the suite, and under -m soak."""
 
 
 @pytest.fixture
@@ -38,10 +39,10 @@ def dls(databases: Callable[[str], Ispyb], monkeypatch: pytest.MonkeyPatch) -> I
     return ispyb
 
 
-def many(kills: int) -> pytest.MarkDecorator:
+def many(kills: tuple[int, int]) -> pytest.MarkDecorator:
     """A few kills in the suite, many in a soak; each number seeds the moments."""
     return pytest.mark.parametrize(
-        ("seed", "kills"), [(1, kills), pytest.param(2, SOAK * kills, marks=pytest.mark.soak)], ids=["few", "many"]
+        ("seed", "kills"), [(1, kills[0]), pytest.param(2, kills[1], marks=pytest.mark.soak)], ids=["few", "many"]
     )
 
 
@@ -218,7 +219,7 @@ def test_a_client_killed_at_any_moment_of_an_undo(dls: Ispyb, seed: int, kills: 
 
 
 @needs_mariadbd
-@many(4)
+@many(SERVER_UNDO_KILLS)
 def test_a_server_killed_at_any_moment_of_an_undo(
     mortal: tuple[Server, Ispyb], pool: ThreadPoolExecutor, seed: int, kills: int
 ) -> None:
@@ -263,7 +264,7 @@ def _undo_again_and_again(
 
 
 @needs_mariadbd
-@many(4)
+@many(SERVER_MIGRATION_KILLS)
 def test_a_server_killed_at_any_moment_of_a_migration(
     mortal: tuple[Server, Ispyb], pool: ThreadPoolExecutor, seed: int, kills: int
 ) -> None:
