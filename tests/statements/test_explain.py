@@ -30,6 +30,8 @@ from sync.statements.send import NO_VALUES, Runner, Values
 
 PROPOSALS = 300
 CHANGED = 30
+EXPLAINED = ("legacy", "dls")
+"""In the suite: the one with the fewest keys of its own, and one where a visit number is unique; in the soak all."""
 READ_ONCE = {
     "digest_rows": "--skip-verified hashes all people and laboratories: one pass, before those of the proposals",
     "choose_free_person": "looks for free people among the thousand newest, where cards swap theirs",
@@ -168,7 +170,9 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> Plans:
     return plans
 
 
-@pytest.mark.parametrize("variant", USUAL)
+@pytest.mark.parametrize(
+    "variant", [name if name in EXPLAINED else pytest.param(name, marks=pytest.mark.soak) for name in USUAL]
+)
 def test_no_statement_scans_a_target_table_for_each_staged_row(
     databases: Callable[[str], Ispyb], plans: Plans, variant: str
 ) -> None:
