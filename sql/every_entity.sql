@@ -465,6 +465,10 @@ WHERE m.thing <> m.row_id;
 
 -- pass: compare
 
+-- name: forget_changes -- if: compared
+-- What was planned and written, before all is compared once more.
+UPDATE ispyb_sync.map_an_entity AS m SET m.changes = NULL WHERE m.action = 'update';
+
 -- name: decide
 UPDATE ispyb_sync.map_an_entity AS m
 SET m.action = 'insert'
@@ -600,12 +604,30 @@ FROM ispyb_sync.stale_an_entity AS x
 STRAIGHT_JOIN a_table AS t ON t.a_primary_key = x.target_id AND t.personId = x.person_id
 WHERE x.doomed;
 
--- pass: draw
+-- pass: digest
 
--- name: create_touched
-CREATE TEMPORARY TABLE ispyb_sync.touched_an_entity (
-    id INT UNSIGNED NOT NULL PRIMARY KEY
-) ENGINE = InnoDB;
+-- name: digest
+-- What the portal may own of each row of a proposal, and whose it is, with all that the portal may own of that person;
+-- a link that somebody else has made counts too.
+INSERT INTO ispyb_sync.digest_proposal (proposalId, digest)
+SELECT
+    d.proposalId,
+    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
+        ',',
+        'an_entity',
+        t.a_primary_key,
+        NVL(person.digest, 0),
+        QUOTE(CONVERT(t.a_column USING utf8mb4)), -- for: portal | key, live, text
+        QUOTE(t.a_column), -- for: portal | key, live
+        QUOTE(t.personId)
+    )), 16), 16, 10))
+FROM ispyb_sync.digest_proposal AS d
+STRAIGHT_JOIN a_table AS t ON t.proposalId = d.proposalId
+LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
+GROUP BY d.proposalId
+ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
+-- pass: draw
 
 -- name: touch
 -- Rows of ISPyB of which the documents that are examined change something, or say what others may say otherwise: what
@@ -647,12 +669,6 @@ FROM (
 ) AS touched
 ON DUPLICATE KEY UPDATE id = VALUES(id);
 
--- pass: forget
-
--- name: forget_changes
--- Before what was written is compared once more.
-UPDATE ispyb_sync.map_an_entity AS m SET m.changes = NULL WHERE m.action = 'update';
-
 -- pass: confirm
 
 -- name: unsettle
@@ -687,10 +703,6 @@ STRAIGHT_JOIN ispyb_sync.map_an_owner AS m ON m.row_id = x.an_owner
 SET m.unsettled = TRUE
 WHERE NOT x.doomed;
 
--- name: probe_unsettled -- finds: unsettled
--- Whether anybody is.
-SELECT m.row_id FROM ispyb_sync.map_an_entity AS m WHERE m.unsettled LIMIT 1;
-
 -- pass: spoil
 
 -- name: unsettle_spoilt
@@ -699,9 +711,9 @@ SELECT m.row_id FROM ispyb_sync.map_an_entity AS m WHERE m.unsettled LIMIT 1;
 UPDATE ispyb_sync.map_an_entity AS m
 STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
 SET m.unsettled = TRUE
-WHERE s.document IN %(documents)s;
+WHERE FIND_IN_SET(s.document, %(documents)s);
 
--- pass: along
+-- pass: unsettled
 
 -- name: unsettle_along
 -- Whoever names what is unsettled is so too.
@@ -712,8 +724,6 @@ SET m.unsettled = TRUE
 WHERE
     a_parent.unsettled OR -- for: staged
     FALSE;
-
--- pass: unsettled
 
 -- name: unsettled_documents
 -- Documents of which something must be examined each time: see unsettle.

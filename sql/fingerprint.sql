@@ -6,10 +6,10 @@
 -- never     holds a proposal's name: its label is a hash
 --
 -- A digest is of the rows of ISPyB that a proposal has, in the columns that the portal may own: the proposal, its
--- sessions, proteins and cards, who is on them, and their laboratories; and of how many rows have the same keys, so that
--- one which others add beside them is seen. A run takes it after it has written, and then compares once more: a document
--- that still finds nothing to change, no key of a second row, and nothing that depends on another document is remembered
--- with its digest. As long as document and rows give the same ones, the document is left out.
+-- sessions, proteins and cards, who is on them, and their laboratories; and of how many rows have the same keys, so
+-- that one which others add beside them is seen. A run takes it after it has written, and then compares once more: a
+-- document that finds nothing to change, no key of a second row, and nothing that depends on another document is
+-- remembered with its digest. As long as document and rows give the same ones, the document is left out.
 -- Each row's hash holds its primary key, so none cancels another one; MD5, since those of a CRC would.
 
 -- pass: create
@@ -139,6 +139,20 @@ SELECT
         STRAIGHT_JOIN BLSession AS b ON b.proposalId = o.proposal_id
         STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = b.sessionId
     ) AS links;
+
+-- pass: draw_create
+
+-- name: create_touched_laboratory
+CREATE TEMPORARY TABLE ispyb_sync.touched_laboratory (id INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB;
+
+-- name: create_touched_person
+CREATE TEMPORARY TABLE ispyb_sync.touched_person (id INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB;
+
+-- name: create_touched_proposal
+CREATE TEMPORARY TABLE ispyb_sync.touched_proposal (id INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB;
+
+-- name: create_touched_session
+CREATE TEMPORARY TABLE ispyb_sync.touched_session (id INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB;
 
 -- pass: draw
 

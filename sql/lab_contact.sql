@@ -181,6 +181,7 @@ GROUP BY m.row_id, h.labContactId;
 
 -- pass: compare
 
+-- name: forget_changes -- as: forget_changes
 -- name: decide -- as: decide
 
 -- name: compare
@@ -345,28 +346,7 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
 -- pass: digest
 
--- name: digest
--- Whose each card is; the rest of it belongs to ISPyB.
-INSERT INTO ispyb_sync.digest_proposal (proposalId, digest)
-SELECT
-    d.proposalId,
-    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
-        ',',
-        'lab_contact',
-        t.labContactId,
-        NVL(person.digest, 0),
-        QUOTE(CONVERT(t.cardName USING utf8mb4)), -- if: cardName
-        QUOTE(t.personId)
-    )), 16), 16, 10))
-FROM ispyb_sync.digest_proposal AS d
-STRAIGHT_JOIN LabContact AS t ON t.proposalId = d.proposalId
-LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
-GROUP BY d.proposalId
-ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
-
--- pass: forget
-
--- name: forget_changes -- as: forget_changes
+-- name: digest -- as: digest
 
 -- pass: confirm
 
@@ -378,12 +358,9 @@ UPDATE ispyb_sync.map_lab_contact AS m
 SET m.unsettled = TRUE
 WHERE m.matched_by = 'person';
 
--- pass: along
-
--- name: unsettle_along -- as: unsettle_along
-
 -- pass: unsettled
 
+-- name: unsettle_along -- as: unsettle_along -- if: along
 -- name: unsettled_documents -- as: unsettled_documents
 
 -- pass: report

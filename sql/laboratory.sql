@@ -399,7 +399,6 @@ ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held =
 
 -- name: refuse_missing -- as: refuse_missing
 -- name: refuse_contradicted -- as: refuse_contradicted
-
 -- name: claim_laboratory_ext_pk -- if: given(laboratoryExtPk) -- finds: claims
 -- Keys to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
 INSERT INTO ispyb_sync.claim_laboratory (row_id, field, holder_id, holder_row, value)
@@ -470,6 +469,7 @@ WHERE
 
 -- pass: compare
 
+-- name: forget_changes -- as: forget_changes
 -- name: decide -- as: decide
 -- name: compare -- as: compare
 
@@ -553,48 +553,36 @@ WHERE
 
 -- pass: draw
 
--- name: create_touched -- as: create_touched
 -- name: touch -- as: touch
 -- name: touch_external_id -- as: touch_key(externalId)
 -- name: touch_laboratory_ext_pk -- as: touch_key(laboratoryExtPk)
-
 -- name: touch_name -- if: name
--- A laboratory that is changed or new, or named by its name alone where ISPyB has several of that name: what other
--- documents say of these decides which one is meant. keep_spelling has taken the name from what was found by it.
+-- Of the name of a laboratory that is changed or new, or is named by it alone and has external keys here.
 INSERT INTO ispyb_sync.touched_laboratory (id)
-SELECT touched.id
-FROM (
-    SELECT t.laboratoryId AS id
-    FROM ispyb_sync.map_laboratory AS m
-    STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-    STRAIGHT_JOIN ispyb_sync.map_laboratory AS whole ON whole.row_id = m.thing
-    LEFT JOIN Laboratory AS own ON own.laboratoryId = whole.target_id AND s.name IS NULL AND whole.matched_by = 'name'
-    STRAIGHT_JOIN Laboratory AS t
-        ON t.name = NVL(s.name, own.name)
-        AND t.city <=> NVL(s.city, own.city) -- if: city
-        AND t.country <=> NVL(s.country, own.country) -- if: country
-    WHERE
-        whole.action IS NOT NULL
-        OR whole.refused IS NOT NULL
-        OR m.refused IS NOT NULL
-        OR s.externalId IS NULL AND s.laboratoryExtPk IS NULL AND NOT t.laboratoryId <=> whole.target_id
-    UNION
-    SELECT whole.target_id AS id
-    FROM ispyb_sync.map_laboratory AS m
-    STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-    STRAIGHT_JOIN ispyb_sync.map_laboratory AS whole ON whole.row_id = m.thing
-    LEFT JOIN Laboratory AS own ON own.laboratoryId = whole.target_id AND s.name IS NULL AND whole.matched_by = 'name'
-    STRAIGHT_JOIN Laboratory AS t
-        ON t.name = NVL(s.name, own.name)
-        AND t.city <=> NVL(s.city, own.city) -- if: city
-        AND t.country <=> NVL(s.country, own.country) -- if: country
-    WHERE s.externalId IS NULL AND s.laboratoryExtPk IS NULL AND t.laboratoryId <> whole.target_id
-) AS touched
+SELECT t.laboratoryId
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.map_laboratory AS whole ON whole.row_id = m.thing
+STRAIGHT_JOIN Laboratory AS t
+    ON t.name = s.name
+    AND t.city <=> s.city -- if: city
+    AND t.country <=> s.country -- if: country
+WHERE
+    whole.action IS NOT NULL
+    OR whole.refused IS NOT NULL
+    OR m.refused IS NOT NULL
+    OR s.externalId IS NULL AND s.laboratoryExtPk IS NULL AND NOT t.laboratoryId <=> whole.target_id
 ON DUPLICATE KEY UPDATE id = VALUES(id);
 
--- pass: forget
-
--- name: forget_changes -- as: forget_changes
+-- name: touch_candidates -- if: candidates
+-- Of several of one name, what other documents say of them decides which one is meant.
+INSERT INTO ispyb_sync.touched_laboratory (id)
+SELECT c.laboratoryId
+FROM (
+    SELECT c.row_id FROM ispyb_sync.candidate_laboratory AS c GROUP BY c.row_id HAVING COUNT(*) > 1
+) AS several
+STRAIGHT_JOIN ispyb_sync.candidate_laboratory AS c ON c.row_id = several.row_id
+ON DUPLICATE KEY UPDATE id = VALUES(id);
 
 -- pass: spoil
 
@@ -604,21 +592,25 @@ ON DUPLICATE KEY UPDATE id = VALUES(id);
 
 -- name: unsettle -- as: unsettle
 -- name: unsettle_crowded_laboratory_ext_pk -- as: unsettle_crowded(laboratoryExtPk)
-
 -- name: unsettle_crowded_name -- if: name
--- Named by its name alone, of which ISPyB has several: which one is meant, other documents may decide.
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, unsettled)
 SELECT m.row_id, m.thing, TRUE
 FROM ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_laboratory AS whole ON whole.row_id = m.thing
-LEFT JOIN Laboratory AS own ON own.laboratoryId = whole.target_id AND s.name IS NULL AND whole.matched_by = 'name'
 STRAIGHT_JOIN Laboratory AS t
-    ON t.name = NVL(s.name, own.name)
-    AND t.city <=> NVL(s.city, own.city) -- if: city
-    AND t.country <=> NVL(s.country, own.country) -- if: country
+    ON t.name = s.name
+    AND t.city <=> s.city -- if: city
+    AND t.country <=> s.country -- if: country
 WHERE s.externalId IS NULL AND s.laboratoryExtPk IS NULL AND NOT t.laboratoryId <=> whole.target_id
 ON DUPLICATE KEY UPDATE unsettled = TRUE;
+
+-- name: unsettle_candidates -- if: candidates
+UPDATE ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN (
+    SELECT c.row_id FROM ispyb_sync.candidate_laboratory AS c GROUP BY c.row_id HAVING COUNT(*) > 1
+) AS several ON several.row_id = m.thing
+SET m.unsettled = TRUE;
 
 -- pass: report
 

@@ -109,6 +109,7 @@ WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.login IS NOT NU
 
 -- pass: compare
 
+-- name: forget_changes -- as: forget_changes
 -- name: decide -- as: decide
 
 -- name: compare
@@ -270,7 +271,6 @@ LEFT JOIN ispyb_sync.digest_laboratory AS laboratory ON laboratory.laboratoryId 
 
 -- pass: draw
 
--- name: create_touched -- as: create_touched
 -- name: touch -- as: touch
 -- name: touch_external_id -- as: touch_key(externalId)
 -- name: touch_login -- as: touch_key(login)
@@ -283,10 +283,6 @@ FROM ispyb_sync.touched_laboratory AS x
 STRAIGHT_JOIN Person AS t ON t.laboratoryId = x.id
 ON DUPLICATE KEY UPDATE id = VALUES(id);
 
--- pass: forget
-
--- name: forget_changes -- as: forget_changes
-
 -- pass: spoil
 
 -- name: unsettle_spoilt -- as: unsettle_spoilt
@@ -297,7 +293,9 @@ ON DUPLICATE KEY UPDATE id = VALUES(id);
 -- name: unsettle_crowded_login -- as: unsettle_crowded(login)
 -- name: unsettle_crowded_site_id -- as: unsettle_crowded(siteId)
 -- name: unsettle_along -- as: unsettle_along
--- name: probe_unsettled -- as: probe_unsettled
+
+-- name: probe_unsettled -- finds: unsettled
+SELECT m.row_id FROM ispyb_sync.map_person AS m WHERE m.unsettled LIMIT 1;
 
 -- pass: report
 

@@ -342,6 +342,7 @@ ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), value 
 
 -- pass: compare
 
+-- name: forget_changes -- as: forget_changes
 -- name: decide -- as: decide
 -- name: compare -- as: compare
 -- The first person of the list is the proposer; one who was refused leaves the proposer as it is.
@@ -437,10 +438,8 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- pass: draw
 
--- name: create_touched -- as: create_touched
 -- name: touch -- as: touch
 -- name: touch_external_id -- as: touch_key(externalId)
-
 -- name: touch_code_number -- if: given(proposalNumber)
 INSERT INTO ispyb_sync.touched_proposal (id)
 SELECT t.proposalId
@@ -451,10 +450,6 @@ STRAIGHT_JOIN Proposal AS t
     AND t.proposalCode <=> s.proposalCode -- if: proposalCode
 WHERE NOT t.proposalId <=> m.target_id
 ON DUPLICATE KEY UPDATE id = VALUES(id);
-
--- pass: forget
-
--- name: forget_changes -- as: forget_changes
 
 -- pass: confirm
 
@@ -471,12 +466,9 @@ STRAIGHT_JOIN Proposal AS t
 WHERE NOT t.proposalId <=> m.target_id
 ON DUPLICATE KEY UPDATE unsettled = TRUE;
 
--- pass: along
-
--- name: unsettle_along -- as: unsettle_along
-
 -- pass: unsettled
 
+-- name: unsettle_along -- as: unsettle_along -- if: along
 -- name: unsettled_documents -- as: unsettled_documents
 
 -- pass: report

@@ -194,39 +194,16 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal;
 
 -- pass: digest
 
--- name: digest
--- Who is on each proposal, with all that the portal may own of them; a link of somebody else's counts too.
-INSERT INTO ispyb_sync.digest_proposal (proposalId, digest)
-SELECT
-    d.proposalId,
-    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
-        ',',
-        'proposal_has_person',
-        t.proposalHasPersonId,
-        NVL(person.digest, 0),
-        QUOTE(t.personId)
-    )), 16), 16, 10))
-FROM ispyb_sync.digest_proposal AS d
-STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = d.proposalId
-LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
-GROUP BY d.proposalId
-ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
-
--- pass: forget
-
--- name: forget_changes -- as: forget_changes
+-- name: digest -- as: digest
 
 -- pass: confirm
 
 -- name: unsettle -- as: unsettle
 -- name: unsettle_lists -- as: unsettle_lists
 
--- pass: along
-
--- name: unsettle_along -- as: unsettle_along
-
 -- pass: unsettled
 
+-- name: unsettle_along -- as: unsettle_along -- if: along
 -- name: unsettled_documents -- as: unsettled_documents
 
 -- pass: report

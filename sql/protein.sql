@@ -138,6 +138,7 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: compare
 
+-- name: forget_changes -- as: forget_changes
 -- name: decide -- as: decide
 -- name: compare -- as: compare
 
@@ -197,40 +198,15 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
 -- pass: digest
 
--- name: digest
--- What the portal may own of each protein, its person included.
-INSERT INTO ispyb_sync.digest_proposal (proposalId, digest)
-SELECT
-    d.proposalId,
-    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
-        ',',
-        'protein',
-        t.proteinId,
-        NVL(person.digest, 0),
-        QUOTE(CONVERT(t.a_column USING utf8mb4)), -- for: portal, text
-        QUOTE(t.a_column), -- for: portal
-        QUOTE(t.personId)
-    )), 16), 16, 10))
-FROM ispyb_sync.digest_proposal AS d
-STRAIGHT_JOIN Protein AS t ON t.proposalId = d.proposalId
-LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
-GROUP BY d.proposalId
-ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
-
--- pass: forget
-
--- name: forget_changes -- as: forget_changes
+-- name: digest -- as: digest
 
 -- pass: confirm
 
 -- name: unsettle -- as: unsettle
 
--- pass: along
-
--- name: unsettle_along -- as: unsettle_along
-
 -- pass: unsettled
 
+-- name: unsettle_along -- as: unsettle_along -- if: along
 -- name: unsettled_documents -- as: unsettled_documents
 
 -- pass: report

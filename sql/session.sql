@@ -372,6 +372,7 @@ GROUP BY m.row_id, h.sessionId;
 
 -- pass: compare
 
+-- name: forget_changes -- as: forget_changes
 -- name: decide -- as: decide
 -- name: compare -- as: compare
 -- comments, usedFlag and lastUpdate belong to ISPyB once the session is there.
@@ -487,14 +488,9 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- pass: draw
 
--- name: create_touched -- as: create_touched
 -- name: touch -- as: touch
 -- name: touch_external_id -- as: touch_key(externalId)
 -- name: touch_exp_session_pk -- as: touch_key(expSessionPk)
-
--- pass: forget
-
--- name: forget_changes -- as: forget_changes
 
 -- pass: confirm
 

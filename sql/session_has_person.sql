@@ -84,6 +84,7 @@ WHERE m.target_id IS NOT NULL;
 
 -- pass: compare
 
+-- name: forget_changes -- as: forget_changes
 -- name: compare
 INSERT INTO ispyb_sync.map_session_has_person (row_id, thing, action, changes)
 SELECT
@@ -330,21 +331,14 @@ LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
 GROUP BY d.proposalId
 ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
--- pass: forget
-
--- name: forget_changes -- as: forget_changes
-
 -- pass: confirm
 
 -- name: unsettle -- as: unsettle
 -- name: unsettle_lists -- as: unsettle_lists
 
--- pass: along
-
--- name: unsettle_along -- as: unsettle_along
-
 -- pass: unsettled
 
+-- name: unsettle_along -- as: unsettle_along -- if: along
 -- name: unsettled_documents -- as: unsettled_documents
 
 -- pass: report

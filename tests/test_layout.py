@@ -29,11 +29,13 @@ ROOT = Path(__file__).parent.parent
 TOP = {"pyproject.toml", "README.md", "sync", "sql", "migrations", "tests", "scripts", ".ci", ".gitignore"}
 FILES = sorted(path.stem for path in folder().glob("*.sql"))
 PASSES = [
-    *("create", "match", "settle", "compare", "prune", "apply", "history", "digest", "report"),
+    *("create", "match", "settle", "compare", "prune", "apply", "history", "digest"),
+    *("draw", "spoil", "confirm", "unsettled", "report"),
     *("undo_create", "undo_decide", "undo_claim", "undo_apply"),
 ]
 FINDINGS = {
     *("joined", "duplicates", "elsewhere", "same_target", "claims", "lists", "inserted", "candidates", "several"),
+    *("compared", "unsettled", "along", "few"),
     *("part", "given(clears)", "given(contradicts)", "any(required)", "any(live)"),
 }
 """What a run finds out, and statements depend on."""
@@ -233,6 +235,8 @@ def test_each_condition_names_something_real(name: str) -> None:
         facts |= OF_FIELDS | OF_SHARED | {"paired", "any(live)", "unique(externalId)"}
     if name == SHARED:
         facts = FINDINGS | OF_FIELDS | OF_SHARED
+    if name == "fingerprint":
+        facts.add("few")
     if name in ("session", "check"):
         facts.add("unique(visit_number)")
     assert conditions(name) - facts == set()
@@ -245,7 +249,8 @@ def test_the_server_understands_each_statement(ispyb: Ispyb) -> None:
         runner = Runner(connection, ispyb.staging_schema)
         Reconciliation(runner, target).create()
         own = [(statement, entity) for entity in ENTITIES for statement in of_pass(entity.name, "undo_create")]
-        made = [(statement, None) for name in ("fingerprint", "undo") for statement in of_pass(name, "create")]
+        passes = (("fingerprint", "create"), ("fingerprint", "draw_create"), ("undo", "create"))
+        made = [(statement, None) for name, pass_ in passes for statement in of_pass(name, pass_)]
         for statement, entity in [*own, *made]:
             runner.run(statement, NO_CONDITIONS if entity is None else target.conditions(entity))
         prepared = 0

@@ -3,12 +3,11 @@
 Passes of the SQL files:
 
     draw      rows of ISPyB of which this run changes, claims or contradicts something, and who speaks of them
-    forget, compare   what was written is compared once more
-    spoil, confirm, along, unsettled   documents of which something must be examined each time
+    compare   again, once all is written
+    spoil, confirm, unsettled   documents of which something must be examined each time
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from itertools import chain
 
 from sync.database.sqlfiles import named, of_pass, tables_made
 from sync.model.entities import DOCUMENT, ENTITIES, Entity
@@ -40,8 +39,10 @@ class Examining:
         """Raises Drawn where documents that were left out speak of what is changed, claimed or contradicted here."""
         if not fingerprints.left_out:
             return
-        made = chain.from_iterable(of_pass(entity.name, "draw") for entity in ENTITIES)
-        self._runner.drop(*tables_made(made, self._runner.staging_schema))
+        creates = of_pass("fingerprint", "draw_create")
+        self._runner.drop(*tables_made(creates, self._runner.staging_schema))
+        for statement in creates:
+            self._runner.run(statement)
         self._player.play(self._moves(ENTITIES, "draw"))
         drawn = {label for (label,) in self._runner.run(named("fingerprint", "drawn")) or ()}
         if drawn := drawn & fingerprints.left_out.keys():
@@ -64,7 +65,7 @@ class Examining:
             taken = digests.of_documents(new)
             for entity in self._staged():
                 self._player.find(entity, "compared")
-            self._player.play(self._moves(self._staged(), "forget", "compare"))
+            self._player.play(self._moves(self._staged(), "compare"))
         fingerprints.remember(numbers.keys() - self._unsettled(refusals), taken)
 
     def _doubtful(self, refusals: Iterable[Refusal]) -> set[int]:
@@ -78,21 +79,20 @@ class Examining:
         """Numbers of the documents of which something must be examined each time, with these refusals of the run."""
         spoilt = {(refusal.entity, refusal.document) for refusal in refusals if refusal.field is not None}
         for entity in self._staged():
-            documents = tuple(number for name, number in spoilt if name == entity.name)
+            documents = ",".join(str(number) for name, number in spoilt if name == entity.name)
             for statement in of_pass(entity.name, "spoil") if documents else ():
                 sql = statement.render(self._player.conditions(entity), self._runner.staging_schema) or ""
                 self._runner.connection.exec_driver_sql(sql, {"documents": documents})
         self._player.play(self._moves(self._staged(), "confirm"))
-        passes = ["unsettled"]
         if any("unsettled" in self._player.conditions(entity).facts for entity in self._staged()):
-            passes = ["along", *passes]
-        outcomes = self._player.play(self._moves(self._staged(), *passes))
+            for entity in self._staged():
+                self._player.find(entity, "along")
+        outcomes = self._player.play(self._moves(self._staged(), "unsettled"))
         return {int(str(number)) for outcome in outcomes.values() for (number,) in outcome.selected}
 
     def _staged(self) -> list[Entity]:
         return [entity for entity in ENTITIES if entity.name in self._given.rows]
 
-    def _moves(self, entities: Iterable[Entity], *passes: str) -> Iterator[Move]:
-        for pass_ in passes:
-            for entity in entities:
-                yield from self._player.moves(entity, pass_)
+    def _moves(self, entities: Iterable[Entity], pass_: str) -> Iterator[Move]:
+        for entity in entities:
+            yield from self._player.moves(entity, pass_)

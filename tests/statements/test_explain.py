@@ -33,7 +33,6 @@ CHANGED = 30
 EXPLAINED = ("legacy", "dls")
 """In the suite: the one with the fewest keys of its own, and one where a visit number is unique; in the soak all."""
 READ_ONCE = {
-    "digest_rows": "--skip-verified hashes all people and laboratories: one pass, before those of the proposals",
     "choose_free_person": "looks for free people among the thousand newest, where cards swap theirs",
     "choose_free_holder": "the same in an undo",
     "possible_twins": "compares bare numbers, which no index has: one pass, where the export has a new proposal",
