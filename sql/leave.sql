@@ -1,7 +1,7 @@
 -- leave: what a run matches and leaves to ISPyB, so that it is neither written nor refused.
 --
--- Stand-ins: an_entity is the entity, a_parent one that its rows refer to, and a_row the column that does so; a_field is
--- the field whose value marks a row that need not be known.
+-- Stand-ins: an_entity is the entity, a_parent one that its rows refer to, and a_row the column that does so; a_field
+-- is the field whose value marks a row that need not be known.
 
 -- pass: leave
 

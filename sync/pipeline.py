@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry, tool_schema
-from sync.database.connection import ACCOUNT, LOST, SCHEMA, code_of, connect, failure
+from sync.database.connection import LOST, Connected, code_of, connect, connected, failure
 from sync.database.lock import run_lock
 from sync.database.rights import demand
 from sync.database.sqlfiles import named
@@ -39,12 +39,11 @@ from sync.schema.target import Target
 from sync.stage.columns import Columns
 from sync.stage.load import Background, Loader
 from sync.stage.stager import Stager
+from sync.statements.kept import kept
 from sync.statements.send import Runner, origin_of
 
 BELIEVED_SECONDS = 10
 """How long an open connection's database is taken for what it was when last looked at."""
-
-_SEEN = "ispyb-sync has seen"
 
 
 def run(request: Request) -> Report:
@@ -61,8 +60,8 @@ def run(request: Request) -> Report:
     attempt = 1
     while True:
         try:
-            with connect(request.ispyb) as connection:
-                return _reconcile(request, connection)
+            with connected(request.ispyb) as ispyb:
+                return _reconcile(request, ispyb)
         except Repeated:
             request = _skipping_nothing(request)
             continue
@@ -113,14 +112,14 @@ def validate(request: Request) -> Report:
     return report
 
 
-def _reconcile(request: Request, connection: Connection) -> Report:
-    settings = request.settings
+def _reconcile(request: Request, ispyb: Connected) -> Report:
+    settings, connection = request.settings, ispyb.connection
     report = Report(request.mode, "applied" if request.write else "planned", trigger=request.asked_by.trigger)
-    report.actor = request.asked_by.actor or connection.info[ACCOUNT]
+    report.actor = request.asked_by.actor or ispyb.account
     started = datetime.now(UTC).replace(tzinfo=None)
     runner = Runner(connection, settings.staging_schema)
     with timed(report, "total"):
-        target = _look(connection, settings, write=request.write)
+        target = _look(ispyb, settings, write=request.write)
         reconciliation = Reconciliation(runner, target, settings.left_entities)
         own = not isinstance(request.ispyb, Connection)
         digests = Digests(runner, target) if settings.skip_verified else None
@@ -138,7 +137,7 @@ def _reconcile(request: Request, connection: Connection) -> Report:
             if own:
                 connection.commit()  # the staged rows stay when the transaction starts anew
             writing = Writing(
-                request, origins, fingerprints, report, runner, reconciliation, target, reader, started, own
+                request, origins, fingerprints, report, ispyb, runner, reconciliation, target, reader, started, own
             )
             if request.write:
                 writing.write()
@@ -154,23 +153,21 @@ def _reconcile(request: Request, connection: Connection) -> Report:
     return report
 
 
-def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
+def _look(ispyb: Connected, settings: Settings, *, write: bool) -> Target:
     """What the live database is, where the account may do what the run needs and the migrations are made.
 
     On one open connection this is believed for a while, since looking takes longer than a small export does.
     """
-    left = settings.left_entities
+    connection, left, last = ispyb.connection, settings.left_entities, kept(ispyb.connection)
     links = LINKS if settings.prune != "none" else ()
     prunes = tuple(entity for entity in links if entity not in left)
-    asked = (connection.info[SCHEMA], settings.staging_schema, write, prunes, left, settings.left_fields)
-    seen = connection.info.get(_SEEN)
-    if seen is not None and seen[0] == asked and time.monotonic() - seen[1] < BELIEVED_SECONDS:
-        target: Target = seen[2]
-        return target
+    asked = (ispyb.schema, settings.staging_schema, write, prunes, left, settings.left_fields)
+    if last.target is not None and last.asked == asked and time.monotonic() - last.since < BELIEVED_SECONDS:
+        return last.target
     demand(connection, settings.staging_schema, write=write, delete=prunes, left=left)
     tool_schema.demand_own(connection, settings.staging_schema)
     target = introspect(connection).leaving(settings.left_fields)
-    connection.info[_SEEN] = asked, time.monotonic(), target
+    last.asked, last.since, last.target = asked, time.monotonic(), target
     return target
 
 

@@ -13,7 +13,17 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry
-from sync.database.connection import DUPLICATE, LOST, NO_PARENT, OVERTAKEN, code_of, failure, roll_back, words_of
+from sync.database.connection import (
+    DUPLICATE,
+    LOST,
+    NO_PARENT,
+    OVERTAKEN,
+    Connected,
+    code_of,
+    failure,
+    roll_back,
+    words_of,
+)
 from sync.database.lock import Turn, run_lock
 from sync.history import runs
 from sync.history.fingerprints import Fingerprints
@@ -25,7 +35,8 @@ from sync.model.report import Counts, Report
 from sync.read.reader import Reader
 from sync.read.turning.origin import Origins
 from sync.reconcile import prune_limit
-from sync.reconcile.findings import fill, find_vanished, refused_by_database
+from sync.reconcile.findings import TOLD, fill, find_vanished, refused_by_database
+from sync.reconcile.plan import Plan
 from sync.reconcile.reconciliation import Overtaken, Reconciliation
 from sync.reconcile.request import Request, timed, unread_proposals
 from sync.schema.target import Target
@@ -75,6 +86,7 @@ class Writing:
     origins: Origins
     fingerprints: Fingerprints | None
     report: Report
+    ispyb: Connected
     runner: Runner
     reconciliation: Reconciliation
     target: Target
@@ -84,8 +96,8 @@ class Writing:
 
     def plan(self) -> None:
         """Decides, and writes nothing."""
-        self._decide(changes=True)
-        if (excess := self._excess()) is not None:
+        plan = self._decide(changes=True)
+        if (excess := self._excess(plan)) is not None:
             self.report.warnings.append(Notice("prune_limit", f"apply would stop: {excess}", 1))
         if self.own:
             self.runner.connection.rollback()
@@ -150,8 +162,8 @@ class Writing:
 
     def _transaction(self, agreed: object, turn: Turn, again: str | None) -> None:
         report, request = self.report, self.request
-        self._decide(changes=False)
-        if (excess := self._excess()) is not None:
+        plan = self._decide(changes=False)
+        if (excess := self._excess(plan)) is not None:
             raise LimitError(excess, hint=prune_limit.HINT)
         if request.settings.strict and report.refusals:
             raise _RolledBack
@@ -159,38 +171,38 @@ class Writing:
             raise _Unconfirmed
         if not report.nothing_to_do:
             with timed(report, "apply"):
-                self.reconciliation.apply(again)
+                self.reconciliation.apply(plan, again)
         report.run = self._record()
-        self.reconciliation.record(report.run)
+        self.reconciliation.record(plan, report.run)
         touch(self.runner, report.run, report.refusals, staged=report.entities[DOCUMENT.name].staged)
         if self.fingerprints is not None:
-            joined = self.reconciliation.joined_documents()
+            joined = self.reconciliation.joined_documents(plan)
             self.fingerprints.remember({refusal.document for refusal in report.refusals}, joined)
         turn.confirm(report.run)
         if self.own:
             _commit(self.runner.connection, report, self.started)
 
-    def _decide(self, *, changes: bool) -> None:
+    def _decide(self, *, changes: bool) -> Plan:
+        """What is to be done, which the report tells too."""
         report, settings, reconciliation = self.report, self.request.settings, self.reconciliation
         with timed(report, "match"):
-            reconciliation.match()
-            reconciliation.compare()
-            reconciliation.prune(settings.prune, unread_proposals(report))
-            fill(report, reconciliation, self.target, changes=changes)
+            plan = reconciliation.plan(settings.prune, unread_proposals(report), TOLD)
+            fill(report, plan, reconciliation, self.target, changes=changes)
             if settings.full:
-                find_vanished(report, reconciliation)
+                find_vanished(report, plan, reconciliation)
             self.origins.rename(report)
             if settings.mask:
                 report.mask()
+        return plan
 
-    def _excess(self) -> str | None:
-        return prune_limit.excess(self.report, self.reconciliation, self.request.settings.prune_limit)
+    def _excess(self, plan: Plan) -> str | None:
+        return prune_limit.excess(plan, self.reconciliation, self.request.settings.prune_limit)
 
     def _record(self) -> int:
         """Writes the run into the tool's own schema; returns its number."""
         info = self.reader.info
         return runs.record(
-            self.runner.connection,
+            self.ispyb,
             self.request.settings,
             self.report,
             self.started,

@@ -1,0 +1,33 @@
+"""What a run leaves behind on a connection that stays open, for the next run on it; it goes with the connection."""
+
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection
+
+from sync.schema.target import Target
+
+
+@dataclass
+class Kept:
+    """What is known of one connection of the driver.
+
+    asked   what a run asked when it last looked at the database
+    since   when that was, by the monotonic clock, in seconds
+    target  what it saw
+    tables  of which tool schema and live columns the empty staging tables are that are there; None: there are none
+    """
+
+    asked: object = None
+    since: float = 0.0
+    target: Target | None = None
+    tables: tuple[str, Target] | None = None
+
+
+_KEPT: WeakKeyDictionary[Any, Kept] = WeakKeyDictionary()
+
+
+def kept(connection: Connection) -> Kept:
+    """What the last run on this connection has left; nothing, where this is the first one."""
+    return _KEPT.setdefault(connection.connection.driver_connection, Kept())
