@@ -35,7 +35,6 @@ from sync.database.sqlfiles import for_entity, named, of_pass, tables_made
 from sync.database.statement import Statement
 from sync.history import runs, touched
 from sync.history.changes import label, read_changes
-from sync.history.fingerprints import forget
 from sync.history.references import fillings, references, sees_all, unique_facts
 from sync.model.entities import BY_NAME, ENTITIES, Entity
 from sync.model.errors import Unreachable, UsageError
@@ -124,7 +123,6 @@ class _Undo:
             report = self._filled("applied")
             if not report.nothing_to_do:
                 self._apply()
-                forget(self._connection, self._settings.staging_schema)
                 turn.confirm(self._record(report))
         return report
 

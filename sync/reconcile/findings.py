@@ -29,8 +29,9 @@ def fill(report: Report, plan: Plan, reconciliation: Reconciliation, target: Tar
             along = reconciliation.leaving.places(entity, parent)
             told = _refusals(entity, reconciliation.rows(plan, entity, "field_refusals"))
             report.refusals.extend(refusal for refusal in told if (refusal.document, refusal.path) not in along)
-        report.warnings.extend(_notices(entity, plan.found, target))
+        report.warnings.extend(_notices(entity, plan.found))
         report.warnings.extend(reconciliation.leaving.notices(entity, plan.left[entity.name]))
+    report.warnings.extend(_missing_columns(target))
     if changes:
         report.changes = [change for row in reconciliation.changes(plan) for change in read_changes(row[0], [row[1:]])]
     report.documents_refused += report.entities[DOCUMENT.name].refused
@@ -82,7 +83,7 @@ TOLD = ("stale_links", "possible_twins", *_NOTICES)
 """Statements of the report pass whose rows a report tells of."""
 
 
-def _notices(entity: Entity, found: Found, target: Target) -> Iterator[Notice]:
+def _notices(entity: Entity, found: Found) -> Iterator[Notice]:
     for code, words in _NOTICES.items():
         for (count,) in found.get((entity.name, code), ()):
             if count:
@@ -97,9 +98,14 @@ def _notices(entity: Entity, found: Found, target: Target) -> Iterator[Notice]:
                 f"--prune owned removes the links that this tool made ({owned}), --prune all every one ({stale})"
             )
             yield Notice("stale_links", words, int(stale))
-    if missing := target[entity].missing:
-        words = f"{entity.table} of this ISPyB has no column {', '.join(missing)}; these fields are ignored"
-        yield Notice("missing_column", words, len(missing))
+
+
+def _missing_columns(target: Target) -> Iterator[Notice]:
+    """Of all entities: what an export does not name today, or what is left out, it may name tomorrow."""
+    for entity in ENTITIES:
+        if missing := target[entity].missing:
+            words = f"{entity.table} of this ISPyB has no column {', '.join(missing)}; these fields are ignored"
+            yield Notice("missing_column", words, len(missing))
 
 
 def _refusals(entity: Entity, rows: Iterable[tuple[Any, ...]]) -> Iterator[Refusal]:

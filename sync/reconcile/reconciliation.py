@@ -6,21 +6,26 @@
     prune     which links would be deleted: this too
     apply     does it; afterwards match runs again, to learn the ids of what was inserted
     history   keeps what was done, with old and new values
+    draw      which documents that were left out are spoken of here too
+    forget, confirm, along   which documents a later run may leave out: what was written is compared once more
 
 Up to prune only the staging tables are written: an apply and a plan are the same to that point.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
 from sync.database.connection import DUPLICATE, NO_PARENT, code_of, words_of
-from sync.database.sqlfiles import named, of_pass
+from sync.database.sqlfiles import named, of_pass, tables_made
 from sync.database.statement import Statement
 from sync.history.changes import ALL_CHANGES, IN_ORDER, PLANNED
 from sync.model.conditions import Conditions
 from sync.model.entities import DOCUMENT, ENTITIES, Entity
+from sync.model.refusals import Refusal
 from sync.model.report import Counts
 from sync.reconcile.leaving import Leaving
 from sync.reconcile.plan import Found, Left, Plan
@@ -119,8 +124,8 @@ class Reconciliation:
             if pass_ == "settle":
                 self.leaving.mark(entity)
 
-    def apply(self, plan: Plan, again: str | None = None) -> None:
-        """Writes to ISPyB.
+    def apply(self, plan: Plan, again: str | None = None) -> Plan:
+        """Writes to ISPyB; gives the plan with what is known then.
 
         again   what the server said when an earlier attempt failed as if another writer had come in between
 
@@ -140,6 +145,7 @@ class Reconciliation:
                 self._refuse_rows(entity, moves, error, player.conditions(entity), again)
                 raise
             _check(entity, outcomes, counts.deleted)
+        return replace(plan, conditions=player.known)
 
     def refuse(self, rows: Sequence[RefusedRow]) -> None:
         """Leaves out what the database has refused, when the run starts anew."""
@@ -195,6 +201,40 @@ class Reconciliation:
             for move in moves
             if move.statement in outcomes
         }
+
+    def drawn(self, plan: Plan) -> set[bytes]:
+        """Labels of documents that were left out, and speak of rows that are changed, claimed or contradicted here."""
+        draws = [(entity, "draw") for entity in ENTITIES]
+        made = chain.from_iterable(of_pass(entity.name, pass_) for entity, pass_ in draws)
+        self._runner.drop(*tables_made(made, self._runner.staging_schema))
+        _play(Player(self._runner, plan.conditions), draws)
+        return {label for (label,) in self._runner.run(named("fingerprint", "drawn")) or ()}
+
+    def links_left_out(self) -> int:
+        """How many links the proposals of documents have that were left out."""
+        found = self._runner.run(named("fingerprint", "left_out_links"))
+        return 0 if found is None else int(found.scalar_one())
+
+    def compare_again(self, plan: Plan) -> Plan:
+        """Finds what differs although it was written; gives the plan with what is known then."""
+        player = Player(self._runner, plan.conditions)
+        for entity in self._staged():
+            player.find(entity, "compared")
+        _play(player, ((entity, pass_) for pass_ in ("forget", "compare") for entity in self._staged()))
+        return replace(plan, conditions=player.known)
+
+    def unsettled_documents(self, plan: Plan, refusals: Iterable[Refusal]) -> set[int]:
+        """Numbers of the documents of which something must be examined each time, with these refusals of the run."""
+        player = Player(self._runner, plan.conditions)
+        spoilt = {(refusal.entity, refusal.document) for refusal in refusals if refusal.field is not None}
+        for entity in self._staged():
+            documents = tuple(number for name, number in spoilt if name == entity.name)
+            for statement in of_pass(entity.name, "spoil") if documents else ():
+                self._runner.run(statement, player.conditions(entity), {"documents": documents})
+        _play(player, ((entity, "confirm") for entity in self._staged()))
+        if any("unsettled" in player.conditions(entity).facts for entity in self._staged()):
+            _play(player, ((entity, "along") for entity in self._staged()))
+        return {number for (number,) in self._runner.run(named("fingerprint", "unsettled_documents")) or ()}
 
     def _staged(self) -> Iterator[Entity]:
         return filter(self.is_staged, ENTITIES)

@@ -5,7 +5,7 @@ is told as such: whether it happened, the run's row in history says.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,7 +26,6 @@ from sync.database.connection import (
 )
 from sync.database.lock import Turn, run_lock
 from sync.history import runs
-from sync.history.fingerprints import Fingerprints
 from sync.history.touched import touch
 from sync.model.entities import DOCUMENT, ENTITIES
 from sync.model.errors import DatabaseError, LimitError
@@ -42,6 +41,8 @@ from sync.reconcile.request import Request, timed, unread_proposals
 from sync.schema.target import Target
 from sync.statements.by_halves import RefusedRow, RowsRefused
 from sync.statements.send import Runner, origin_of
+from sync.verify.digests import Digests
+from sync.verify.fingerprints import Fingerprints
 
 
 class CommitUnanswered(Exception):
@@ -52,6 +53,14 @@ class CommitUnanswered(Exception):
         self.report = report
         self.started = started
         self.error = error
+
+
+class Drawn(Exception):
+    """Documents that were left out are to be examined after all; `labels` are those of their proposals."""
+
+    def __init__(self, labels: Collection[bytes]) -> None:
+        super().__init__()
+        self.labels = labels
 
 
 class _RolledBack(Exception):
@@ -85,6 +94,7 @@ class Writing:
     request: Request
     origins: Origins
     fingerprints: Fingerprints | None
+    digests: Digests
     report: Report
     ispyb: Connected
     runner: Runner
@@ -95,8 +105,12 @@ class Writing:
     own: bool
 
     def plan(self) -> None:
-        """Decides, and writes nothing."""
-        plan = self._decide(changes=True)
+        """Decides, and writes nothing. Raises Drawn."""
+        try:
+            plan = self._decide(changes=True)
+        except Drawn:
+            self._roll_back()
+            raise
         if (excess := self._excess(plan)) is not None:
             self.report.warnings.append(Notice("prune_limit", f"apply would stop: {excess}", 1))
         if self.own:
@@ -105,7 +119,7 @@ class Writing:
     def write(self) -> None:
         """Applies. Where somebody is asked first, neither the run's lock nor a transaction is held until the answer.
 
-        After it all is decided anew, and asked anew if that is not what was shown.
+        After it all is decided anew, and asked anew if that is not what was shown. Raises Drawn.
         """
         report, settings, runner = self.report, self.request.settings, self.runner
         as_read = _AsRead(report.refusals, report.warnings, report.documents_refused)
@@ -129,6 +143,9 @@ class Writing:
                 with retry.savepoint(self.runner.connection, own=self.own):
                     self._transaction(agreed, turn, again)
                 return True
+            except Drawn:
+                self._roll_back()
+                raise
             except RowsRefused as refused:
                 self._roll_back()
                 self._leave_out(refused.rows, as_read)
@@ -171,22 +188,41 @@ class Writing:
             raise _Unconfirmed
         if not report.nothing_to_do:
             with timed(report, "apply"):
-                self.reconciliation.apply(plan, again)
+                plan = self.reconciliation.apply(plan, again)
         report.run = self._record()
         self.reconciliation.record(plan, report.run)
         touch(self.runner, report.run, report.refusals, staged=report.entities[DOCUMENT.name].staged)
         if self.fingerprints is not None:
-            joined = self.reconciliation.joined_documents(plan)
-            self.fingerprints.remember({refusal.document for refusal in report.refusals}, joined)
+            with timed(report, "verify"):
+                self._remember(self.fingerprints, plan)
         turn.confirm(report.run)
         if self.own:
             _commit(self.runner.connection, report, self.started)
 
+    def _remember(self, fingerprints: Fingerprints, plan: Plan) -> None:
+        """Which documents a later run need not examine: what they say is there, and depends on no other document.
+
+        The digests are taken first, and then all is compared once more: what another writer has changed meanwhile
+        either is not in the digest, or is found.
+        """
+        reconciliation = self.reconciliation
+        doubtful = {refusal.document for refusal in self.report.refusals if refusal.document is not None}
+        doubtful |= reconciliation.joined_documents(plan)
+        numbers = fingerprints.candidates(doubtful)
+        digests: dict[int, tuple[int, int]] = {}
+        if new := fingerprints.without_digest(numbers):
+            digests = self.digests.of_documents(new)
+            plan = reconciliation.compare_again(plan)
+        settled = numbers.keys() - reconciliation.unsettled_documents(plan, self.report.refusals)
+        fingerprints.remember(settled, digests)
+
     def _decide(self, *, changes: bool) -> Plan:
-        """What is to be done, which the report tells too."""
+        """What is to be done, which the report tells too. Raises Drawn."""
         report, settings, reconciliation = self.report, self.request.settings, self.reconciliation
         with timed(report, "match"):
             plan = reconciliation.plan(settings.prune, unread_proposals(report), TOLD)
+            if self.fingerprints is not None and self.fingerprints.left_out:
+                self._draw(self.fingerprints, plan)
             fill(report, plan, reconciliation, self.target, changes=changes)
             if settings.full:
                 find_vanished(report, plan, reconciliation)
@@ -195,8 +231,14 @@ class Writing:
                 report.mask()
         return plan
 
+    def _draw(self, fingerprints: Fingerprints, plan: Plan) -> None:
+        """Raises Drawn where documents that were left out speak of what is changed, claimed or contradicted here."""
+        if drawn := self.reconciliation.drawn(plan) & fingerprints.left_out.keys():
+            raise Drawn(drawn)
+
     def _excess(self, plan: Plan) -> str | None:
-        return prune_limit.excess(plan, self.reconciliation, self.request.settings.prune_limit)
+        left_out = self.fingerprints is not None and bool(self.fingerprints.left_out)
+        return prune_limit.excess(plan, self.reconciliation, self.request.settings.prune_limit, left_out)
 
     def _record(self) -> int:
         """Writes the run into the tool's own schema; returns its number."""

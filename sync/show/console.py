@@ -14,7 +14,7 @@ from sync.history.order import in_order, refusals_in_order, vanished_in_order
 from sync.history.runs import Run
 from sync.model.entities import ENTITIES
 from sync.model.refusals import Refusal, printable, refused_value
-from sync.model.report import SKIPPED, Change, Report, Vanished
+from sync.model.report import Change, Report, Vanished
 from sync.model.text import counted
 from sync.show.lines import change_line, place_line, refusal_line
 
@@ -74,8 +74,10 @@ def _why_nothing(report: Report) -> str:
     looked_at = any(counts.staged for counts in report.entities.values())
     if looked_at:
         return "ISPyB holds what the export says"
-    skipped = sum(warning.count for warning in report.warnings if warning.code in SKIPPED)
-    return f"all {counted(skipped, 'document')} are unchanged since the last run" if skipped else "no document was read"
+    verified = report.documents_verified
+    return (
+        f"all {counted(verified, 'document')} are unchanged since the last run" if verified else "no document was read"
+    )
 
 
 def is_idle(report: Report) -> bool:
