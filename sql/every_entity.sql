@@ -687,10 +687,6 @@ STRAIGHT_JOIN ispyb_sync.map_an_owner AS m ON m.row_id = x.an_owner
 SET m.unsettled = TRUE
 WHERE NOT x.doomed;
 
--- name: probe_unsettled -- finds: unsettled
--- Whether anybody is.
-SELECT m.row_id FROM ispyb_sync.map_an_entity AS m WHERE m.unsettled LIMIT 1;
-
 -- pass: spoil
 
 -- name: unsettle_spoilt
@@ -796,3 +792,13 @@ WHERE NOT x.doomed;
 
 -- name: kept_lists -- if: lists
 SELECT COUNT(*) FROM ispyb_sync.list_an_entity AS l WHERE l.refused;
+
+-- pass: undo_apply
+
+-- name: park_key -- if: unique(a_key)
+-- Rows that swap a key back: whoever has it now is without it for a moment.
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN a_table AS t ON t.a_primary_key = c.holder
+SET t.a_key = NULL
+WHERE c.entity = 'an_entity' AND c.field = 'a_key' AND u.kept IS NULL;

@@ -297,7 +297,10 @@ ON DUPLICATE KEY UPDATE id = VALUES(id);
 -- name: unsettle_crowded_login -- as: unsettle_crowded(login)
 -- name: unsettle_crowded_site_id -- as: unsettle_crowded(siteId)
 -- name: unsettle_along -- as: unsettle_along
--- name: probe_unsettled -- as: probe_unsettled
+
+-- name: probe_unsettled -- finds: unsettled
+-- Whether anybody is.
+SELECT m.row_id FROM ispyb_sync.map_person AS m WHERE m.unsettled LIMIT 1;
 
 -- pass: report
 
@@ -336,9 +339,7 @@ WHERE FALSE;
 -- name: old_login -- if: unique(login)
 -- With the character set of the column, so that its index is used.
 INSERT INTO ispyb_sync.undo_person (number, login)
-SELECT
-    u.number,
-    JSON_VALUE(u.was, '$.login')
+SELECT u.number, JSON_VALUE(u.was, '$.login')
 FROM ispyb_sync.undo AS u
 WHERE u.entity = 'person' AND u.action = 'update' AND u.kept IS NULL AND JSON_VALUE(u.was, '$.login') IS NOT NULL;
 
@@ -357,9 +358,4 @@ WHERE u.kept IS NULL;
 
 -- pass: undo_apply
 
--- name: park_login -- if: unique(login)
-UPDATE ispyb_sync.undo_claim AS c
-STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
-STRAIGHT_JOIN Person AS t ON t.personId = c.holder
-SET t.login = NULL
-WHERE c.entity = 'person' AND c.field = 'login' AND u.kept IS NULL;
+-- name: park_login -- as: park_key(login)

@@ -31,9 +31,10 @@ from sync.read.reader import Reader
 from sync.read.turning.origin import Origins
 from sync.reconcile.documents import Reading
 from sync.reconcile.leaving import values_left
+from sync.reconcile.left_out import Drawn
 from sync.reconcile.reconciliation import Reconciliation
 from sync.reconcile.request import Request, timed
-from sync.reconcile.transaction import CommitUnanswered, Drawn, Writing
+from sync.reconcile.transaction import CommitUnanswered, Writing
 from sync.schema.introspection import introspect
 from sync.schema.target import Target
 from sync.stage.columns import Columns

@@ -13,7 +13,7 @@ from itertools import pairwise
 from mutating.tokens import Token, tokens
 
 SKIPPED = ("", "create", "digest", "draw", "forget", "confirm", "spoil", "along")
-"""Passes that no case looks at: the run's tables, and what is left out (`tests/reconcile/test_verified.py`)."""
+"""Passes that no case looks at: the run's tables, and what is left out (`tests/verify/test_verified.py`)."""
 
 _TURNED = {"=": "<>", "<>": "=", "<=>": "=", "<": ">", ">": "<", "<=": ">", ">=": "<"}
 _MOVED = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}

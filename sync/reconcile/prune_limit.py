@@ -4,6 +4,7 @@ Counts what the SQL of the two link tables doomed (pass `prune`); deletes nothin
 """
 
 from collections import Counter
+from collections.abc import Callable
 
 from sync.history.changes import label
 from sync.model.entities import LINKS
@@ -21,11 +22,11 @@ HINT = (
 )
 
 
-def excess(plan: Plan, reconciliation: Reconciliation, limit: str, left_out: bool) -> str | None:
+def excess(plan: Plan, reconciliation: Reconciliation, limit: str, left_out: Callable[[], int]) -> str | None:
     """Why this run may not delete what it would, with the largest losers; None where it may.
 
     limit     a number of links, or a share of all links of the export's proposals such as 5%, and at least FEWEST
-    left_out  whether documents of the export were left out: their links count too
+    left_out  tells how many links the proposals have whose documents were left out: these count too
     """
     doomed = {e.name: plan.counts[e.name].deleted if e.name in plan.counts else 0 for e in LINKS}
     total = sum(doomed.values())
@@ -34,7 +35,7 @@ def excess(plan: Plan, reconciliation: Reconciliation, limit: str, left_out: boo
     words = f"{total:,} links would be deleted (" + ", ".join(f"{name} {n:,}" for name, n in doomed.items()) + ")"
     if limit.endswith("%"):
         links = sum(_number(count) for entity in LINKS for (count,) in reconciliation.rows(plan, entity, "all_links"))
-        links += reconciliation.links_left_out() if left_out else 0
+        links += left_out()
         allowed = max(FEWEST, int(links * float(limit[:-1]) / 100))
         if total <= allowed:
             return None

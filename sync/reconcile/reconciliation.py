@@ -14,18 +14,16 @@ Up to prune only the staging tables are written: an apply and a plan are the sam
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
 from sync.database.connection import DUPLICATE, NO_PARENT, code_of, words_of
-from sync.database.sqlfiles import named, of_pass, tables_made
+from sync.database.sqlfiles import named, of_pass
 from sync.database.statement import Statement
 from sync.history.changes import ALL_CHANGES, IN_ORDER, PLANNED
 from sync.model.conditions import Conditions
-from sync.model.entities import DOCUMENT, ENTITIES, Entity
-from sync.model.refusals import Refusal
+from sync.model.entities import ENTITIES, Entity
 from sync.model.report import Counts
 from sync.reconcile.leaving import Leaving
 from sync.reconcile.plan import Found, Left, Plan
@@ -33,7 +31,7 @@ from sync.schema.target import Target
 from sync.statements.block import Outcome
 from sync.statements.by_halves import WRITES, RefusedRow, RowsRefused, is_a_rows_fault, mark_refused, refused_rows
 from sync.statements.play import Move, Player, at_first
-from sync.statements.send import NO_VALUES, Runner, Values, origin_of
+from sync.statements.send import Runner, origin_of
 from sync.statements.staged_facts import Given
 from sync.statements.temporary_tables import MOST_KEPT, Tables
 
@@ -78,7 +76,7 @@ class Reconciliation:
         if not self._tables.take():
             self._tables.drop()
             player = Player(self._runner, at_first(self._target, self._given))
-            _play(player, ((entity, "create") for entity in ENTITIES))
+            player.play_passes((entity, "create") for entity in ENTITIES)
 
     def stage(self, entity: Entity, columns: Sequence[Sequence[Any]]) -> None:
         """Notes that rows of an entity are staged."""
@@ -105,10 +103,10 @@ class Reconciliation:
         """
         player = Player(self._runner, at_first(self._target, self._given))
         self._match(player)
-        _play(player, ((entity, "compare") for entity in self._staged()))
+        player.play_passes((entity, "compare") for entity in self._staged())
         changed = self.leaving.drop_actions(self._staged())
         values = {"prune": prune, "unread": ",".join(unread)}
-        _play(player, ((entity, "prune") for entity in self._written()), values)
+        player.play_passes(((entity, "prune") for entity in self._written()), values)
         found = self._found(player, {"counts", "deleted", *told})
         left = {e.name: Left(self.leaving.count(e), changed.get(e, 0)) for e in self._staged()}
         counts = {e.name: _counts(e, found, left[e.name]) for e in self._staged()}
@@ -117,10 +115,10 @@ class Reconciliation:
     def _match(self, player: Player) -> None:
         matching = [(entity, pass_) for entity, pass_ in MATCHING if self.is_staged(entity)]
         if not self.leaving.is_needed:
-            _play(player, matching)
+            player.play_passes(matching)
             return
         for entity, pass_ in matching:
-            _play(player, [(entity, pass_)])
+            player.play_passes([(entity, pass_)])
             if pass_ == "settle":
                 self.leaving.mark(entity)
 
@@ -167,7 +165,7 @@ class Reconciliation:
     def record(self, plan: Plan, run: int) -> None:
         """Writes what was changed into the tool's own history, in the same transaction."""
         changed = ((entity, "history") for entity in self._staged() if plan.counts[entity.name].actions)
-        _play(Player(self._runner, plan.conditions), changed, {"run": run, "now": self._now})
+        Player(self._runner, plan.conditions).play_passes(changed, {"run": run, "now": self._now})
 
     def changes(self, plan: Plan) -> Iterator[tuple[Any, ...]]:
         """What would be changed: rows of entity and what `sync.history.changes.read_changes` takes."""
@@ -186,12 +184,6 @@ class Reconciliation:
         """Rows of ISPyB with an externalId that nothing of the export found or names: id, key, proposal, externalId."""
         return self.rows(plan, entity, "vanished")
 
-    def joined_documents(self, plan: Plan) -> set[int]:
-        """Numbers of the documents that share their proposal with another one."""
-        if "joined" not in plan.conditions[DOCUMENT.name].facts:
-            return set()
-        return {number for (number,) in self._runner.run(named("fingerprint", "joined_documents")) or ()}
-
     def _found(self, player: Player, names: Collection[str]) -> Found:
         """The rows of statements of the report pass, of all entities at once."""
         moves = [m for e in self._staged() for m in player.moves(e, "report", lambda s: s.name in names)]
@@ -202,49 +194,11 @@ class Reconciliation:
             if move.statement in outcomes
         }
 
-    def drawn(self, plan: Plan) -> set[bytes]:
-        """Labels of documents that were left out, and speak of rows that are changed, claimed or contradicted here."""
-        draws = [(entity, "draw") for entity in ENTITIES]
-        made = chain.from_iterable(of_pass(entity.name, pass_) for entity, pass_ in draws)
-        self._runner.drop(*tables_made(made, self._runner.staging_schema))
-        _play(Player(self._runner, plan.conditions), draws)
-        return {label for (label,) in self._runner.run(named("fingerprint", "drawn")) or ()}
-
-    def links_left_out(self) -> int:
-        """How many links the proposals of documents have that were left out."""
-        found = self._runner.run(named("fingerprint", "left_out_links"))
-        return 0 if found is None else int(found.scalar_one())
-
-    def compare_again(self, plan: Plan) -> Plan:
-        """Finds what differs although it was written; gives the plan with what is known then."""
-        player = Player(self._runner, plan.conditions)
-        for entity in self._staged():
-            player.find(entity, "compared")
-        _play(player, ((entity, pass_) for pass_ in ("forget", "compare") for entity in self._staged()))
-        return replace(plan, conditions=player.known)
-
-    def unsettled_documents(self, plan: Plan, refusals: Iterable[Refusal]) -> set[int]:
-        """Numbers of the documents of which something must be examined each time, with these refusals of the run."""
-        player = Player(self._runner, plan.conditions)
-        spoilt = {(refusal.entity, refusal.document) for refusal in refusals if refusal.field is not None}
-        for entity in self._staged():
-            documents = tuple(number for name, number in spoilt if name == entity.name)
-            for statement in of_pass(entity.name, "spoil") if documents else ():
-                self._runner.run(statement, player.conditions(entity), {"documents": documents})
-        _play(player, ((entity, "confirm") for entity in self._staged()))
-        if any("unsettled" in player.conditions(entity).facts for entity in self._staged()):
-            _play(player, ((entity, "along") for entity in self._staged()))
-        return {number for (number,) in self._runner.run(named("fingerprint", "unsettled_documents")) or ()}
-
     def _staged(self) -> Iterator[Entity]:
         return filter(self.is_staged, ENTITIES)
 
     def _written(self) -> Iterator[Entity]:
         return (entity for entity in self._staged() if entity not in self.leaving.entities)
-
-
-def _play(player: Player, passes: Iterable[tuple[Entity, str]], values: Values = NO_VALUES) -> None:
-    player.play([move for entity, pass_ in passes for move in player.moves(entity, pass_)], values)
 
 
 def _looking_again(player: Player, entity: Entity) -> Iterator[Move]:

@@ -1,13 +1,13 @@
 """The write phase: decides and writes in one transaction, which starts anew where other writers came in between.
 
-In a transaction of a caller what a run wrote can be taken back by itself. A commit that the server did not answer
-is told as such: whether it happened, the run's row in history says.
+A commit that the server did not answer is told as such: whether it happened, the run's row in history says.
 """
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -35,6 +35,7 @@ from sync.read.reader import Reader
 from sync.read.turning.origin import Origins
 from sync.reconcile import prune_limit
 from sync.reconcile.findings import TOLD, fill, find_vanished, refused_by_database
+from sync.reconcile.left_out import Drawn, draw, links_left_out, remember
 from sync.reconcile.plan import Plan
 from sync.reconcile.reconciliation import Overtaken, Reconciliation
 from sync.reconcile.request import Request, timed, unread_proposals
@@ -53,14 +54,6 @@ class CommitUnanswered(Exception):
         self.report = report
         self.started = started
         self.error = error
-
-
-class Drawn(Exception):
-    """Documents that were left out are to be examined after all; `labels` are those of their proposals."""
-
-    def __init__(self, labels: Collection[bytes]) -> None:
-        super().__init__()
-        self.labels = labels
 
 
 class _RolledBack(Exception):
@@ -113,8 +106,7 @@ class Writing:
             raise
         if (excess := self._excess(plan)) is not None:
             self.report.warnings.append(Notice("prune_limit", f"apply would stop: {excess}", 1))
-        if self.own:
-            self.runner.connection.rollback()
+        self._roll_back()
 
     def write(self) -> None:
         """Applies. Where somebody is asked first, neither the run's lock nor a transaction is held until the answer.
@@ -194,35 +186,17 @@ class Writing:
         touch(self.runner, report.run, report.refusals, staged=report.entities[DOCUMENT.name].staged)
         if self.fingerprints is not None:
             with timed(report, "verify"):
-                self._remember(self.fingerprints, plan)
+                remember(self.runner, plan, self.fingerprints, self.digests, report.refusals)
         turn.confirm(report.run)
         if self.own:
             _commit(self.runner.connection, report, self.started)
-
-    def _remember(self, fingerprints: Fingerprints, plan: Plan) -> None:
-        """Which documents a later run need not examine: what they say is there, and depends on no other document.
-
-        The digests are taken first, and then all is compared once more: what another writer has changed meanwhile
-        either is not in the digest, or is found.
-        """
-        reconciliation = self.reconciliation
-        doubtful = {refusal.document for refusal in self.report.refusals if refusal.document is not None}
-        doubtful |= reconciliation.joined_documents(plan)
-        numbers = fingerprints.candidates(doubtful)
-        digests: dict[int, tuple[int, int]] = {}
-        if new := fingerprints.without_digest(numbers):
-            digests = self.digests.of_documents(new)
-            plan = reconciliation.compare_again(plan)
-        settled = numbers.keys() - reconciliation.unsettled_documents(plan, self.report.refusals)
-        fingerprints.remember(settled, digests)
 
     def _decide(self, *, changes: bool) -> Plan:
         """What is to be done, which the report tells too. Raises Drawn."""
         report, settings, reconciliation = self.report, self.request.settings, self.reconciliation
         with timed(report, "match"):
             plan = reconciliation.plan(settings.prune, unread_proposals(report), TOLD)
-            if self.fingerprints is not None and self.fingerprints.left_out:
-                self._draw(self.fingerprints, plan)
+            draw(self.runner, plan, self.fingerprints)
             fill(report, plan, reconciliation, self.target, changes=changes)
             if settings.full:
                 find_vanished(report, plan, reconciliation)
@@ -231,14 +205,9 @@ class Writing:
                 report.mask()
         return plan
 
-    def _draw(self, fingerprints: Fingerprints, plan: Plan) -> None:
-        """Raises Drawn where documents that were left out speak of what is changed, claimed or contradicted here."""
-        if drawn := self.reconciliation.drawn(plan) & fingerprints.left_out.keys():
-            raise Drawn(drawn)
-
     def _excess(self, plan: Plan) -> str | None:
-        left_out = self.fingerprints is not None and bool(self.fingerprints.left_out)
-        return prune_limit.excess(plan, self.reconciliation, self.request.settings.prune_limit, left_out)
+        also = partial(links_left_out, self.runner, self.fingerprints)
+        return prune_limit.excess(plan, self.reconciliation, self.request.settings.prune_limit, also)
 
     def _record(self) -> int:
         """Writes the run into the tool's own schema; returns its number."""

@@ -96,6 +96,10 @@ class Player:
                     again = False
         return outcomes
 
+    def play_passes(self, passes: Iterable[tuple[Entity, str]], values: Values = NO_VALUES) -> None:
+        """Runs whole passes of entities, one after another."""
+        self.play([move for entity, pass_ in passes for move in self.moves(entity, pass_)], values)
+
     def _block(self, waiting: Iterable[Move], values: Values, *, until_round_ends: bool) -> dict[Move, Step]:
         """What would run next if it found nothing."""
         block = {}
