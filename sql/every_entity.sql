@@ -815,3 +815,13 @@ WHERE NOT x.doomed;
 
 -- name: kept_lists -- if: lists
 SELECT COUNT(*) FROM ispyb_sync.list_an_entity AS l WHERE l.refused;
+
+-- pass: undo_apply
+
+-- name: park_key -- if: unique(a_key)
+-- Rows that swap a key back: whoever has it now is without it for a moment.
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN a_table AS t ON t.a_primary_key = c.holder
+SET t.a_key = NULL
+WHERE c.entity = 'an_entity' AND c.field = 'a_key' AND u.kept IS NULL;

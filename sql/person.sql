@@ -334,9 +334,7 @@ WHERE FALSE;
 -- name: old_login -- if: unique(login)
 -- With the character set of the column, so that its index is used.
 INSERT INTO ispyb_sync.undo_person (number, login)
-SELECT
-    u.number,
-    JSON_VALUE(u.was, '$.login')
+SELECT u.number, JSON_VALUE(u.was, '$.login')
 FROM ispyb_sync.undo AS u
 WHERE u.entity = 'person' AND u.action = 'update' AND u.kept IS NULL AND JSON_VALUE(u.was, '$.login') IS NOT NULL;
 
@@ -355,9 +353,4 @@ WHERE u.kept IS NULL;
 
 -- pass: undo_apply
 
--- name: park_login -- if: unique(login)
-UPDATE ispyb_sync.undo_claim AS c
-STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
-STRAIGHT_JOIN Person AS t ON t.personId = c.holder
-SET t.login = NULL
-WHERE c.entity = 'person' AND c.field = 'login' AND u.kept IS NULL;
+-- name: park_login -- as: park_key(login)

@@ -244,39 +244,6 @@ WHERE x.doomed
 GROUP BY x.proposal
 ORDER BY links DESC, x.proposal;
 
--- pass: undo_decide
-
--- name: keep_linked
--- Somebody has made the link again.
-INSERT INTO ispyb_sync.undo (entity, number, kept)
-SELECT DISTINCT
-    u.entity,
-    u.number,
-    'linked_again'
-FROM ispyb_sync.undo AS u
-STRAIGHT_JOIN ProposalHasPerson AS t
-    ON t.proposalId = JSON_VALUE(u.wrote, '$.proposalId') AND t.personId = JSON_VALUE(u.wrote, '$.personId')
-WHERE u.entity = 'proposal_has_person' AND u.action = 'delete' AND u.kept IS NULL
-ON DUPLICATE KEY UPDATE kept = VALUES(kept);
-
--- name: keep_unlinked
-INSERT INTO ispyb_sync.undo (entity, number, kept, held)
-SELECT
-    u.entity,
-    u.number,
-    'parent_gone',
-    CONCAT_WS(
-        ', ',
-        IF(parent.proposalId IS NULL, CONCAT('proposalId ', JSON_VALUE(u.wrote, '$.proposalId')), NULL),
-        IF(person.personId IS NULL, CONCAT('personId ', JSON_VALUE(u.wrote, '$.personId')), NULL)
-    ) AS held
-FROM ispyb_sync.undo AS u
-LEFT JOIN Proposal AS parent ON parent.proposalId = JSON_VALUE(u.wrote, '$.proposalId')
-LEFT JOIN Person AS person ON person.personId = JSON_VALUE(u.wrote, '$.personId')
-WHERE u.entity = 'proposal_has_person' AND u.action = 'delete' AND u.kept IS NULL
-HAVING held <> ''
-ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
-
 -- pass: undo_apply
 
 -- name: link_again

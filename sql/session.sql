@@ -586,9 +586,4 @@ WHERE u.entity = 'session' AND u.action = 'update' AND u.kept IS NULL;
 
 -- pass: undo_apply
 
--- name: park_visit_number -- if: unique(visit_number)
-UPDATE ispyb_sync.undo_claim AS c
-STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
-STRAIGHT_JOIN BLSession AS t ON t.sessionId = c.holder
-SET t.visit_number = NULL
-WHERE c.entity = 'session' AND c.field = 'visit_number' AND u.kept IS NULL;
+-- name: park_visit_number -- as: park_key(visit_number)

@@ -371,38 +371,6 @@ WHERE x.doomed
 GROUP BY d.row_id
 ORDER BY links DESC, d.row_id;
 
--- pass: undo_decide
-
--- name: keep_linked
--- Somebody has made the link again.
-INSERT INTO ispyb_sync.undo (entity, number, kept)
-SELECT DISTINCT
-    u.entity,
-    u.number,
-    'linked_again'
-FROM ispyb_sync.undo AS u
-STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = u.target_id AND t.personId = u.second_id
-WHERE u.entity = 'session_has_person' AND u.action = 'delete' AND u.kept IS NULL
-ON DUPLICATE KEY UPDATE kept = VALUES(kept);
-
--- name: keep_unlinked
-INSERT INTO ispyb_sync.undo (entity, number, kept, held)
-SELECT
-    u.entity,
-    u.number,
-    'parent_gone',
-    CONCAT_WS(
-        ', ',
-        IF(parent.sessionId IS NULL, CONCAT('sessionId ', u.target_id), NULL),
-        IF(person.personId IS NULL, CONCAT('personId ', u.second_id), NULL)
-    ) AS held
-FROM ispyb_sync.undo AS u
-LEFT JOIN BLSession AS parent ON parent.sessionId = u.target_id
-LEFT JOIN Person AS person ON person.personId = u.second_id
-WHERE u.entity = 'session_has_person' AND u.action = 'delete' AND u.kept IS NULL
-HAVING held <> ''
-ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
-
 -- pass: undo_apply
 
 -- name: link_again

@@ -161,6 +161,47 @@ WHERE u.entity = 'an_entity' AND u.action = 'update' AND u.kept IS NULL
 HAVING held <> ''
 ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
 
+-- name: keep_linked -- if: link
+-- Somebody has made the link again.
+INSERT INTO ispyb_sync.undo (entity, number, kept)
+SELECT DISTINCT
+    u.entity,
+    u.number,
+    'linked_again'
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN a_table AS t
+    ON t.a_primary_key = u.target_id AND t.a_second_id = u.second_id -- if: paired
+    ON TRUE -- if: not paired
+    AND t.a_parent_id = JSON_VALUE(u.wrote, '$.a_parent_id') -- for: owner, not paired
+WHERE u.entity = 'an_entity' AND u.action = 'delete' AND u.kept IS NULL
+ON DUPLICATE KEY UPDATE kept = VALUES(kept);
+
+-- name: keep_unlinked -- if: link
+-- What it linked is gone. Where two columns name a link together, these are its ids; elsewhere history has them.
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    'parent_gone',
+    CONCAT_WS(
+        ', ',
+        IF(a_parent.a_parent_id IS NULL, CONCAT( -- for: owner, paired
+            'a_parent_id ', IF('a_parent_id' = 'a_primary_key', u.target_id, u.second_id) -- for: owner, paired
+        ), NULL), -- for: owner, paired
+        IF(a_parent.a_parent_id IS NULL, CONCAT( -- for: owner
+            'a_parent_id ', JSON_VALUE(u.wrote, '$.a_parent_id') -- for: owner
+        ), NULL), -- for: owner
+        NULL
+    ) AS held
+FROM ispyb_sync.undo AS u
+LEFT JOIN a_parent_table AS a_parent -- for: owner, paired
+    ON a_parent.a_parent_id = IF('a_parent_id' = 'a_primary_key', u.target_id, u.second_id) -- for: owner, paired
+LEFT JOIN a_parent_table AS a_parent -- for: owner
+    ON a_parent.a_parent_id = JSON_VALUE(u.wrote, '$.a_parent_id') -- for: owner
+WHERE u.entity = 'an_entity' AND u.action = 'delete' AND u.kept IS NULL
+HAVING held <> ''
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
 -- pass: claim
 
 -- name: claim_external_id -- if: unique(externalId)

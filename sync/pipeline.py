@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry, tool_schema
-from sync.database.connection import ACCOUNT, LOST, SCHEMA, code_of, connect, failure
+from sync.database.connection import LOST, Connected, code_of, connect, connected, failure
 from sync.database.lock import run_lock
 from sync.database.rights import demand
 from sync.database.sqlfiles import named
@@ -30,8 +30,8 @@ from sync.read.kept import Kept
 from sync.read.reader import Reader
 from sync.read.turning.origin import Origins
 from sync.reconcile.documents import Reading
-from sync.reconcile.examining import Drawn
 from sync.reconcile.leaving import values_left
+from sync.reconcile.left_out import Drawn
 from sync.reconcile.reconciliation import Reconciliation
 from sync.reconcile.request import Request, timed
 from sync.reconcile.transaction import CommitUnanswered, Writing
@@ -40,6 +40,7 @@ from sync.schema.target import Target
 from sync.stage.columns import Columns
 from sync.stage.load import Background, Loader
 from sync.stage.stager import Stager
+from sync.statements.kept import kept
 from sync.statements.send import Runner, origin_of
 from sync.verify.digests import Digests
 from sync.verify.fingerprints import Fingerprints, Repeated
@@ -49,8 +50,6 @@ BELIEVED_SECONDS = 10
 
 MOST_READINGS = 4
 """So often an export is read, with more of its documents each time; the last time all are examined."""
-
-_SEEN = "ispyb-sync has seen"
 
 
 def run(request: Request) -> Report:
@@ -62,8 +61,8 @@ def run(request: Request) -> Report:
     attempt = 1
     while True:
         try:
-            with connect(request.ispyb) as connection:
-                return _reconcile(request, connection)
+            with connected(request.ispyb) as ispyb:
+                return _reconcile(request, ispyb)
         except (CommitUnanswered, DBAPIError, Unreachable) as raised:
             if isinstance(raised, CommitUnanswered) and _was_committed(request, raised):
                 return raised.report
@@ -95,23 +94,23 @@ def validate(request: Request) -> Report:
     return report
 
 
-def _reconcile(request: Request, connection: Connection) -> Report:
+def _reconcile(request: Request, ispyb: Connected) -> Report:
     """One attempt. Documents that turn out to matter although they are as they were are read, and staged, with those
     that are not; at last all are."""
     start = time.perf_counter()
-    settings = request.settings
+    settings, connection = request.settings, ispyb.connection
     runner = Runner(connection, settings.staging_schema)
-    target = _look(connection, settings, write=request.write)
+    target = _look(ispyb, settings, write=request.write)
     digests = Digests(runner, target)
     fingerprints: Fingerprints | None = None
     if settings.leaves_out or (request.write and not settings.leave):
         wanted = set(map(folded, request.wanted))
         fingerprints = Fingerprints(connection, settings, target, wanted, leaves_out=settings.leaves_out)
     try:
-        with Kept() if settings.leaves_out else nullcontext() as kept:
+        with Kept() if settings.leaves_out else nullcontext() as texts:
             for reading in count(1):
                 try:
-                    report = _once(request, runner, target, digests, fingerprints, kept)
+                    report = _once(request, ispyb, runner, target, digests, fingerprints, texts)
                     break
                 except (Drawn, Repeated) as again:
                     if fingerprints is None:
@@ -127,6 +126,7 @@ def _reconcile(request: Request, connection: Connection) -> Report:
 
 def _once(
     request: Request,
+    ispyb: Connected,
     runner: Runner,
     target: Target,
     digests: Digests,
@@ -136,7 +136,7 @@ def _once(
     """Reads and stages what must be examined, decides, and writes. Raises Drawn, Repeated."""
     connection, started = runner.connection, datetime.now(UTC).replace(tzinfo=None)
     report = Report(request.mode, "applied" if request.write else "planned", trigger=request.asked_by.trigger)
-    report.actor = request.asked_by.actor or connection.info[ACCOUNT]
+    report.actor = request.asked_by.actor or ispyb.account
     reconciliation = Reconciliation(runner, target, request.settings.left_entities)
     own = not isinstance(request.ispyb, Connection)
     origins = Origins()
@@ -154,7 +154,7 @@ def _once(
         if own:
             connection.commit()  # the staged rows stay when the transaction starts anew
         writing = Writing(
-            request, origins, fingerprints, digests, report, runner, reconciliation, target, reader, started, own
+            request, origins, fingerprints, digests, report, ispyb, runner, reconciliation, target, reader, started, own
         )
         if request.write:
             writing.write()
@@ -168,22 +168,21 @@ def _once(
     return report
 
 
-def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
+def _look(ispyb: Connected, settings: Settings, *, write: bool) -> Target:
     """What the live database is, where the account may do what the run needs and the migrations are made.
 
     On one open connection this is believed for a while, since looking takes longer than a small export does.
     """
-    left = settings.left_entities
+    connection, left, last = ispyb.connection, settings.left_entities, kept(ispyb.connection)
     links = LINKS if settings.prune != "none" else ()
     prunes = tuple(entity for entity in links if entity not in left)
-    asked = (connection.info[SCHEMA], settings.staging_schema, write, prunes, left, settings.left_fields)
-    seen: dict[object, tuple[float, Target]] = connection.info.setdefault(_SEEN, {})
-    if asked in seen and time.monotonic() - seen[asked][0] < BELIEVED_SECONDS:
-        return seen[asked][1]
+    asked = (ispyb.schema, settings.staging_schema, write, prunes, left, settings.left_fields)
+    if asked in last.seen and time.monotonic() - last.seen[asked][0] < BELIEVED_SECONDS:
+        return last.seen[asked][1]
     demand(connection, settings.staging_schema, write=write, delete=prunes, left=left)
     tool_schema.demand_own(connection, settings.staging_schema)
     target = introspect(connection).leaving(settings.left_fields)
-    seen[asked] = time.monotonic(), target
+    last.seen[asked] = time.monotonic(), target
     return target
 
 

@@ -68,7 +68,9 @@ class Statement:
 
 
 def literal(value: object) -> str:
-    """A value as SQL writes it."""
+    """A value as SQL writes it; several, in brackets, as IN takes them."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(literal, value))})"
     return f"X'{value.hex()}'" if isinstance(value, bytes) else str(escape_item(value, "utf8mb4"))
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry, rights, tool_schema
-from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, Database, code_of, connect, failure
+from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, Connected, Database, code_of, connected, failure
 from sync.database.lock import Turn, run_lock
 from sync.database.sqlfiles import of_pass, put_words, tables_made
 from sync.database.statement import Statement, put_values
@@ -43,8 +43,8 @@ def adopt(entity: str, key: str, database: Database, settings: Settings, *, writ
     own = not isinstance(database, Connection)
     for attempt in range(1, retry.ATTEMPTS + 1):
         try:
-            with connect(database) as connection:
-                return _Adoption(found, key, connection, settings, started, own=own).report(write=write)
+            with connected(database) as ispyb:
+                return _Adoption(found, key, ispyb, settings, started, own=own).report(write=write)
         except (DBAPIError, _Overtaken) as error:
             again = isinstance(error, _Overtaken) or code_of(error) in _AGAIN
             if not own or not again or attempt == retry.ATTEMPTS:
@@ -67,11 +67,12 @@ class _Adoption:
     """One attempt, on one connection."""
 
     def __init__(
-        self, entity: Entity, key: str, connection: Connection, settings: Settings, started: datetime, *, own: bool
+        self, entity: Entity, key: str, ispyb: Connected, settings: Settings, started: datetime, *, own: bool
     ) -> None:
         self._entity = entity
         self._key = key
-        self._connection = connection
+        self._ispyb = ispyb
+        self._connection = ispyb.connection
         self._settings = settings
         self._started = started
         self._own = own
@@ -132,7 +133,7 @@ class _Adoption:
         if self._run(statement).rowcount != updated:
             raise _Overtaken
         export = f"adopt {self._entity.name} {self._key}"
-        report.run = runs.record(self._connection, self._settings, report, self._started, export=export)
+        report.run = runs.record(self._ispyb, self._settings, report, self._started, export=export)
         self._record(report.run)
         turn.confirm(report.run)
 

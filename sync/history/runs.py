@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import ACCOUNT, SCHEMA, Database, connect, failure
+from sync.database.connection import Connected, Database, connect, failure
 from sync.database.release import tool_version
 from sync.database.sqlfiles import named
 from sync.database.tool_schema import demand_own
@@ -113,7 +113,7 @@ def opened(database: Database, settings: Settings) -> Iterator[Connection]:
 
 
 def record(
-    connection: Connection,
+    ispyb: Connected,
     settings: Settings,
     report: Report,
     started: datetime,
@@ -129,9 +129,9 @@ def record(
     asked  what started it, and who; without an actor the account counts as one
     more   kept with the settings, which are kept with the schema of ISPyB and without the database URL
     """
-    kept = settings.model_dump(mode="json", exclude={"database", *TABLES}) | {"schema": connection.info[SCHEMA]} | more
-    report.trigger, report.actor = asked.trigger, asked.actor or connection.info[ACCOUNT]
-    result = connection.exec_driver_sql(
+    kept = settings.model_dump(mode="json", exclude={"database", *TABLES}) | {"schema": ispyb.schema} | more
+    report.trigger, report.actor = asked.trigger, asked.actor or ispyb.account
+    result = ispyb.connection.exec_driver_sql(
         named("history", "record_run").render(staging_schema=settings.staging_schema) or "",
         {
             "mode": report.mode,

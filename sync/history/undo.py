@@ -19,7 +19,17 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry, rights, tool_schema
-from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, code_of, connect, failure
+from sync.database.connection import (
+    DEADLOCK,
+    DUPLICATE,
+    LOCK_WAIT,
+    LOST,
+    Connected,
+    Database,
+    code_of,
+    connected,
+    failure,
+)
 from sync.database.lock import Turn, run_lock
 from sync.database.sqlfiles import for_entity, named, of_pass, tables_made
 from sync.database.statement import Statement
@@ -47,8 +57,8 @@ def undo(run: int, database: Database, settings: Settings, *, write: bool = True
     own = not isinstance(database, Connection)
     for attempt in range(1, retry.ATTEMPTS + 1):
         try:
-            with connect(database) as connection:
-                return _Undo(run, connection, settings, started, own=own).report(write=write)
+            with connected(database) as ispyb:
+                return _Undo(run, ispyb, settings, started, own=own).report(write=write)
         except DBAPIError as error:
             if not own or code_of(error) not in _AGAIN or attempt == retry.ATTEMPTS:
                 raise failure(error, origin_of(error)) from None
@@ -62,13 +72,14 @@ def undo(run: int, database: Database, settings: Settings, *, write: bool = True
 class _Undo:
     """One attempt, on one connection."""
 
-    def __init__(self, run: int, connection: Connection, settings: Settings, started: datetime, *, own: bool) -> None:
+    def __init__(self, run: int, ispyb: Connected, settings: Settings, started: datetime, *, own: bool) -> None:
         self._run = run
-        self._connection = connection
+        self._ispyb = ispyb
+        self._connection = ispyb.connection
         self._settings = settings
         self._started = started
         self._own = own
-        self._runner = Runner(connection, settings.staging_schema)
+        self._runner = Runner(ispyb.connection, settings.staging_schema)
         self._values = {"undone": run, "started": started}
         self._entities = [entity for entity in ENTITIES if entity not in settings.left_entities]
 
@@ -78,7 +89,7 @@ class _Undo:
         left, delete = self._settings.left_entities, self._entities if write else ()
         rights.demand(self._connection, schema, write=write, delete=delete, left=left)
         tool_schema.demand_own(self._connection, schema)
-        tool_schema.demand_own_run(self._connection, schema, self._run)
+        tool_schema.demand_own_run(self._ispyb, schema, self._run)
         start = time.perf_counter()
         try:
             if not write:
@@ -168,8 +179,7 @@ class _Undo:
             report.entities[entity] = Counts(
                 int(staged), int(inserted), int(updated), refused=int(refused), deleted=int(deleted)
             )
-        schema = self._connection.exec_driver_sql("SELECT DATABASE()").scalar()
-        report.refusals.extend(_refusal(row, str(schema)) for row in self._rows("kept"))
+        report.refusals.extend(_refusal(row, self._ispyb.schema) for row in self._rows("kept"))
         if self._settings.mask:
             report.mask()  # before history keeps it
         return report
@@ -182,7 +192,7 @@ class _Undo:
     def _record(self, report: Report) -> int:
         """Keeps the undo as a run of its own, and marks the run that it took back; returns its number."""
         report.run = run = runs.record(
-            self._connection, self._settings, report, self._started, export=f"run {self._run}", undoes=self._run
+            self._ispyb, self._settings, report, self._started, export=f"run {self._run}", undoes=self._run
         )
         self._all("history", run=run)
         touched.touch(self._runner, run, report.refusals, staged=None)

@@ -15,7 +15,9 @@ _Value = TypeVar("_Value")
 Maybe: TypeAlias = _Value | UnsetType | None
 """A value, null, or absent: UNSET tells the last two apart."""
 
-EXTERNAL_ID = "Integer 0 ... 2^128-1 or UUID. Feeds {}.externalId (16 bytes, big-endian). 0 is a value."
+EXTERNAL_ID = (
+    "Integer 0 ... 2^128-1 or UUID. Feeds {}.externalId (16 bytes, big-endian). 0 counts as an id, not as empty."
+)
 
 
 def about(title: str, description: str, *examples: object, **more: object) -> Meta:

@@ -7,40 +7,33 @@ from typing import Any
 from sync.history.changes import label, read_changes, readable_external_id
 from sync.model.entities import DOCUMENT, ENTITIES, Entity
 from sync.model.refusals import MOST_EXAMPLES, Example, Notice, Refusal, printable, refused_value
-from sync.model.report import Counts, Report, Vanished
-from sync.reconcile.reconciliation import Found, Reconciliation
+from sync.model.report import Report, Vanished
+from sync.reconcile.plan import Found, Plan
+from sync.reconcile.reconciliation import Reconciliation
 from sync.schema.target import Target
 from sync.stage.misfits import ROW_REFUSED, VALUE_REFUSED
 from sync.statements.by_halves import RefusedRow
 
 
-def fill(report: Report, reconciliation: Reconciliation, target: Target, *, changes: bool) -> None:
+def fill(report: Report, plan: Plan, reconciliation: Reconciliation, target: Target, *, changes: bool) -> None:
     """Adds what the database knows of the run to the report."""
-    found = reconciliation.read(("counts", "deleted", "stale_links", "possible_twins", *_NOTICES))
     for entity in ENTITIES:
         if not reconciliation.is_staged(entity):
             continue
-        ((staged, inserted, updated, refused),) = found[entity.name, "counts"]
-        left = reconciliation.leaving.count(entity)
-        counts = Counts(int(staged), int(inserted), int(updated), refused=int(refused) - left)
-        counts.unchanged = counts.staged - counts.inserted - counts.updated - counts.refused
-        counts.deleted = sum(int(deleted) for (deleted,) in found.get((entity.name, "deleted"), ()))
-        report.entities[entity.name] = counts
-        reconciliation.actions[entity.name] = counts.actions
-        reconciliation.doomed[entity.name] = counts.deleted
+        counts = report.entities[entity.name] = replace(plan.counts[entity.name])
         if counts.refused:
-            report.refusals.extend(_refusals(entity, reconciliation.rows(entity, "refusals")))
-            _refuse_whole_rows(report, entity, reconciliation.rows(entity, "contradicted"))
+            report.refusals.extend(_refusals(entity, reconciliation.rows(plan, entity, "refusals")))
+            _refuse_whole_rows(report, entity, reconciliation.rows(plan, entity, "contradicted"))
         parent = entity.parent_of_field
         if parent is not None and report.entities[parent].refused:
             along = reconciliation.leaving.places(entity, parent)
-            told = _refusals(entity, reconciliation.rows(entity, "field_refusals"))
+            told = _refusals(entity, reconciliation.rows(plan, entity, "field_refusals"))
             report.refusals.extend(refusal for refusal in told if (refusal.document, refusal.path) not in along)
-        report.warnings.extend(_notices(entity, found))
-        report.warnings.extend(reconciliation.leaving.notices(entity, left))
+        report.warnings.extend(_notices(entity, plan.found))
+        report.warnings.extend(reconciliation.leaving.notices(entity, plan.left[entity.name]))
     report.warnings.extend(_missing_columns(target))
     if changes:
-        report.changes = [change for row in reconciliation.planned() for change in read_changes(row[0], [row[1:]])]
+        report.changes = [change for row in reconciliation.changes(plan) for change in read_changes(row[0], [row[1:]])]
     report.documents_refused += report.entities[DOCUMENT.name].refused
 
 
@@ -66,12 +59,12 @@ def _refuse_whole_rows(report: Report, entity: Entity, rows: Iterable[tuple[Any,
             report.refusals[place] = replace(refusal, message=message)
 
 
-def find_vanished(report: Report, reconciliation: Reconciliation) -> None:
+def find_vanished(report: Report, plan: Plan, reconciliation: Reconciliation) -> None:
     """Adds what a full export no longer has to the report."""
     report.vanished = [
         Vanished(entity.name, number, label(key) or None, label(proposal), readable_external_id(digits))
         for entity in ENTITIES
-        for number, key, proposal, digits in reconciliation.vanished(entity)
+        for number, key, proposal, digits in reconciliation.vanished(plan, entity)
     ]
     unreadable = sum(refusal.code in ("invalid_json", "invalid_document") for refusal in report.refusals)
     if report.vanished and unreadable:
@@ -86,6 +79,8 @@ _NOTICES = {
     "kept_lists": "lists of {entity} with somebody who was refused: nothing is pruned from these",
     "kept_card_name": "lab contacts were found by their person; the card keeps the name it has in ISPyB",
 }
+TOLD = ("stale_links", "possible_twins", *_NOTICES)
+"""Statements of the report pass whose rows a report tells of."""
 
 
 def _notices(entity: Entity, found: Found) -> Iterator[Notice]:

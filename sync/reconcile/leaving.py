@@ -11,6 +11,7 @@ from sync.database.sqlfiles import named, put_words
 from sync.database.statement import put_values
 from sync.model.entities import DOCUMENT, ENTITIES, Entity, Mark
 from sync.model.refusals import Notice
+from sync.reconcile.plan import Left
 from sync.schema.target import Target
 from sync.statements.send import Runner
 
@@ -28,7 +29,6 @@ class Leaving:
         self._runner = runner
         self._target = target
         self._unneeded: set[Entity] = set()
-        self._changes: dict[Entity, int] = {}
 
     @property
     def is_needed(self) -> bool:
@@ -50,11 +50,10 @@ class Leaving:
         elif entity in self._unneeded and entity.unneeded is not None:
             self._run("leave_unneeded", **_marked(entity.name, entity.unneeded))
 
-    def drop_actions(self, entities: Iterable[Entity]) -> None:
-        """Takes back what was to be done with known rows of what is left, and counts it."""
-        for entity in entities:
-            if entity in self.entities:
-                self._changes[entity] = int(self._run("leave_known", an_entity=entity.name).rowcount)
+    def drop_actions(self, entities: Iterable[Entity]) -> dict[Entity, int]:
+        """Takes back what was to be done with known rows of what is left; says how many changes that were."""
+        left = filter(self.entities.__contains__, entities)
+        return {entity: int(self._run("leave_known", an_entity=entity.name).rowcount) for entity in left}
 
     def count(self, entity: Entity) -> int:
         """How many new things are left."""
@@ -67,18 +66,17 @@ class Leaving:
         rows = self._run("left_references", an_entity=entity.name, a_parent=parent, a_row=f"{parent}_row")
         return {(document, path) for document, path in rows}
 
-    def notices(self, entity: Entity, new: int) -> Iterator[Notice]:
-        """What is told of an entity, of which so many new things are left."""
+    def notices(self, entity: Entity, left: Left) -> Iterator[Notice]:
+        """What is told of an entity, of which so much is left."""
         if entity in self.entities:
-            changes = self._changes.get(entity, 0)
-            if new + changes:
+            if left.new + left.changed:
                 words = f"rows of {entity.name} were not written, as the setting leave has it"
-                yield Notice(_CODE, f"{words}: {new:,} new, {changes:,} changed", new + changes)
-        elif new:
+                yield Notice(_CODE, f"{words}: {left.new:,} new, {left.changed:,} changed", left.new + left.changed)
+        elif left.new:
             words = f"rows of {entity.name} were skipped: they hang on something new that was skipped"
             if entity in self._unneeded and entity.unneeded is not None:
                 words = f"{entity.unneeded.rows} that ISPyB does not know were skipped"
-            yield Notice(_CODE, words, new)
+            yield Notice(_CODE, words, left.new)
 
     def _run(self, name: str, **stand_ins: str) -> Any:
         return self._runner.connection.exec_driver_sql(_filled(name, self._runner.staging_schema, **stand_ins))

@@ -1,19 +1,29 @@
 """The write phase: decides and writes in one transaction, which starts anew where other writers came in between.
 
-In a transaction of a caller what a run wrote can be taken back by itself. A commit that the server did not answer
-is told as such: whether it happened, the run's row in history says.
+A commit that the server did not answer is told as such: whether it happened, the run's row in history says.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry
-from sync.database.connection import DUPLICATE, LOST, NO_PARENT, OVERTAKEN, code_of, failure, roll_back, words_of
+from sync.database.connection import (
+    DUPLICATE,
+    LOST,
+    NO_PARENT,
+    OVERTAKEN,
+    Connected,
+    code_of,
+    failure,
+    roll_back,
+    words_of,
+)
 from sync.database.lock import Turn, run_lock
 from sync.history import runs
 from sync.history.touched import touch
@@ -24,8 +34,9 @@ from sync.model.report import Counts, Report
 from sync.read.reader import Reader
 from sync.read.turning.origin import Origins
 from sync.reconcile import prune_limit
-from sync.reconcile.examining import Drawn
-from sync.reconcile.findings import fill, find_vanished, refused_by_database
+from sync.reconcile.findings import TOLD, fill, find_vanished, refused_by_database
+from sync.reconcile.left_out import Drawn, draw, links_left_out, remember
+from sync.reconcile.plan import Plan
 from sync.reconcile.reconciliation import Overtaken, Reconciliation
 from sync.reconcile.request import Request, timed, unread_proposals
 from sync.schema.target import Target
@@ -78,6 +89,7 @@ class Writing:
     fingerprints: Fingerprints | None
     digests: Digests
     report: Report
+    ispyb: Connected
     runner: Runner
     reconciliation: Reconciliation
     target: Target
@@ -88,14 +100,13 @@ class Writing:
     def plan(self) -> None:
         """Decides, and writes nothing. Raises Drawn."""
         try:
-            self._decide(changes=True)
+            plan = self._decide(changes=True)
         except Drawn:
             self._roll_back()
             raise
-        if (excess := self._excess()) is not None:
+        if (excess := self._excess(plan)) is not None:
             self.report.warnings.append(Notice("prune_limit", f"apply would stop: {excess}", 1))
-        if self.own:
-            self.runner.connection.rollback()
+        self._roll_back()
 
     def write(self) -> None:
         """Applies. Where somebody is asked first, neither the run's lock nor a transaction is held until the answer.
@@ -160,8 +171,8 @@ class Writing:
 
     def _transaction(self, agreed: object, turn: Turn, again: str | None) -> None:
         report, request = self.report, self.request
-        self._decide(changes=False)
-        if (excess := self._excess()) is not None:
+        plan = self._decide(changes=False)
+        if (excess := self._excess(plan)) is not None:
             raise LimitError(excess, hint=prune_limit.HINT)
         if request.settings.strict and report.refusals:
             raise _RolledBack
@@ -169,41 +180,40 @@ class Writing:
             raise _Unconfirmed
         if not report.nothing_to_do:
             with timed(report, "apply"):
-                self.reconciliation.apply(again)
+                plan = self.reconciliation.apply(plan, again)
         report.run = self._record()
-        self.reconciliation.record(report.run)
+        self.reconciliation.record(plan, report.run)
         touch(self.runner, report.run, report.refusals, staged=report.entities[DOCUMENT.name].staged)
         if self.fingerprints is not None:
             with timed(report, "verify"):
-                self.reconciliation.examining.remember(self.fingerprints, self.digests, report.refusals)
+                remember(self.runner, plan, self.fingerprints, self.digests, report.refusals)
         turn.confirm(report.run)
         if self.own:
             _commit(self.runner.connection, report, self.started)
 
-    def _decide(self, *, changes: bool) -> None:
+    def _decide(self, *, changes: bool) -> Plan:
+        """What is to be done, which the report tells too. Raises Drawn."""
         report, settings, reconciliation = self.report, self.request.settings, self.reconciliation
         with timed(report, "match"):
-            reconciliation.match()
-            reconciliation.compare()
-            reconciliation.prune(settings.prune, unread_proposals(report))
-            if self.fingerprints is not None:
-                reconciliation.examining.draw(self.fingerprints)
-            fill(report, reconciliation, self.target, changes=changes)
+            plan = reconciliation.plan(settings.prune, unread_proposals(report), TOLD)
+            draw(self.runner, plan, self.fingerprints)
+            fill(report, plan, reconciliation, self.target, changes=changes)
             if settings.full:
-                find_vanished(report, reconciliation)
+                find_vanished(report, plan, reconciliation)
             self.origins.rename(report)
             if settings.mask:
                 report.mask()
+        return plan
 
-    def _excess(self) -> str | None:
-        left_out = self.fingerprints is not None and bool(self.fingerprints.left_out)
-        return prune_limit.excess(self.report, self.reconciliation, self.request.settings.prune_limit, left_out)
+    def _excess(self, plan: Plan) -> str | None:
+        also = partial(links_left_out, self.runner, self.fingerprints)
+        return prune_limit.excess(plan, self.reconciliation, self.request.settings.prune_limit, also)
 
     def _record(self) -> int:
         """Writes the run into the tool's own schema; returns its number."""
         info = self.reader.info
         return runs.record(
-            self.runner.connection,
+            self.ispyb,
             self.request.settings,
             self.report,
             self.started,

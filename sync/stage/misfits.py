@@ -86,8 +86,8 @@ class Fitting:
         )
 
     def _refuse_nameless(self, entity: Entity, number: int, path: str) -> None:
-        usable = ", ".join(field.name for field in self._fields[entity.name].all if field.is_name)
-        message = f"no key that this database can match by. Give one of: {usable}."
+        usable = " or ".join(field.name for field in self._fields[entity.name].all if field.is_name)
+        message = f"it has no identifier that this database has a column for; give {usable}."
         self._refuse(Refusal(entity.name, "invalid_document", number, self.labels[number], path, None, None, message))
 
 

@@ -54,7 +54,7 @@ def test_the_refusals_are_those_of_a_file(endpoint: Endpoint, dls: Ispyb, tmp_pa
         (b"<html>", [], "there is no document in it"),
         (b'{"proposal":', [], "not JSON"),
         (b"{}", [], "there is no document in it"),
-        (b'{"sessions": []}', ["proposal"], "proposal is missing"),
+        (b'{"sessions": []}', ["proposal"], 'not a document: it needs {"proposal": {…}, "sessions": […]}'),
         (b'{"proposal": 5}', ["proposal"], "an object is expected"),
         (b'{"proposal": {"proposalNumber": {}}}', ["proposal", "proposalNumber"], "expected"),
         (b'[{"proposal": {"proposalNumber": "1"}}]', [], "an array"),

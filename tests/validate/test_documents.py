@@ -161,7 +161,7 @@ REFUSALS: list[tuple[str, Place, Any, list[tuple[str, str, str, str | None]], st
         PERSON,
         {"familyName": "Smith", "login": " "},
         [("person", "invalid_document", "proposal.persons[0]", None)],
-        "one of externalId, login, siteId",
+        "give externalId (preferred) or login",
     ),
     (
         "a laboratory without a key",
@@ -196,7 +196,7 @@ REFUSALS: list[tuple[str, Place, Any, list[tuple[str, str, str, str | None]], st
         (*PROTEIN, "acronym"),
         "",
         [("protein", "invalid_document", "proteins[0]", None)],
-        "externalId, acronym",
+        "give externalId (preferred) or acronym",
     ),
     (
         "a protein's person",
@@ -234,11 +234,11 @@ REFUSALS: list[tuple[str, Place, Any, list[tuple[str, str, str, str | None]], st
             ("person", "invalid_document", "proposal.labcontacts[0].person", None),
             ("lab_contact", "parent_refused", "proposal.labcontacts[0]", None),
         ],
-        "nothing names it",
+        "it has no identifier; give externalId (preferred) or login",
     ),
 ]
 WHOLE: list[tuple[str, Place, Any, str, str]] = [
-    ("no proposal", ("proposal",), ABSENT, "proposal", "proposal is missing"),
+    ("no proposal", ("proposal",), ABSENT, "proposal", 'not a document: it needs {"proposal": {…}, "sessions": […]}'),
     ("a proposal that is null", ("proposal",), None, "proposal", "not null"),
     ("a proposal without a key", ("proposal",), {"proposalCode": "MX"}, "proposal", "proposalNumber"),
     ("a number for the title", ("proposal", "title"), 5, "proposal.title", "text is expected"),
