@@ -17,9 +17,9 @@ from sync.show.console import render
 
 
 class Terminal:
-    """A bar while an export is read, where standard error is a terminal; and who sits there."""
+    """A bar while an export is read, where standard error is a terminal; and who sits there. `quiet`: no bar."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
         self.console = console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -28,7 +28,7 @@ class Terminal:
             TimeElapsedColumn(),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=quiet or not console.is_terminal,
         )
         self._task: TaskID | None = None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from support.databases import Ispyb
-from support.small import ROWS, CommandLine, document, export, hear_interrupts, holds, trigger, write
+from support.small import ROWS, CommandLine, Done, document, export, hear_interrupts, holds, trigger, write
 
 COUNTS = {"staged", "inserted", "updated", "unchanged", "refused", "deleted"}
 REPORT = {"run", "mode", "status", "trigger", "actor", "documents", "entities"}
@@ -204,3 +204,15 @@ def test_letters_that_a_terminal_lacks_stop_nothing(command: CommandLine) -> Non
     assert "title = \\u03a9 \\u2014 é" in text
     assert json.loads(report)["refusals"][0]["value"] == "Ω — é"
     assert [err for _, err in done] == ["", ""]
+
+
+def test_quiet_prints_nothing_unless_something_was_refused_or_failed(command: CommandLine, dls: Ispyb) -> None:
+    write("warned.ndjson", [document(1) | {"unheard_of": 1}])
+    for arguments in (["validate"], ["plan"], ["apply"], ["apply"]):
+        assert command(*arguments, "warned.ndjson", "--quiet") == Done(0, "", "")
+    assert holds(dls, 1)
+    loud, quiet = command("plan", "partly.ndjson"), command("plan", "partly.ndjson", "--quiet")
+    assert quiet.code == 1
+    assert quiet.out.splitlines()[1:] == loud.out.splitlines()[1:]  # the first line has the seconds
+    assert "no document of MX-3" in command("plan", "good.ndjson", "--proposal", "MX-3", "--quiet").err
+    assert "error: cannot read nosuch.ndjson" in command("apply", "nosuch.ndjson", "--quiet").err

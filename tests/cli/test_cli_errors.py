@@ -66,6 +66,7 @@ def test_a_wrong_setting_is_explained_in_words(command: CommandLine, flags: list
         (["history", "purge"], "--older-than"),
         (["migrate", "--force"], "--down"),
         (["check", "--csv", "folder"], "--columns"),
+        (["apply", "good.ndjson", "--quiet", "--json"], "--json"),
     ],
 )
 def test_a_flag_that_would_be_passed_over_is_refused(command: CommandLine, arguments: list[str], word: str) -> None:

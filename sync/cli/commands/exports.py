@@ -26,6 +26,7 @@ from sync.cli.options import (
     MetricsOption,
     ProfileOption,
     ProposalOption,
+    QuietOption,
     VerboseOption,
     YesOption,
 )
@@ -54,6 +55,7 @@ def validate(
         ),
     ] = False,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
     verbose: ListOption = 0,
 ) -> None:
     """Reads and validates an export; asks no database.
@@ -69,7 +71,7 @@ def validate(
     if print_documents and as_json:
         raise UsageError("--print with --json", hint="Standard output is for the documents, or for the report.")
     request = Request("validate", export, settings, proposals=frozenset(proposal or ()))
-    _reconcile(replace(request, prints=print_json if print_documents else None), as_json, verbose)
+    _reconcile(replace(request, prints=print_json if print_documents else None), as_json, verbose, quiet=quiet)
 
 
 @app.command()
@@ -81,6 +83,7 @@ def plan(
     csv: CsvOption = None,
     html: HtmlOption = None,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
     verbose: VerboseOption = 0,
     profile: ProfileOption = False,
 ) -> None:
@@ -95,7 +98,7 @@ def plan(
     ispyb-sync plan MX-415.zip --format smis
     """
     request = Request("plan", export, settings, proposals=frozenset(proposal or ()))
-    _reconcile(request, as_json, verbose, files=Files(csv, html), profile=profile)
+    _reconcile(request, as_json, verbose, quiet=quiet, files=Files(csv, html), profile=profile)
 
 
 @app.command()
@@ -109,6 +112,7 @@ def apply(
     html: HtmlOption = None,
     metrics: MetricsOption = None,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
     verbose: VerboseOption = 0,
     profile: ProfileOption = False,
 ) -> None:
@@ -120,10 +124,13 @@ def apply(
 
     ispyb-sync apply portal:all --leave laboratory --leave lab_contact --json
 
+    ispyb-sync apply portal:all --yes --quiet
+
     curl -s https://portal.example.org/export | ispyb-sync apply - --json
     """
     request = Request("apply", export, settings, proposals=frozenset(proposal or ()))
-    _reconcile(request, as_json, verbose, files=Files(csv, html), metrics=metrics, ask=not yes, profile=profile)
+    files = Files(csv, html)
+    _reconcile(request, as_json, verbose, quiet=quiet, files=files, metrics=metrics, ask=not yes, profile=profile)
 
 
 def _reconcile(
@@ -131,18 +138,21 @@ def _reconcile(
     as_json: bool,
     verbose: int,
     *,
+    quiet: bool,
     files: Files = NO_FILES,
     metrics: Path | None = None,
     ask: bool = False,
     profile: bool = False,
 ) -> None:
+    if quiet and as_json:
+        raise UsageError("--quiet with --json", hint="Whoever reads JSON expects one object of each run.")
     files.prepare()
     counting = _counting(metrics)
     try:
         state = COMMITTING if request.write else NOTHING_WRITTEN
         with (
             interruptible(state),
-            Terminal() as terminal,
+            Terminal(quiet=quiet) as terminal,
             statement_log(terminal.console, wanted=profile or verbose > 1),
         ):
             asks = ask and request.export != "-" and can_answer()
@@ -156,6 +166,8 @@ def _reconcile(
     with Guard(AFTERWARDS if request.write else NOTHING_WRITTEN):
         if as_json:
             print_json(report.to_dict())
+        elif quiet and not exit_code(report):
+            pass
         elif request.prints is not None:
             render(report, Console(stderr=True, highlight=False, markup=False, emoji=False), verbose=verbose > 0)
         else:
