@@ -58,5 +58,5 @@ MetricsOption = Annotated[
 ]
 YesOption = Annotated[
     bool,
-    typer.Option("--yes", "-y", help="Do not ask. On a terminal, apply shows a summary and asks before it writes."),
+    typer.Option("--yes", "-y", help="Do not ask. On a terminal it shows a summary, and asks before it writes."),
 ]

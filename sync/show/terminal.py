@@ -53,8 +53,13 @@ class Terminal:
     def confirm(self, report: Report) -> bool:
         """Shows what an apply is about to write, as a plan does, and asks."""
         self._bar.stop()
-        render(replace(report, mode="plan", status="planned"), _console())
-        return confirmed("Write this to ISPyB?")
+        return confirm_summary(replace(report, mode="plan", status="planned"))
+
+
+def confirm_summary(report: Report) -> bool:
+    """Shows what is about to be written, and asks."""
+    render(report, _console())
+    return confirmed("Write this to ISPyB?")
 
 
 def can_answer() -> bool:

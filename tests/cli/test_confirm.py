@@ -7,12 +7,13 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import make_url
 from support.databases import Ispyb
-from support.small import CommandLine, document, export, holds, run, write
+from support.small import ROWS, CommandLine, counts, document, export, holds, run, write
 from support.terminal import QUESTION, AtTerminal
 
 from sync import api
 from sync.api import Request
 from sync.history import runs as history
+from sync.history.undo import undo
 from sync.model.report import Report
 from sync.model.settings import load_settings
 
@@ -153,3 +154,44 @@ def kill_statements(ispyb: Ispyb) -> list[str]:
     with ispyb.engine.connect() as connection:
         query = f"SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{login}'"
         return [f"KILL {number}" for number in connection.exec_driver_sql(query).scalars()]
+
+
+# undo, which asks as apply does
+
+
+def test_an_undo_shows_what_it_would_take_back_and_asks(
+    command: CommandLine, ispyb: Ispyb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ISPYB_SYNC_DATABASE", ispyb.url)  # which sees that nothing refers to the rows
+    assert command("apply", "good.ndjson").code == 0
+    for answer, code, left in (("n\n", 4, 2), ("y\n", 0, 0)):
+        with AtTerminal("undo", "1") as terminal:
+            seen = terminal.asked()
+            assert "undo: planned, nothing written; takes back run 1" in seen
+            assert "delete 1 MX-1" in seen
+            assert holds(ispyb, 2)
+            terminal.answer(answer)
+            assert terminal.ended()[0] == code
+        assert {table for table, rows in counts(ispyb).items() if rows} == (set(ROWS) if left else set())
+    write("good.ndjson", export(1))
+    assert command("apply", "good.ndjson").code == 0
+    with AtTerminal("undo", "3", "--yes") as terminal:
+        assert terminal.ended()[0] == 0
+        assert QUESTION not in terminal.seen
+
+
+def test_an_undo_holds_nothing_while_somebody_thinks_and_asks_anew(command: CommandLine, ispyb: Ispyb) -> None:
+    assert command("apply", "good.ndjson").code == 0
+    shown = []
+
+    def somebody(report: Report) -> bool:
+        shown.append(len(report.refusals))
+        if len(shown) == 1:
+            run(ispyb, "UPDATE Protein SET acronym = 'changed'")
+        return True
+
+    settings = load_settings(staging_schema=ispyb.staging_schema)
+    report = undo(1, ispyb.url, settings, confirm=somebody)
+    assert shown[0] == 0
+    assert shown[1:] == [len(report.refusals)]
+    assert shown[1] > 0

@@ -14,6 +14,7 @@ from sync.cli.options import (
     JsonOption,
     ListOption,
     VerboseOption,
+    YesOption,
 )
 from sync.cli.output import print_drawn, print_json, write_files
 from sync.cli.unexpected import Guard
@@ -26,7 +27,7 @@ from sync.model.text import counted
 from sync.show.console import render, render_row, render_run, render_runs
 from sync.show.files import Files
 from sync.show.slowest import statement_log
-from sync.show.terminal import can_answer, confirmed
+from sync.show.terminal import can_answer, confirm_summary, confirmed
 
 
 @app.command("history")
@@ -145,6 +146,7 @@ def undo_command(
     plan: Annotated[
         bool, typer.Option("--plan", help="Show what would be taken back, and what would be left.")
     ] = False,
+    yes: YesOption = False,
     csv: CsvOption = None,
     html: HtmlOption = None,
     as_json: JsonOption = False,
@@ -164,7 +166,8 @@ def undo_command(
     files.prepare()
     try:
         with interruptible(COMMITTING), statement_log(Console(stderr=True), wanted=verbose > 1):
-            report = undo(run, settings.database_url(), settings, write=not plan)
+            confirm = confirm_summary if can_answer() and not yes else None
+            report = undo(run, settings.database_url(), settings, write=not plan, confirm=confirm)
     except SyncError:
         if as_json:
             print_json(Report("undo", "failed", undoes=run).to_dict())
