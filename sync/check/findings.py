@@ -133,7 +133,7 @@ def _privileges(held: Account, staging_schema: str, left: Collection[Entity]) ->
     no_delete = [entity.table for entity in written if held.rights.lacking(["DELETE"], held.schema, entity.table)]
     if no_delete:
         message = f"{held.who} lacks DELETE on {', '.join(no_delete)}: undo and pruning will fail there"
-        yield Finding("warning", "privileges", message, "To use these, grant the role of sql/grants.sql.")
+        yield Finding("warning", "privileges", message, "To use these, grant the role that `ispyb-sync grants` prints.")
 
 
 def _variant(connection: Connection, columns: Columns) -> Iterator[Finding]:

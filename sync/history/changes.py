@@ -73,7 +73,7 @@ _REASONS = {
     "key_taken": "cannot have its old value back: {held}. Correct that row first, and undo again",
     "referenced": "is in use: {held}. It is not deleted. Remove what refers to it, and undo again",
     "not_seen": "is not deleted: this account may not see which tables refer to it. GRANT SELECT ON {schema}.* TO the "
-    "role of sql/grants.sql, and undo again",
+    "role of `ispyb-sync grants`, and undo again",
 }
 
 

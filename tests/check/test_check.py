@@ -69,7 +69,7 @@ def test_a_missing_right_is_named_with_its_table(legacy: Fresh, login: Login) ->
         f"UPDATE on {legacy.schema}.Person",
         f"CREATE TEMPORARY TABLES on {legacy.staging_schema}.*",
     ]
-    assert all(error.remedy.startswith("Grant the role of sql/grants.sql (GRANT ") for error in errors)
+    assert all(error.remedy.startswith("Grant the role that `ispyb-sync grants` prints (GRANT ") for error in errors)
     assert [error.remedy.partition("Or ")[2] for error in errors] == [
         "leave to ISPyB what it keeps by itself: --leave person.",
         "",

@@ -105,7 +105,7 @@ def test_no_database_is_set(command: CommandLine, monkeypatch: pytest.MonkeyPatc
         ("mysql://u:s3cret@{server}/ispyb?nosuch=1", 2, "nosuch"),
         ("mysql://u:s3cret@{server}/ispyb?plugin=nosuch", 2, "nosuch"),
         ("mysql://u:s3cret@{server}/ispyb?ssl_ca=/no/such.pem", 2, "/no/such.pem"),
-        ("mysql://{account}@{server}/nosuch", 3, "sql/grants.sql"),
+        ("mysql://{account}@{server}/nosuch", 3, "`ispyb-sync grants`"),
         ("mysql://{account}@{server}/", 2, "names no schema"),
         ("mysql://u:s3cret@127.0.0.1:1/ispyb", 3, "127.0.0.1"),
         ("mysql://u:s3cret@127.0.0.1:1/ispyb", 3, "or start the server"),
@@ -129,7 +129,7 @@ def test_a_database_that_is_not_migrated(command: CommandLine, dls: Ispyb) -> No
         done = command(*arguments, "--staging-schema", "not_there", "--database", dls.url)
         assert_explained(done, 3, "not migrated", "ispyb-sync migrate --sql")
     done = command("apply", "good.ndjson", "--staging-schema", "not_there")
-    assert_explained(done, 3, "not_there", "ispyb-sync migrate", "sql/grants.sql")
+    assert_explained(done, 3, "not_there", "ispyb-sync migrate", "`ispyb-sync grants`")
 
 
 def test_a_failing_statement_is_named(command: CommandLine, dls: Ispyb) -> None:

@@ -22,6 +22,14 @@ def test_the_first_one_is_read_in_two_minutes() -> None:
     assert [name for name in NEVER_ABSENT if f"]({name})" not in text] == []
 
 
+def test_installing_comes_first() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    first = text.split("\n## ")[1]
+    assert first.startswith("Install\n")
+    assert "$ pipx install ." in first
+    assert "$ pip install ." in first
+
+
 @pytest.mark.parametrize("name", ["README.md", *NEVER_ABSENT, "tests/README.md", "scripts/README.md"])
 def test_what_a_readme_links_to_is_there(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
-"""Commands around a database: demo, check, migrate."""
+"""Commands around a database: demo, check, migrate, grants."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from sync.cli.options import JsonOption
 from sync.cli.output import console_for_output, print_drawn, print_json, write_files, write_text
 from sync.database import revision
 from sync.database.connection import open_engine
+from sync.migrate.grants import ROLE, grants
 from sync.model.errors import UsageError
 from sync.model.settings import Settings
 from sync.show.files import make_folder
@@ -145,3 +147,25 @@ def migrate_command(
                 settings.database_url(), staging_schema=settings.staging_schema, serve_this=serve_this
             )
             typer.echo("\n".join([f"migrated to {revision.head()}", *told]))
+
+
+@app.command("grants")
+@takes(*OF_MIGRATE)
+def grants_command(
+    settings: Settings,
+    role: Annotated[str, typer.Option("--role", metavar="NAME", help="What to call the role.")] = ROLE,
+) -> None:
+    """Prints the role of the account for daily use, for a DBA to read and run.
+
+    It has the names of the two schemas, and asks no database: the name of ISPyB's is the end of the database's URL. The
+    comments say how an account gets the role.
+
+    Examples: ispyb-sync grants > grants.sql
+
+    ispyb-sync grants --role portal_sync
+    """
+    schema = open_engine(settings.database_url()).url.database if settings.database else None
+    if schema is None:
+        schema = "ispyb"
+        print("note: no database is set; ISPyB's schema is written as ispyb. --database URL names it.", file=sys.stderr)
+    write_text(grants(schema, staging_schema=settings.staging_schema, role=role))
