@@ -61,7 +61,8 @@ def test_a_wrong_setting_is_explained_in_words(command: CommandLine, flags: list
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["history", "1", "--row", "person:1"], "--row"),
+        (["history", "--person", "a", "--row", "person:1"], "--row"),
+        (["history", "1", "--limit", "3"], "--limit"),
         (["history", "--older-than", "3d"], "purge"),
         (["history", "purge"], "--older-than"),
         (["migrate", "--force"], "--down"),

@@ -14,6 +14,7 @@ import sync
 from sync.check.findings import Finding, check
 from sync.history import runs as history
 from sync.history.purge import find_old
+from sync.history.questions import rows
 from sync.migrate import commands as migrate
 from sync.model.errors import UsageError
 from sync.model.settings import Settings
@@ -82,7 +83,7 @@ CALLS: dict[str, Callable[[str, Settings], object]] = {
     "undo --plan": lambda url, s: sync.undo(1, database=url, staging_schema=s.staging_schema, plan=True),
     "history": history.runs,
     "history RUN": lambda url, s: history.show(url, s, 1),
-    "history --row": lambda url, s: history.row(url, s, "person:1"),
+    "history --row": lambda url, s: rows.row(url, s, "person:1"),
     "history purge": lambda url, s: find_old(url, s, "0d"),
 }
 
@@ -237,8 +238,7 @@ def test_runs_of_two_that_shared_it_count_for_the_schema_that_they_name(
         f"1 run of {first.schema} does count: undo and --prune owned rely on the ids in them",
         f"1 run of {second.schema} does not count: no undo, and none of their links is the tool's",
     ]
-    (row,) = history.row(first.url, settings(first), "person:1")
-    assert row[0] == here
+    assert {done[0] for done in rows.row(first.url, settings(first), "person:1")} == {here}
     runs = {run.report.run: run for run in history.runs(first.url, settings(first))}
     assert (runs[here].elsewhere, runs[there].elsewhere) == (False, True)
     assert runs[there].settings["schema"] == second.schema

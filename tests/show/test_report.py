@@ -109,7 +109,9 @@ def test_each_kind_of_change_is_shown_with_its_values() -> None:
 def test_a_plan_of_nothing_is_one_line() -> None:
     report = planned()
     report.warnings = [Notice("unknown_key", "an unknown key", 1)]
-    assert text(report) == ["nothing to do"]
+    assert text(report) == ["nothing to do: no document was read; 0 documents read"]
+    report.documents_read, report.entities["proposal"].staged = 50, 50
+    assert text(report) == ["nothing to do: ISPyB holds what the export says; 50 documents read"]
     report.refusals = [refusal("key_taken", 1, "MX-1")]
     assert len(text(report)) > 3
 
@@ -124,12 +126,21 @@ def test_a_warning_shows_where_and_all_examples_when_asked() -> None:
     assert text(report, verbose=True)[-3:] == lines
 
 
+@pytest.mark.parametrize("code", ["missing_column", "skipped_unchanged"])
+def test_what_nobody_needs_to_act_on_is_a_note(code: str) -> None:
+    report = Report("apply", "applied", documents_read=1)
+    report.warnings = [Notice(code, "so it is", 30), Notice("unknown_key", "an unknown key", 1)]
+    assert text(report)[-2:] == ["note: so it is (30)", "warning: an unknown key (1)"]
+
+
 def test_only_what_was_looked_at_is_said_to_be_in_step() -> None:
     report = Report("apply", "applied", documents_read=1)
     assert text(report) == [
         "apply: applied; 1 document read, 0 refused",
-        "nothing to do: no document was read",
+        "nothing to do: no document is of a proposal that was asked for",
     ]
+    report.documents_read = 0
+    assert text(report)[1] == "nothing to do: no document was read"
     report.warnings = [Notice("skipped_unchanged", "documents left out", 30)]
     assert text(report)[1] == "nothing to do: all 30 documents are unchanged since the last run"
     report.entities["proposal"].staged = 1
@@ -140,7 +151,7 @@ def test_the_command_prints_one_line_and_tells_warnings_elsewhere(py: Ispyb, com
     assert command("apply", "good.ndjson").code == 0
     write("unknown.ndjson", [document(1) | {"unheardOf": 1}])
     done = command("plan", "unknown.ndjson", "-v")
-    assert (done.code, done.out) == (0, "nothing to do\n")
+    assert (done.code, done.out) == (0, "nothing to do: ISPyB holds what the export says; 1 document read\n")
     assert done.err.startswith("warning: ")
     assert "unheardOf" in done.err
     assert command("plan", "good.ndjson").err == ""
