@@ -12,7 +12,7 @@ from typing import Any
 import typer.main
 
 from sync.cli.main import app
-from sync.model.documents import schema
+from sync.model.published.json_schema import schema
 from sync.model.settings import Portal, Settings
 from sync.model.tables.triggers import Auth, Listen, Serve
 

@@ -5,19 +5,14 @@ Each field has a title, a description, an example and a kind (`sync.model.values
 null. Lengths are those that ISPyB's tables usually have; the live table decides.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from sync.model.people import (
     EXTERNAL_ID,
-    Laboratory,
     Maybe,
-    Person,
     PersonOrNull,
-    SessionOptions,
-    SessionPerson,
     SomeParticipant,
     SomePerson,
     Thing,
@@ -234,15 +229,3 @@ class WithUnknownKeys(Document, forbid_unknown_fields=False):
     proposal: _Proposal
     sessions: Maybe[list[_Session]] = UNSET  # type: ignore[assignment]
     proteins: Maybe[list[_Protein]] = UNSET  # type: ignore[assignment]
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of a document."""
-    models = (Document, Laboratory, Person, SessionOptions, SessionPerson)
-    _, definitions = msgspec.json.schema_components(models, ref_template="#/$defs/{name}")
-    for definition in definitions.values():
-        del definition["additionalProperties"]  # which are taken, and told
-        if not definition["required"]:
-            del definition["required"]
-    document: dict[str, Any] = definitions.pop("Document")
-    return document | {"$defs": definitions}

@@ -216,3 +216,16 @@ def test_quiet_prints_nothing_unless_something_was_refused_or_failed(command: Co
     assert quiet.out.splitlines()[1:] == loud.out.splitlines()[1:]  # the first line has the seconds
     assert "no document of MX-3" in command("plan", "good.ndjson", "--proposal", "MX-3", "--quiet").err
     assert "error: cannot read nosuch.ndjson" in command("apply", "nosuch.ndjson", "--quiet").err
+
+
+def test_the_example_of_the_schema_is_applied_whole(command: CommandLine, ispyb: Ispyb) -> None:
+    """In each variant: nothing is refused, and no warning asks for anything."""
+    printed = command("schema", "--example").out
+    assert printed.count("\n") > 50
+    Path("example.json").write_text(printed)
+    done = command("apply", "example.json", "--json")
+    report = json.loads(done.out)
+    assert (done.code, report["refusals"]) == (0, [])
+    assert {warning["code"] for warning in report["warnings"]} <= {"missing_column"}
+    assert all(counts["inserted"] == 1 for counts in report["entities"].values())
+    assert json.loads(command("schema").out)["$defs"]["Person"]["properties"]["login"]["maxLength"] == 45
