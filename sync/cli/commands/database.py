@@ -23,15 +23,25 @@ def demo(
     serve: Annotated[
         bool, typer.Option("--serve", help="Instead, serve the page and the endpoint, with a User Portal beside it.")
     ] = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep", metavar="DIR", help="Leave exports, plan, pages and the database in this new folder, to look at."
+        ),
+    ] = None,
 ) -> None:
     """Shows the tool at work, on a MariaDB of its own.
 
-    Starts it, makes a legacy ISPyB, migrates, applies three exports, and leaves nothing behind.
+    Starts it, makes a legacy ISPyB, migrates, applies three exports, and leaves nothing behind unless --keep says so.
 
     Examples: ispyb-sync demo
 
+    ispyb-sync demo --keep demo/
+
     ispyb-sync demo --serve
     """
+    if serve and keep is not None:
+        raise UsageError("--keep with --serve", hint="Leave out one of the two.")
     if serve:
         with needs("serve"):
             from sync.serve import demonstration as served
@@ -39,7 +49,7 @@ def demo(
         return
     from sync.demo import demonstration  # it brings Alembic, which takes long to load
 
-    demonstration.run(console_for_output())
+    demonstration.run(console_for_output(), keep)
 
 
 @app.command()
