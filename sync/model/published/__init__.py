@@ -1,1 +1,1 @@
-"""What exporters are told of a document: its JSON Schema, and an example."""
+"""What others are given: the JSON Schema of a document, an example of one, and reports as pandas tables."""
