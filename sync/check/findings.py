@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sync.check.finding import Finding, Level
 from sync.check.live_tables import obstacles_of, rules_of
 from sync.database import revision, rights, tool_schema
-from sync.database.connection import connect, failure
+from sync.database.connection import SCHEMA, connect, failure
 from sync.database.rights import Account, Rights
 from sync.database.sqlfiles import load
 from sync.database.statement import Statement
@@ -64,11 +64,17 @@ def show(findings: list[Finding], console: Console) -> None:
 
 def _findings(connection: Connection, settings: Settings) -> Iterator[Finding]:
     staging_schema = settings.staging_schema
+    target = read_tables(connection)
+    columns = _columns(target)
+    if not any(columns.values()):
+        schema = connection.info[SCHEMA]
+        message = f"{schema} has none of ISPyB's tables, or the account may not see them"
+        remedy = "Correct the schema at the end of the URL, or grant the role that `ispyb-sync grants` prints."
+        yield Finding("error", "tables", message, remedy)
+        return  # nothing else that could be said is about ISPyB
     yield from _server(connection)
     held = rights.account(connection)
     yield from _privileges(held, staging_schema, settings.left_entities)
-    target = read_tables(connection)
-    columns = _columns(target)
     yield from _variant(connection, columns)
     yield from obstacles_of(target)
     yield from rules_of(connection)
@@ -142,8 +148,6 @@ def _variant(connection: Connection, columns: Columns) -> Iterator[Finding]:
     if absent:
         message = f"{schema} has no {', '.join(absent)}, or the account may not see them"
         yield Finding("error", "tables", message, "Point --database at the ISPyB schema.")
-    if len(absent) == len(ENTITIES):
-        return
     yield Finding("ok", "variant", f"{schema} looks like {_guess(columns)}; default collation {collation}")
     yield Finding("ok", "charset", _charsets(columns))
     for entity in ENTITIES:

@@ -6,7 +6,7 @@ from io import TextIOWrapper
 
 from sqlalchemy.exc import DBAPIError
 
-from sync.cli.app import app
+from sync.cli.app import app, refuse_misplaced
 from sync.cli.commands import adopt, database, exports, past, schema, sql, triggers
 from sync.cli.unexpected import NOTHING_WRITTEN, Guard, errors_logged
 from sync.database.connection import failure
@@ -27,7 +27,8 @@ def main() -> None:
         print("warning: a password on the command line may be seen by others; set ISPYB_SYNC_DATABASE", file=sys.stderr)
     try:
         with errors_logged(sys.argv[1:]), Guard(NOTHING_WRITTEN):
-            app()
+            refuse_misplaced(sys.argv[1:])
+            app(prog_name="ispyb-sync")
     except (SyncError, DBAPIError) as raised:
         error = failure(raised) if isinstance(raised, DBAPIError) else raised
         print("\n".join(printable(line) for line in f"error: {error}".split("\n")), file=sys.stderr)

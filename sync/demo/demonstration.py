@@ -50,8 +50,7 @@ def _show(console: Console, url: str, tool: str, kept: Kept | None) -> None:
         console,
         "ispyb-sync migrate: externalId columns, the indexes that matching needs, beamLineSetupId may be NULL.",
     )
-    migrate.upgrade(url, staging_schema=tool)
-    console.print(Text(f"migrated to {migrate.head()}"))
+    console.print(Text("\n".join(migrate.upgrade(url, staging_schema=tool).lines())))
     first, changed = sample.export(), sample.changed_export()
     if kept is not None:
         kept.settings()

@@ -103,6 +103,12 @@ def test_a_schema_without_the_tables_is_an_error(legacy: Fresh) -> None:
     assert error.remedy
 
 
+def test_of_a_schema_without_any_of_the_tables_nothing_else_is_said(legacy: Fresh) -> None:
+    (found,) = check(legacy.admin.set(database="mysql").render_as_string(hide_password=False), Settings())
+    assert (found.level, found.subject) == ("error", "tables")
+    assert "mysql has none of ISPyB's tables" in found.message
+
+
 def test_a_dump_restored_over_migrated_tables_is_noticed(legacy: Fresh) -> None:
     legacy.run("ALTER TABLE Person DROP INDEX ispyb_sync_externalId", "ALTER TABLE Person DROP COLUMN externalId")
     (error,) = bad(legacy)

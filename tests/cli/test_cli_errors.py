@@ -74,6 +74,42 @@ def test_a_flag_that_would_be_passed_over_is_refused(command: CommandLine, argum
     assert_explained(command(*arguments), 2, word)
 
 
+def test_a_flag_in_front_of_the_command_is_told_where_it_goes(command: CommandLine) -> None:
+    done = command("--database", "mysql+pymysql://sync@nowhere/ispyb", "plan", "good.ndjson")
+    assert_explained(done, 2, "--database stands in front of the command", "ispyb-sync plan --database …")
+    assert "nowhere" not in done.err
+    assert "No such option" in command("--nonsense", "plan").err
+
+
+def test_a_password_that_everybody_can_read_is_warned_of(
+    command: CommandLine, dls: Ispyb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Path("ispyb-sync.toml")
+    file.write_text(f'database = "{dls.role_url}"\n')
+    monkeypatch.delenv("ISPYB_SYNC_DATABASE")
+    for mode, warned in ((0o644, True), (0o640, False), (0o600, False)):
+        file.chmod(mode)
+        done = command("history")
+        assert done.code == 0
+        assert ("holds a password" in done.err) == warned
+        assert password(dls) not in done.err
+    file.write_text('timezone = "UTC"\n')
+    file.chmod(0o644)
+    monkeypatch.setenv("ISPYB_SYNC_DATABASE", dls.role_url)
+    assert command("history").err == ""
+
+
+def test_a_shell_completes_commands_and_flags(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def completed(words: str) -> list[str]:
+        monkeypatch.setenv("_ISPYB_SYNC_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+        return command().out.split()
+
+    assert completed("ispyb-sync hist") == ["history"]
+    assert "--staging-schema" in completed("ispyb-sync plan --stag")
+
+
 def test_an_account_that_may_not_alter_is_told_who_may(command: CommandLine) -> None:
     assert_explained(command("migrate"), 3, "denied", "an account that may ALTER", "migrate --sql")
 

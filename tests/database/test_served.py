@@ -165,7 +165,7 @@ def test_the_same_ispyb_under_a_new_name_goes_on_with_its_history(first: Fresh, 
     ours = apply(first, export(1)).run
     apply(first, export(1), skip_unchanged=True)
     rename(first, second)
-    told = migrate.upgrade(second.url, staging_schema=second.staging_schema, serve_this=True)
+    told = migrate.upgrade(second.url, staging_schema=second.staging_schema, serve_this=True).told
     assert told[0] == f"the tool schema {second.staging_schema} serves {second.schema} on {server(second)} from now on"
     assert told[1] == f"2 runs of {first.schema} do count: undo and --prune owned rely on the ids in them"
     assert "only for the same ISPyB, renamed, restored or moved" in told[2]
@@ -183,7 +183,7 @@ def test_the_same_ispyb_under_a_new_name_goes_on_with_its_history(first: Fresh, 
 def test_documents_are_not_skipped_that_were_applied_to_another_one(first: Fresh, second: Fresh) -> None:
     """The one that was served may still be there, as after a restore beside it: its runs count all the same."""
     apply(first, export(1), skip_unchanged=True)
-    told = migrate.upgrade(second.url, staging_schema=second.staging_schema, serve_this=True)
+    told = migrate.upgrade(second.url, staging_schema=second.staging_schema, serve_this=True).told
     assert told[1] == f"1 run of {first.schema} does count: undo and --prune owned rely on the ids in them"
     report = apply(second, export(1), skip_unchanged=True)
     assert report.entities["proposal"].inserted == 1
@@ -201,7 +201,7 @@ def test_a_server_that_moved_is_another_one(first: Fresh) -> None:
     first.run(f"UPDATE `{first.staging_schema}`.served SET server = 'old.example.org:3306'")
     with pytest.raises(UsageError, match=rf"serves {first.schema} on old\.example\.org:3306, and this is"):
         apply(first, export(1))
-    told = migrate.upgrade(first.url, staging_schema=first.staging_schema, serve_this=True)
+    told = migrate.upgrade(first.url, staging_schema=first.staging_schema, serve_this=True).told
     assert told[1] == f"1 run of {first.schema} does count: undo and --prune owned rely on the ids in them"
     assert served(first) == [(first.schema, server(first))]
     assert deleted(apply(first, fewer_people(), prune="owned")) == (2, 2)
@@ -209,7 +209,7 @@ def test_a_server_that_moved_is_another_one(first: Fresh) -> None:
 
 def test_serve_this_says_nothing_where_it_served_this_already(first: Fresh) -> None:
     (since,) = first.ask(f"SELECT since FROM `{first.staging_schema}`.served")
-    assert migrate.upgrade(first.url, staging_schema=first.staging_schema, serve_this=True) == []
+    assert migrate.upgrade(first.url, staging_schema=first.staging_schema, serve_this=True).told == []
     assert first.ask(f"SELECT since FROM `{first.staging_schema}`.served") == [since]
 
 
@@ -233,7 +233,7 @@ def test_runs_of_two_that_shared_it_count_for_the_schema_that_they_name(
     for database in (first, second):
         with pytest.raises(UsageError, match="1 runs of history"):
             up(database)
-    told = migrate.upgrade(first.url, staging_schema=first.staging_schema, serve_this=True)
+    told = migrate.upgrade(first.url, staging_schema=first.staging_schema, serve_this=True).told
     assert told[1:3] == [
         f"1 run of {first.schema} does count: undo and --prune owned rely on the ids in them",
         f"1 run of {second.schema} does not count: no undo, and none of their links is the tool's",
@@ -314,7 +314,9 @@ def test_the_command_line(py: Ispyb, server_url: URL, command: CommandLine) -> N
         assert "--staging-schema" in refused.err
         assert command("migrate", "--down", "base", "--serve-this").code == 2
         own = command("migrate", "--database", other.url, "--staging-schema", other.staging_schema)
-        assert (own.code, own.out) == (0, f"migrated to {migrate.head()}\n")
+        assert (own.code, own.out.splitlines()[0]) == (0, f"migrated from base to {migrate.head()}; made:")
+        again = command("migrate", "--database", other.url, "--staging-schema", other.staging_schema)
+        assert again.out == f"nothing to do: the database is at revision {migrate.head()} already\n"
         other.run(f"UPDATE `{other.staging_schema}`.served SET schema_name = 'renamed'")
         arguments = ("--database", other.url, "--staging-schema", other.staging_schema)
         assert command("plan", "good.ndjson", *arguments).code == 2

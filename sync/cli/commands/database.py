@@ -10,7 +10,6 @@ from sync.cli.app import app, interruptible, needs
 from sync.cli.flags import OF_CHECK, OF_MIGRATE, takes
 from sync.cli.options import JsonOption
 from sync.cli.output import console_for_output, print_drawn, print_json, write_files, write_text
-from sync.database import revision
 from sync.database.connection import open_engine
 from sync.migrate.grants import ROLE, grants
 from sync.model.errors import UsageError
@@ -142,21 +141,25 @@ def migrate_command(
     if serve_this and down is not None:
         raise UsageError("--serve-this with --down", hint="Take the tool schema over first, then go back.")
     if sql:
-        name = open_engine(settings.database_url()).url.database if settings.database else None
+        url = settings.database_url() if settings.database else None
+        name = open_engine(url).url.database if url else None
         script = migrations.script(
-            settings.staging_schema, down=down, force=force, serve_this=serve_this, database_name=name or "ispyb"
+            settings.staging_schema,
+            down=down,
+            force=force,
+            serve_this=serve_this,
+            database_name=name or "ispyb",
+            database_url=url,
         )
         write_text(script)
         return
     with interruptible("what was done before stays, and does no harm; run ispyb-sync migrate again"):
+        url, schema = settings.database_url(), settings.staging_schema
         if down is not None:
-            migrations.downgrade(settings.database_url(), down, staging_schema=settings.staging_schema, force=force)
-            typer.echo(f"migrated down to {down}")
+            done = migrations.downgrade(url, down, staging_schema=schema, force=force)
         else:
-            told = migrations.upgrade(
-                settings.database_url(), staging_schema=settings.staging_schema, serve_this=serve_this
-            )
-            typer.echo("\n".join([f"migrated to {revision.head()}", *told]))
+            done = migrations.upgrade(url, staging_schema=schema, serve_this=serve_this)
+        write_text("\n".join(done.lines()) + "\n")
 
 
 @app.command("grants")
