@@ -1,7 +1,7 @@
 """What all commands belong to, the exit code of a report, and what Ctrl-C says."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -53,13 +53,13 @@ def main_options(
 
 
 @contextmanager
-def interruptible(state: str) -> Iterator[None]:
+def interruptible(state: str | Callable[[], str]) -> Iterator[None]:
     """Ends with 130 at Ctrl-C, with 3 at what nobody expected, and says in which state that leaves things."""
     try:
         with Guard(state):
             yield
     except KeyboardInterrupt:
-        print(f"interrupted: {state}", file=sys.stderr)
+        print(f"interrupted: {state if isinstance(state, str) else state()}", file=sys.stderr)
         raise typer.Exit(130) from None
 
 

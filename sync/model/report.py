@@ -19,6 +19,9 @@ Status = Literal["applied", "planned", "validated", "rolled_back", "declined", "
 
 Trigger = Literal["command", "http", "broker"]
 
+COMMITTING = "committing"
+"""What a run tells when its commit begins: before that it has written nothing."""
+
 SKIPPED = ("skipped_unchanged", "skipped_verified")
 """Codes of the warnings that count documents which were left out."""
 

@@ -10,7 +10,7 @@
 Up to prune only the staging tables are written: an apply and a plan are the same to that point.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
@@ -83,6 +83,11 @@ class Reconciliation:
         self._given.see(entity, columns)
         self.leaving.see(entity, columns)
 
+    @property
+    def staged_rows(self) -> int:
+        """How many rows are staged."""
+        return self._given.rows.total()
+
     def is_staged(self, entity: Entity) -> bool:
         """Whether the entity has staged rows."""
         return entity.name in self._given.rows
@@ -119,15 +124,17 @@ class Reconciliation:
         self._runner.connection.exec_driver_sql("SET @prune = %s, @unread = %s", (which, ",".join(unread)))
         self._play((entity, "prune") for entity in self._written())
 
-    def apply(self, again: str | None = None) -> None:
+    def apply(self, again: str | None = None, begins: Callable[[Entity], None] = lambda _: None) -> None:
         """Writes to ISPyB.
 
+        begins  is told of each entity before it is written
         again   what the server said when an earlier attempt failed as if another writer had come in between
 
         Raises Overtaken where a row that was inserted or is to be deleted is not found again; RowsRefused for rows
         that the database refuses for a reason of its own; DBAPIError where another writer may have come in between.
         """
         for entity in self._written():
+            begins(entity)
             actions = self.actions[entity.name]
             moves = [m for m in self._player.moves(entity, "apply") if m.statement.does in (None, *actions)]
             if "insert" in actions:

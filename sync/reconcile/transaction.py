@@ -22,7 +22,7 @@ from sync.history.touched import touch
 from sync.model.entities import ENTITIES, PROPOSAL
 from sync.model.errors import DatabaseError, LimitError
 from sync.model.refusals import Notice, Refusal
-from sync.model.report import Counts, Report
+from sync.model.report import COMMITTING, Counts, Report
 from sync.read.reader import Reader
 from sync.read.turning.origin import Origins
 from sync.reconcile import prune_limit
@@ -100,7 +100,8 @@ class Writing:
         as_read = _AsRead(report.refusals, report.warnings, report.documents_refused)
         agreed = None
         while True:
-            with run_lock(runner.connection, settings.lock_timeout, runner.staging_schema, own=self.own) as turn:
+            connection, schema = runner.connection, runner.staging_schema
+            with run_lock(connection, settings.lock_timeout, schema, own=self.own, waits=self.request.tell) as turn:
                 if self._apply(as_read, agreed, turn):
                     return
             with timed(report, "confirm"):
@@ -160,7 +161,8 @@ class Writing:
             raise _Unconfirmed
         if not report.nothing_to_do:
             with timed(report, "apply"):
-                self.reconciliation.apply(again)
+                self.reconciliation.apply(again, lambda entity: request.tell_of(entity, report))
+        request.tell("writing history")
         report.run = self._record()
         self.reconciliation.record(report.run)
         touch(self.runner, report.run, report.refusals, staged=report.entities[PROPOSAL.name].staged)
@@ -169,10 +171,12 @@ class Writing:
             self.fingerprints.remember({refusal.document for refusal in report.refusals}, joined)
         turn.confirm(report.run)
         if self.own:
+            request.tell(COMMITTING)
             _commit(self.runner.connection, report, self.started)
 
     def _decide(self, *, changes: bool) -> None:
         report, settings, reconciliation = self.report, self.request.settings, self.reconciliation
+        self.request.tell(f"matching {reconciliation.staged_rows:,} rows")
         with timed(report, "match"):
             reconciliation.match()
             reconciliation.compare()

@@ -7,24 +7,29 @@ import sys
 from dataclasses import replace
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.prompt import Confirm
 
-from sync.model.report import Report
+from sync.model.report import COMMITTING, Report
 from sync.model.text import printable
 from sync.read.reader import Reader
 from sync.show.console import render
 
 
 class Terminal:
-    """A bar while an export is read, where standard error is a terminal; and who sits there. `quiet`: no bar."""
+    """What is done now, where standard error is a terminal; and who sits there. `quiet`: no bar.
+
+    committing   whether the commit has begun: what comes before it has written nothing
+    """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.console = console = Console(stderr=True)
+        self.committing = False
+        self._documents = 0
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            DownloadColumn(),
+            TextColumn("{task.fields[count]}"),
             TimeElapsedColumn(),
             console=console,
             transient=True,
@@ -34,7 +39,7 @@ class Terminal:
 
     def __enter__(self) -> "Terminal":
         self._bar.start()
-        self._task = self._bar.add_task("reading", total=None)
+        self._task = self._bar.add_task("reading", total=None, count="")
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -42,13 +47,23 @@ class Terminal:
 
     def show(self, reader: Reader) -> None:
         """Draws how much of the export is read."""
-        if self._task is not None and not self._bar.disable:
-            self._bar.update(self._task, completed=reader.bytes_read, total=reader.total_bytes)
+        self._documents += 1
+        read, total = (f"{(n or 0) / 1e6:,.1f}" for n in (reader.bytes_read, reader.total_bytes))
+        of_all = f"{read} of {total}" if reader.total_bytes else read
+        self._draw("reading", reader.bytes_read, reader.total_bytes, f"{self._documents:,} documents, {of_all} MB")
 
     def waits(self, words: str) -> None:
         """Shows what the User Portal is waited for."""
+        self._draw(words, 0, None, "")
+
+    def phase(self, words: str, done: int, total: int | None) -> None:
+        """Shows what is done after the reading, or waited for, and how many rows of how many are done."""
+        self.committing |= words == COMMITTING
+        self._draw(words, done, total, "" if total is None else f"{done:,} of {total:,} rows")
+
+    def _draw(self, words: str, done: int, total: int | None, count: str) -> None:
         if self._task is not None and not self._bar.disable:
-            self._bar.update(self._task, description=printable(words))
+            self._bar.update(self._task, description=printable(words), completed=done, total=total, count=count)
 
     def confirm(self, report: Report) -> bool:
         """Shows what an apply is about to write, as a plan does, and asks."""

@@ -98,7 +98,8 @@ def test_each_command_that_meets_another_ispyb_refuses(first: Fresh, second: Fre
             f"the tool schema {first.staging_schema} serves {first.schema} on {server(first)}, "
             f"and this is {second.schema} on {server(first)}\n"
         ), name
-        for setting in ("--staging-schema", "ISPYB_SYNC_STAGING_SCHEMA", "staging_schema in", "migrate --serve-this"):
+        flag = "staging_schema=NAME" if name in ("plan", "apply", "undo", "undo --plan") else "--staging-schema NAME"
+        for setting in (flag, "ISPYB_SYNC_STAGING_SCHEMA", "staging_schema in", "migrate --serve-this"):
             assert setting in str(caught.value), name
         assert caught.value.exit_code == 2
     assert (first.ask("SELECT * FROM Person"), second.tables(), first.tables(first.staging_schema)) == before

@@ -117,5 +117,5 @@ def test_an_undo_forgets(dls: Ispyb) -> None:
 
 
 def test_what_is_left_out_of_a_full_export_is_not_vanished(dls: Ispyb) -> None:
-    with pytest.raises(UsageError, match="--full with --skip-unchanged"):
+    with pytest.raises(UsageError, match="full with skip_unchanged"):
         apply(dls, document(1), full=True)

@@ -225,7 +225,7 @@ def test_on_a_connection_of_the_callers_nothing_is_left_behind(ispyb: Ispyb) -> 
 
 
 def test_what_is_left_out_of_a_full_export_is_not_vanished(ispyb: Ispyb) -> None:
-    with pytest.raises(UsageError, match="--full with --skip-verified"):
+    with pytest.raises(UsageError, match="full with skip_verified"):
         apply(ispyb, document(1), full=True)
 
 

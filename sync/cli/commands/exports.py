@@ -149,15 +149,16 @@ def _reconcile(
     files.prepare()
     counting = _counting(metrics)
     try:
-        state = COMMITTING if request.write else NOTHING_WRITTEN
+        terminal = Terminal(quiet=quiet)
         with (
-            interruptible(state),
-            Terminal(quiet=quiet) as terminal,
+            interruptible(lambda: COMMITTING if terminal.committing else NOTHING_WRITTEN),
+            terminal,
             statement_log(terminal.console, wanted=profile or verbose > 1),
         ):
             asks = ask and request.export != "-" and can_answer()
             confirm = terminal.confirm if asks else None
-            report = api.run(replace(request, progress=terminal.show, waits=terminal.waits, confirm=confirm))
+            asking = replace(request, progress=terminal.show, waits=terminal.waits, phase=terminal.phase)
+            report = api.run(replace(asking, confirm=confirm))
     except (SyncError, DBAPIError):
         counting(Report(request.mode, "failed"))
         if as_json:
