@@ -4,6 +4,7 @@ import gc
 import sys
 from io import TextIOWrapper
 
+from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
 from sync.cli.app import app, refuse_misplaced
@@ -13,6 +14,7 @@ from sync.database.connection import failure
 from sync.demo.process import hide_passwords
 from sync.model.errors import SyncError
 from sync.model.refusals import printable
+from sync.show.terminal import error_console
 
 __all__ = ["adopt", "app", "database", "exports", "main", "past", "schema", "sql", "triggers"]
 
@@ -31,5 +33,6 @@ def main() -> None:
             app(prog_name="ispyb-sync")
     except (SyncError, DBAPIError) as raised:
         error = failure(raised) if isinstance(raised, DBAPIError) else raised
-        print("\n".join(printable(line) for line in f"error: {error}".split("\n")), file=sys.stderr)
+        for line in f"error: {error}".split("\n"):
+            error_console().print(Text(printable(line)), soft_wrap=True)
         sys.exit(error.exit_code)

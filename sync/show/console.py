@@ -14,7 +14,7 @@ from sync.model.entities import ENTITIES
 from sync.model.refusals import Refusal, printable, refused_value
 from sync.model.report import SKIPPED, Change, Report, Vanished
 from sync.model.text import counted
-from sync.show.lines import change_line, place_line, refusal_line
+from sync.show.lines import change_line, fits, place_line, refusal_line
 
 LISTED = 10
 """Changes and refusals shown per entity; `--json` has all."""
@@ -54,7 +54,7 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
         if report.nothing_to_do and not report.refusals:
             console.print(Text(f"{NOTHING}: {_why_nothing(report)}"))
         elif any(any(vars(counts).values()) for counts in report.entities.values()):
-            console.print(_totals(report))
+            _print_totals(report, console)
     _list_refusals(report, console, LISTED if not verbose else len(report.refusals))
     render_warnings(report, console, verbose=verbose)
     _list_changes(report, console, LISTED if not verbose else len(report.changes))
@@ -92,6 +92,18 @@ def render_warnings(report: Report, console: Console, *, verbose: bool = False) 
         console.print(Text(words, style="yellow" if warning.word == "warning" else "dim"), soft_wrap=True)
         for example in warning.examples if verbose else warning.examples[:1]:
             console.print(Text(f"  {place_line(example)}"), soft_wrap=True)
+
+
+def _print_totals(report: Report, console: Console) -> None:
+    """A table; on a terminal that is too narrow for its headers, a line for each entity."""
+    table = _totals(report)
+    if fits(table, console):
+        console.print(table)
+        return
+    for entity, counts in report.entities.items():
+        words = [f"{number:,} {name}" for name, number in vars(counts).items() if number]
+        if words:
+            console.print(Text(f"{entity}: {', '.join(words)}"), soft_wrap=True)
 
 
 def _totals(report: Report) -> Table:

@@ -5,15 +5,40 @@ Both go to standard error, so that standard output holds the report and nothing 
 
 import sys
 from dataclasses import replace
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.prompt import Confirm
+from rich.text import Text
 
 from sync.model.report import COMMITTING, Report
 from sync.model.text import printable
 from sync.read.reader import Reader
 from sync.show.console import render
+
+_HANGING = 2
+_LEAST_ROOM = 20
+"""Columns that words get, however deep a line stands on however narrow a terminal."""
+
+
+class WordsConsole(Console):
+    """Breaks a long line between words where a terminal would break it within one, and indents what follows.
+
+    Elsewhere, in a file or a pipe, a line stays whole. Only for what is printed with `soft_wrap`: one Text a line.
+    """
+
+    def print(self, *objects: Any, soft_wrap: bool | None = None, **options: Any) -> None:
+        if not (soft_wrap and self.is_terminal and len(objects) == 1 and isinstance(objects[0], Text)):
+            super().print(*objects, soft_wrap=soft_wrap, **options)
+            return
+        text = objects[0]
+        indent = len(text.plain) - len(text.plain.lstrip(" "))
+        lines = text[indent:].wrap(self, max(self.width - indent - _HANGING, _LEAST_ROOM))
+        for number, line in enumerate(lines):
+            line.rstrip()
+            spaces = " " * (indent + (_HANGING if number else 0))
+            super().print(Text.assemble(spaces, line), soft_wrap=True, **options)
 
 
 class Terminal:
@@ -73,7 +98,7 @@ class Terminal:
 
 def confirm_summary(report: Report) -> bool:
     """Shows what is about to be written, and asks."""
-    render(report, _console())
+    render(report, error_console())
     return confirmed("Write this to ISPyB?")
 
 
@@ -84,7 +109,7 @@ def can_answer() -> bool:
 
 def confirmed(question: str) -> bool:
     """Asks; anything but a yes is a no, and so is an end of the input."""
-    console = _console()
+    console = error_console()
     try:
         return Confirm.ask(question, console=console, default=False)
     except EOFError:
@@ -92,5 +117,6 @@ def confirmed(question: str) -> bool:
         return False
 
 
-def _console() -> Console:
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+def error_console() -> Console:
+    """Draws on standard error, for people."""
+    return WordsConsole(stderr=True, highlight=False, markup=False, emoji=False)

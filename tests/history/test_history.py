@@ -109,6 +109,18 @@ def test_the_list_of_runs_cuts_no_value(ispyb, settings, width):
     assert ("sync_" in lines[1]) == (width >= 110)
 
 
+def test_at_60_columns_each_run_is_a_line(dls):
+    settings = Settings(database=dls.role_url, staging_schema=dls.staging_schema)
+    for document in (FIRST, FIRST, SECOND):
+        run(dls, document)
+    drawn = StringIO()
+    render_runs(listing(dls.role_url, settings), Console(file=drawn, width=60))
+    lines = drawn.getvalue().splitlines()
+    assert re.fullmatch(r"3 20.* apply applied: 1 updated", lines[0])
+    assert re.fullmatch(r"… 20.* 1 idle", lines[1])
+    assert re.fullmatch(r"1 20.* apply applied: 4 inserted", lines[2])
+
+
 def test_the_examples_of_warnings_are_kept_and_older_runs_have_none(ispyb, settings):
     number = run(ispyb, {"proposal": FIRST["proposal"] | {"titel": "After"}}).run
     (warning,) = history.show(ispyb.role_url, settings, number).report.warnings

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
 from sync import api
@@ -38,7 +37,7 @@ from sync.model.settings import Settings
 from sync.show.console import is_idle, render, render_warnings
 from sync.show.files import NO_FILES, Files
 from sync.show.slowest import statement_log
-from sync.show.terminal import Terminal, can_answer
+from sync.show.terminal import Terminal, can_answer, error_console
 
 
 @app.command()
@@ -170,11 +169,11 @@ def _reconcile(
         elif quiet and not exit_code(report):
             pass
         elif request.prints is not None:
-            render(report, Console(stderr=True, highlight=False, markup=False, emoji=False), verbose=verbose > 0)
+            render(report, error_console(), verbose=verbose > 0)
         else:
             print_drawn(lambda console: render(report, console, verbose=verbose > 0))
             if is_idle(report):  # standard output has its one line
-                render_warnings(report, Console(stderr=True, highlight=False, markup=False, emoji=False))
+                render_warnings(report, error_console())
         write_files(lambda: counting(report))
         if files:
             settings = request.settings

@@ -1,5 +1,6 @@
 """The list of runs, and one run, on a terminal."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from rich.console import Console
@@ -10,9 +11,11 @@ from sync.history.questions.listing import Idle, Listing
 from sync.history.runs import Run
 from sync.model.refusals import refused_value
 from sync.show.console import render
+from sync.show.lines import fits
 
 WIDE = 110
 """Columns that the list of runs needs whole."""
+COUNTED = ("inserted", "updated", "deleted", "refused")
 
 
 def render_run(run: Run, console: Console, *, verbose: bool = False) -> None:
@@ -44,16 +47,36 @@ def render_runs(listed: Listing, console: Console) -> None:
     wide, table = console.width >= WIDE, Table(box=None, pad_edge=False)
     for name in ("run", "started (UTC)", "mode", "status"):
         table.add_column(name, no_wrap=True)
-    for name in ("inserted", "updated", "deleted", "refused"):
+    for name in COUNTED:
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("trigger", "actor", "export") if wide else ():
         table.add_column(name, overflow="fold")
-    for place, run in enumerate(runs):
+    rows = list(_rows(listed, wide=wide))
+    for row in rows:
+        table.add_row(*row)
+    if wide or fits(table, console):
+        console.print(table)
+    else:  # a line for each, rather than headers that are broken
+        for run, started, mode, status, *counts in rows:
+            words = [f"{number} {name}" for name, number in zip(COUNTED, counts, strict=False) if number != "-"]
+            line = " ".join(filter(None, (run, started, mode, status))) + (f": {', '.join(words)}" if words else "")
+            console.print(Text(line), soft_wrap=True)
+    if listed.idle:
+        console.print(Text("  idle: changed and refused nothing; --all lists these runs too", style="dim"))
+    if others := sorted({_ispyb_of(run) for run in runs if run.elsewhere}):
+        console.print(Text(f"  elsewhere: on {', '.join(others)}; nothing here goes by these runs"), soft_wrap=True)
+    if not wide:
+        console.print(Text(f"  trigger, actor and export need {WIDE} columns; `history RUN` has them", style="dim"))
+
+
+def _rows(listed: Listing, *, wide: bool) -> Iterator[tuple[str, ...]]:
+    """The cells of each row, those of idle runs between the others."""
+    for place, run in enumerate(listed.runs):
         if idle := listed.idle.get(place):
-            table.add_row(*_idle(idle, wide=wide))
+            yield _idle(idle, wide=wide)
         report = run.report
-        sums = [sum(getattr(c, name) for c in report.entities.values()) for name in ("inserted", "updated", "deleted")]
-        table.add_row(
+        sums = [sum(getattr(c, name) for c in report.entities.values()) for name in COUNTED[:-1]]
+        yield (
             str(report.run),
             _moment(run.started, wide=wide),
             report.mode,
@@ -61,15 +84,8 @@ def render_runs(listed: Listing, console: Console) -> None:
             *(f"{number:,}" if number else "-" for number in (*sums, len(report.refusals))),
             *((report.trigger, _actor(run), refused_value(run.export or "")) if wide else ()),
         )
-    if idle := listed.idle.get(len(runs)):
-        table.add_row(*_idle(idle, wide=wide))
-    console.print(table)
-    if listed.idle:
-        console.print(Text("  idle: changed and refused nothing; --all lists these runs too", style="dim"))
-    if others := sorted({_ispyb_of(run) for run in runs if run.elsewhere}):
-        console.print(Text(f"  elsewhere: on {', '.join(others)}; nothing here goes by these runs"), soft_wrap=True)
-    if not wide:
-        console.print(Text(f"  trigger, actor and export need {WIDE} columns; `history RUN` has them", style="dim"))
+    if idle := listed.idle.get(len(listed.runs)):
+        yield _idle(idle, wide=wide)
 
 
 def _idle(idle: Idle, *, wide: bool) -> tuple[str, ...]:
