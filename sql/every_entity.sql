@@ -42,6 +42,7 @@ CREATE TEMPORARY TABLE ispyb_sync.map_an_entity (
     value TEXT NULL,
     held TEXT NULL,
     changes LONGTEXT NULL,
+    unsettled BOOLEAN NOT NULL DEFAULT FALSE,
     KEY (thing), -- if: not link
     KEY (target_id, thing), -- if: not link
     PRIMARY KEY (row_id)
@@ -598,6 +599,119 @@ DELETE t
 FROM ispyb_sync.stale_an_entity AS x
 STRAIGHT_JOIN a_table AS t ON t.a_primary_key = x.target_id AND t.personId = x.person_id
 WHERE x.doomed;
+
+-- pass: draw
+
+-- name: create_touched
+CREATE TEMPORARY TABLE ispyb_sync.touched_an_entity (
+    id INT UNSIGNED NOT NULL PRIMARY KEY
+) ENGINE = InnoDB;
+
+-- name: touch
+-- Rows of ISPyB of which the documents that are examined change something, or say what others may say otherwise: what
+-- was refused, copies that differ, values that no column of ISPyB holds.
+INSERT INTO ispyb_sync.touched_an_entity (id)
+SELECT m.target_id
+FROM ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+WHERE m.target_id IS NOT NULL AND (
+    s.a_field IS NOT NULL OR -- for: absent
+    m.action IS NOT NULL OR m.refused IS NOT NULL OR s.conflicting
+)
+ON DUPLICATE KEY UPDATE id = VALUES(id);
+
+-- name: touch_key -- if: given(a_key)
+-- Rows that hold a key which somebody else gives, claims or changes.
+INSERT INTO ispyb_sync.touched_an_entity (id)
+SELECT touched.id
+FROM (
+    SELECT t.a_primary_key AS id
+    FROM ispyb_sync.map_an_entity AS m
+    STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+    STRAIGHT_JOIN ispyb_sync.map_an_entity AS whole ON whole.row_id = m.thing
+    STRAIGHT_JOIN a_table AS t
+        ON t.a_column = s.a_field -- for: this
+    WHERE
+        whole.action IS NOT NULL
+        OR whole.refused IS NOT NULL
+        OR m.refused IS NOT NULL
+        OR NOT t.a_primary_key <=> whole.target_id
+    UNION
+    SELECT whole.target_id AS id
+    FROM ispyb_sync.map_an_entity AS m
+    STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+    STRAIGHT_JOIN ispyb_sync.map_an_entity AS whole ON whole.row_id = m.thing
+    STRAIGHT_JOIN a_table AS t
+        ON t.a_column = s.a_field -- for: this
+    WHERE t.a_primary_key <> whole.target_id
+) AS touched
+ON DUPLICATE KEY UPDATE id = VALUES(id);
+
+-- pass: forget
+
+-- name: forget_changes
+-- Before what was written is compared once more.
+UPDATE ispyb_sync.map_an_entity AS m SET m.changes = NULL WHERE m.action = 'update';
+
+-- pass: confirm
+
+-- name: unsettle
+-- What must be examined each time: what was refused; where it was compared once more, what would be changed again;
+-- copies that differ, or of which one empties what another one gives.
+UPDATE ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.map_an_entity AS whole ON whole.row_id = m.thing
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.thing
+SET m.unsettled = TRUE
+WHERE
+    FIND_IN_SET('a_field', s.clears) AND s.a_field IS NOT NULL OR -- for: portal
+    FIND_IN_SET('a_parent', s.clears) AND s.a_field IS NOT NULL OR -- for: reference, staged
+    whole.changes IS NOT NULL OR -- if: compared
+    m.refused IS NOT NULL OR whole.refused IS NOT NULL OR s.conflicting;
+
+-- name: unsettle_crowded -- if: given(a_key)
+-- A key that another row has too: which one is meant, an earlier key in another document may decide.
+INSERT INTO ispyb_sync.map_an_entity (row_id, thing, unsettled)
+SELECT m.row_id, m.thing, TRUE
+FROM ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.map_an_entity AS whole ON whole.row_id = m.thing
+STRAIGHT_JOIN a_table AS t
+    ON t.a_column = s.a_field -- for: this
+WHERE NOT t.a_primary_key <=> whole.target_id
+ON DUPLICATE KEY UPDATE unsettled = TRUE;
+
+-- name: unsettle_lists -- if: lists
+-- A list that no longer names somebody whom ISPyB links is told each time.
+UPDATE ispyb_sync.stale_an_entity AS x
+STRAIGHT_JOIN ispyb_sync.map_an_owner AS m ON m.row_id = x.an_owner
+SET m.unsettled = TRUE
+WHERE NOT x.doomed;
+
+-- name: probe_unsettled -- finds: unsettled
+-- Whether anybody is.
+SELECT m.row_id FROM ispyb_sync.map_an_entity AS m WHERE m.unsettled LIMIT 1;
+
+-- pass: spoil
+
+-- name: unsettle_spoilt
+-- What is staged once for all documents, where one of its values was refused: that is told of the first one that names
+-- it, which may be another one the next time.
+UPDATE ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+SET m.unsettled = TRUE
+WHERE s.document IN %(documents)s;
+
+-- pass: along
+
+-- name: unsettle_along
+-- Whoever names what is unsettled is so too.
+UPDATE ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+LEFT JOIN ispyb_sync.map_a_parent AS a_parent ON a_parent.row_id = s.a_field -- for: staged
+SET m.unsettled = TRUE
+WHERE
+    a_parent.unsettled OR -- for: staged
+    FALSE;
 
 -- pass: report
 

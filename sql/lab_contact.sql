@@ -347,9 +347,8 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
 -- name: digest
 -- Whose each card is; the rest of it belongs to ISPyB.
-INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
+INSERT INTO ispyb_sync.digest_proposal (proposalId, digest)
 SELECT
-    d.taken,
     d.proposalId,
     BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
         ',',
@@ -362,9 +361,26 @@ SELECT
 FROM ispyb_sync.digest_proposal AS d
 STRAIGHT_JOIN LabContact AS t ON t.proposalId = d.proposalId
 LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
-WHERE d.taken = @taken
 GROUP BY d.proposalId
 ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
+-- pass: forget
+
+-- name: forget_changes -- as: forget_changes
+
+-- pass: confirm
+
+-- name: unsettle -- as: unsettle
+
+-- name: unsettle_kept_card_name -- if: cardName
+-- Found by its person: the warning comes each time.
+UPDATE ispyb_sync.map_lab_contact AS m
+SET m.unsettled = TRUE
+WHERE m.matched_by = 'person';
+
+-- pass: along
+
+-- name: unsettle_along -- as: unsettle_along
 
 -- pass: report
 

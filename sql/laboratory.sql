@@ -542,7 +542,83 @@ SELECT
         QUOTE(t.a_column), -- for: portal
         ''
     )), 16), 16, 10)
-FROM Laboratory AS t;
+FROM Laboratory AS t
+WHERE
+    t.laboratoryId IN ( -- if: few
+        SELECT p.laboratoryId -- if: few
+        FROM ispyb_sync.chosen_person AS c -- if: few
+        STRAIGHT_JOIN Person AS p ON p.personId = c.personId -- if: few
+    ) AND -- if: few
+    TRUE;
+
+-- pass: draw
+
+-- name: create_touched -- as: create_touched
+-- name: touch -- as: touch
+-- name: touch_external_id -- as: touch_key(externalId)
+-- name: touch_laboratory_ext_pk -- as: touch_key(laboratoryExtPk)
+
+-- name: touch_name -- if: name
+-- A laboratory that is changed or new, or named by its name alone where ISPyB has several of that name: what other
+-- documents say of these decides which one is meant. keep_spelling has taken the name from what was found by it.
+INSERT INTO ispyb_sync.touched_laboratory (id)
+SELECT touched.id
+FROM (
+    SELECT t.laboratoryId AS id
+    FROM ispyb_sync.map_laboratory AS m
+    STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+    STRAIGHT_JOIN ispyb_sync.map_laboratory AS whole ON whole.row_id = m.thing
+    LEFT JOIN Laboratory AS own ON own.laboratoryId = whole.target_id AND s.name IS NULL AND whole.matched_by = 'name'
+    STRAIGHT_JOIN Laboratory AS t
+        ON t.name = NVL(s.name, own.name)
+        AND t.city <=> NVL(s.city, own.city) -- if: city
+        AND t.country <=> NVL(s.country, own.country) -- if: country
+    WHERE
+        whole.action IS NOT NULL
+        OR whole.refused IS NOT NULL
+        OR m.refused IS NOT NULL
+        OR s.externalId IS NULL AND s.laboratoryExtPk IS NULL AND NOT t.laboratoryId <=> whole.target_id
+    UNION
+    SELECT whole.target_id AS id
+    FROM ispyb_sync.map_laboratory AS m
+    STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+    STRAIGHT_JOIN ispyb_sync.map_laboratory AS whole ON whole.row_id = m.thing
+    LEFT JOIN Laboratory AS own ON own.laboratoryId = whole.target_id AND s.name IS NULL AND whole.matched_by = 'name'
+    STRAIGHT_JOIN Laboratory AS t
+        ON t.name = NVL(s.name, own.name)
+        AND t.city <=> NVL(s.city, own.city) -- if: city
+        AND t.country <=> NVL(s.country, own.country) -- if: country
+    WHERE s.externalId IS NULL AND s.laboratoryExtPk IS NULL AND t.laboratoryId <> whole.target_id
+) AS touched
+ON DUPLICATE KEY UPDATE id = VALUES(id);
+
+-- pass: forget
+
+-- name: forget_changes -- as: forget_changes
+
+-- pass: spoil
+
+-- name: unsettle_spoilt -- as: unsettle_spoilt
+
+-- pass: confirm
+
+-- name: unsettle -- as: unsettle
+-- name: unsettle_crowded_laboratory_ext_pk -- as: unsettle_crowded(laboratoryExtPk)
+
+-- name: unsettle_crowded_name -- if: name
+-- Named by its name alone, of which ISPyB has several: which one is meant, other documents may decide.
+INSERT INTO ispyb_sync.map_laboratory (row_id, thing, unsettled)
+SELECT m.row_id, m.thing, TRUE
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.map_laboratory AS whole ON whole.row_id = m.thing
+LEFT JOIN Laboratory AS own ON own.laboratoryId = whole.target_id AND s.name IS NULL AND whole.matched_by = 'name'
+STRAIGHT_JOIN Laboratory AS t
+    ON t.name = NVL(s.name, own.name)
+    AND t.city <=> NVL(s.city, own.city) -- if: city
+    AND t.country <=> NVL(s.country, own.country) -- if: country
+WHERE s.externalId IS NULL AND s.laboratoryExtPk IS NULL AND NOT t.laboratoryId <=> whole.target_id
+ON DUPLICATE KEY UPDATE unsettled = TRUE;
 
 -- pass: report
 

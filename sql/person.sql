@@ -265,7 +265,39 @@ SELECT
         QUOTE(t.laboratoryId)
     )), 16), 16, 10)
 FROM Person AS t
+INNER JOIN ispyb_sync.chosen_person AS c ON c.personId = t.personId -- if: few
 LEFT JOIN ispyb_sync.digest_laboratory AS laboratory ON laboratory.laboratoryId = t.laboratoryId;
+
+-- pass: draw
+
+-- name: create_touched -- as: create_touched
+-- name: touch -- as: touch
+-- name: touch_external_id -- as: touch_key(externalId)
+-- name: touch_login -- as: touch_key(login)
+-- name: touch_site_id -- as: touch_key(siteId)
+
+-- name: touch_people_of_laboratories
+INSERT INTO ispyb_sync.touched_person (id)
+SELECT t.personId
+FROM ispyb_sync.touched_laboratory AS x
+STRAIGHT_JOIN Person AS t ON t.laboratoryId = x.id
+ON DUPLICATE KEY UPDATE id = VALUES(id);
+
+-- pass: forget
+
+-- name: forget_changes -- as: forget_changes
+
+-- pass: spoil
+
+-- name: unsettle_spoilt -- as: unsettle_spoilt
+
+-- pass: confirm
+
+-- name: unsettle -- as: unsettle
+-- name: unsettle_crowded_login -- as: unsettle_crowded(login)
+-- name: unsettle_crowded_site_id -- as: unsettle_crowded(siteId)
+-- name: unsettle_along -- as: unsettle_along
+-- name: probe_unsettled -- as: probe_unsettled
 
 -- pass: report
 

@@ -414,9 +414,8 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
 -- name: digest
 -- What the portal may own of each proposal, the proposer included, and how many have the same number.
-INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
+INSERT INTO ispyb_sync.digest_proposal (proposalId, digest)
 SELECT
-    d.taken,
     d.proposalId,
     BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
         ',',
@@ -433,9 +432,48 @@ SELECT
 FROM ispyb_sync.digest_proposal AS d
 STRAIGHT_JOIN Proposal AS t ON t.proposalId = d.proposalId
 LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
-WHERE d.taken = @taken
 GROUP BY d.proposalId
 ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
+-- pass: draw
+
+-- name: create_touched -- as: create_touched
+-- name: touch -- as: touch
+-- name: touch_external_id -- as: touch_key(externalId)
+
+-- name: touch_code_number -- if: given(proposalNumber)
+INSERT INTO ispyb_sync.touched_proposal (id)
+SELECT t.proposalId
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Proposal AS t
+    ON t.proposalNumber = s.proposalNumber
+    AND t.proposalCode <=> s.proposalCode -- if: proposalCode
+WHERE NOT t.proposalId <=> m.target_id
+ON DUPLICATE KEY UPDATE id = VALUES(id);
+
+-- pass: forget
+
+-- name: forget_changes -- as: forget_changes
+
+-- pass: confirm
+
+-- name: unsettle -- as: unsettle
+
+-- name: unsettle_crowded_code_number -- if: given(proposalNumber)
+INSERT INTO ispyb_sync.map_proposal (row_id, thing, unsettled)
+SELECT m.row_id, m.thing, TRUE
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Proposal AS t
+    ON t.proposalNumber = s.proposalNumber
+    AND t.proposalCode <=> s.proposalCode -- if: proposalCode
+WHERE NOT t.proposalId <=> m.target_id
+ON DUPLICATE KEY UPDATE unsettled = TRUE;
+
+-- pass: along
+
+-- name: unsettle_along -- as: unsettle_along
 
 -- pass: report
 

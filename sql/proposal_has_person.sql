@@ -196,9 +196,8 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal;
 
 -- name: digest
 -- Who is on each proposal, with all that the portal may own of them; a link of somebody else's counts too.
-INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
+INSERT INTO ispyb_sync.digest_proposal (proposalId, digest)
 SELECT
-    d.taken,
     d.proposalId,
     BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
         ',',
@@ -210,9 +209,21 @@ SELECT
 FROM ispyb_sync.digest_proposal AS d
 STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = d.proposalId
 LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
-WHERE d.taken = @taken
 GROUP BY d.proposalId
 ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
+-- pass: forget
+
+-- name: forget_changes -- as: forget_changes
+
+-- pass: confirm
+
+-- name: unsettle -- as: unsettle
+-- name: unsettle_lists -- as: unsettle_lists
+
+-- pass: along
+
+-- name: unsettle_along -- as: unsettle_along
 
 -- pass: report
 

@@ -199,9 +199,8 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
 -- name: digest
 -- What the portal may own of each protein, its person included.
-INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
+INSERT INTO ispyb_sync.digest_proposal (proposalId, digest)
 SELECT
-    d.taken,
     d.proposalId,
     BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
         ',',
@@ -215,9 +214,20 @@ SELECT
 FROM ispyb_sync.digest_proposal AS d
 STRAIGHT_JOIN Protein AS t ON t.proposalId = d.proposalId
 LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
-WHERE d.taken = @taken
 GROUP BY d.proposalId
 ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
+-- pass: forget
+
+-- name: forget_changes -- as: forget_changes
+
+-- pass: confirm
+
+-- name: unsettle -- as: unsettle
+
+-- pass: along
+
+-- name: unsettle_along -- as: unsettle_along
 
 -- pass: report
 

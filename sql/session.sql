@@ -468,9 +468,8 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 -- name: digest
 -- What the portal may own of each session, and how many have the same expSessionPk; not the columns that ISPyB owns
 -- once the session is there.
-INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
+INSERT INTO ispyb_sync.digest_proposal (proposalId, digest)
 SELECT
-    d.taken,
     d.proposalId,
     BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
         ',',
@@ -483,9 +482,24 @@ SELECT
     )), 16), 16, 10))
 FROM ispyb_sync.digest_proposal AS d
 STRAIGHT_JOIN BLSession AS t ON t.proposalId = d.proposalId
-WHERE d.taken = @taken
 GROUP BY d.proposalId
 ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
+-- pass: draw
+
+-- name: create_touched -- as: create_touched
+-- name: touch -- as: touch
+-- name: touch_external_id -- as: touch_key(externalId)
+-- name: touch_exp_session_pk -- as: touch_key(expSessionPk)
+
+-- pass: forget
+
+-- name: forget_changes -- as: forget_changes
+
+-- pass: confirm
+
+-- name: unsettle -- as: unsettle
+-- name: unsettle_crowded_exp_session_pk -- as: unsettle_crowded(expSessionPk)
 
 -- pass: report
 

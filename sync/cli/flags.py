@@ -17,7 +17,7 @@ _DATABASE = ("database", "staging_schema")
 OF_VALIDATE = ("format", "timezone", "mask")
 OF_PLAN = (
     *_DATABASE,
-    *("format", "leave", "strict", "skip_unchanged", "skip_verified", "nulls", "timezone"),
+    *("format", "leave", "strict", "recheck", "nulls", "timezone"),
     *("prune", "prune_limit", "full", "mask"),
 )
 OF_APPLY = (*OF_PLAN, "lock_timeout")

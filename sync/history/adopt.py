@@ -19,7 +19,6 @@ from sync.database.sqlfiles import of_pass, put_words, tables_made
 from sync.database.statement import Statement
 from sync.history import runs
 from sync.history.changes import ALL_CHANGES, PLANNED, read_changes
-from sync.history.fingerprints import forget
 from sync.model.entities import ENTITIES, Entity
 from sync.model.errors import DatabaseError, UsageError
 from sync.model.refusals import Refusal
@@ -137,7 +136,6 @@ class _Adoption:
         (statement,) = of_pass("adopt", "apply")
         if self._run(statement).rowcount != updated:
             raise _Overtaken
-        forget(self._connection, self._settings.staging_schema)
         export = f"adopt {self._entity.name} {self._key}"
         report.run = runs.record(self._connection, self._settings, report, self._started, export=export)
         self._record(report.run)

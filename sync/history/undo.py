@@ -25,7 +25,6 @@ from sync.database.lock import Turn, run_lock
 from sync.database.sqlfiles import named, of_pass, tables_made
 from sync.history import runs, touched
 from sync.history.changes import kept, read_changes
-from sync.history.fingerprints import forget
 from sync.history.references import fillings, references, sees_all, unique_facts
 from sync.model.conditions import Conditions
 from sync.model.entities import ENTITIES, Entity
@@ -142,7 +141,6 @@ class _Undo:
                 if self._agreed not in (None, _what_is_shown(report)):
                     raise _Unconfirmed
                 self._apply()
-                forget(self._connection, self._settings.staging_schema)
                 turn.confirm(self._record(report))
         except BaseException:
             with suppress(DBAPIError):  # after a deadlock or a lost connection the server has done it

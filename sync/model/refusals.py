@@ -18,7 +18,7 @@ from sync.model.text import printable as printable
 MOST_EXAMPLES = 10
 """What a warning tells of the places that it is about."""
 
-NOTES = frozenset({"missing_column", "skipped_unchanged", "skipped_verified"})
+NOTES = frozenset({"missing_column"})
 """Codes of warnings that only tell how this database, or this run, is: nobody needs to act."""
 
 _LONGEST_VALUE = 200

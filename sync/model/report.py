@@ -22,9 +22,6 @@ Trigger = Literal["command", "http", "broker"]
 COMMITTING = "committing"
 """What a run tells when its commit begins: before that it has written nothing."""
 
-SKIPPED = ("skipped_unchanged", "skipped_verified")
-"""Codes of the warnings that count documents which were left out."""
-
 PARENT_IDS = frozenset({"laboratoryId", "personId", "proposalId"})
 """Columns that hold the id of another row."""
 _OF_PEOPLE = frozenset(entity.name for entity in ENTITIES if entity.of_people)
@@ -120,6 +117,7 @@ class Report:
     status: Status
     run: int | None = None
     documents_read: int = 0
+    documents_verified: int = 0
     documents_refused: int = 0
     entities: dict[str, Counts] = field(default_factory=lambda: {e.name: Counts() for e in ENTITIES})
     refusals: list[Refusal] = field(default_factory=list)
@@ -165,7 +163,11 @@ class Report:
             "status": self.status,
             "trigger": self.trigger,
             "actor": self.actor,
-            "documents": {"read": self.documents_read, "refused": self.documents_refused},
+            "documents": {
+                "read": self.documents_read,
+                "verified": self.documents_verified,
+                "refused": self.documents_refused,
+            },
             "entities": {name: dict(counts.__dict__) for name, counts in self.entities.items()},
             "refusals": [refusal.to_dict() for refusal in self.refusals],
             "warnings": [warning.to_dict() for warning in self.warnings],

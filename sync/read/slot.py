@@ -41,7 +41,7 @@ def parsed(line: int, text: bytes, limit: int, prints: Prints | None) -> Slot:
     if prints is not None:
         fingerprint, left_out = prints(text)
         if left_out:
-            return Slot(line, len(text), left_out=True)
+            return Slot(line, len(text), text, fingerprint=fingerprint, left_out=True)
     try:
         return Slot(line, len(text), text, fitting(text) or parse(text), fingerprint=fingerprint)
     except ValueError as error:

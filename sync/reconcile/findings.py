@@ -36,8 +36,9 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
             along = reconciliation.leaving.places(entity, parent)
             told = _refusals(entity, reconciliation.rows(entity, "field_refusals"))
             report.refusals.extend(refusal for refusal in told if (refusal.document, refusal.path) not in along)
-        report.warnings.extend(_notices(entity, found, target))
+        report.warnings.extend(_notices(entity, found))
         report.warnings.extend(reconciliation.leaving.notices(entity, left))
+    report.warnings.extend(_missing_columns(target))
     if changes:
         report.changes = [change for row in reconciliation.planned() for change in read_changes(row[0], [row[1:]])]
     refused_proposals = report.entities["proposal"].refused
@@ -94,7 +95,7 @@ _TWINS = {
 }
 
 
-def _notices(entity: Entity, found: Found, target: Target) -> Iterator[Notice]:
+def _notices(entity: Entity, found: Found) -> Iterator[Notice]:
     for code, words in _NOTICES.items():
         for (count,) in found.get((entity.name, code), ()):
             if count:
@@ -109,9 +110,14 @@ def _notices(entity: Entity, found: Found, target: Target) -> Iterator[Notice]:
                 f"--prune owned removes the links that this tool made ({owned}), --prune all every one ({stale})"
             )
             yield Notice("stale_links", words, int(stale))
-    if missing := target[entity].missing:
-        words = f"{entity.table} of this ISPyB has no column {', '.join(missing)}; these fields are ignored"
-        yield Notice("missing_column", words, len(missing))
+
+
+def _missing_columns(target: Target) -> Iterator[Notice]:
+    """Of all entities: what an export does not name today, or what is left out, it may name tomorrow."""
+    for entity in ENTITIES:
+        if missing := target[entity].missing:
+            words = f"{entity.table} of this ISPyB has no column {', '.join(missing)}; these fields are ignored"
+            yield Notice("missing_column", words, len(missing))
 
 
 def _refusals(entity: Entity, rows: Iterable[tuple[Any, ...]]) -> Iterator[Refusal]:

@@ -21,10 +21,11 @@ HINT = (
 )
 
 
-def excess(report: Report, reconciliation: Reconciliation, limit: str) -> str | None:
+def excess(report: Report, reconciliation: Reconciliation, limit: str, left_out: bool) -> str | None:
     """Why this run may not delete what it would, with the largest losers; None where it may.
 
-    limit   a number of links, or a share of all links of the export's proposals such as 5%, and at least FEWEST
+    limit     a number of links, or a share of all links of the export's proposals such as 5%, and at least FEWEST
+    left_out  whether documents of the export were left out: their links count too
     """
     doomed = {entity.name: report.entities[entity.name].deleted for entity in LINKS}
     total = sum(doomed.values())
@@ -33,6 +34,7 @@ def excess(report: Report, reconciliation: Reconciliation, limit: str) -> str | 
     words = f"{total:,} links would be deleted (" + ", ".join(f"{name} {n:,}" for name, n in doomed.items()) + ")"
     if limit.endswith("%"):
         links = sum(_number(count) for entity in LINKS for (count,) in reconciliation.rows(entity, "all_links"))
+        links += reconciliation.links_left_out() if left_out else 0
         allowed = max(FEWEST, int(links * float(limit[:-1]) / 100))
         if total <= allowed:
             return None

@@ -6,20 +6,24 @@
     prune     which links would be deleted: this too
     apply     does it; afterwards match runs again, to learn the ids of what was inserted
     history   keeps what was done, with old and new values
+    draw      which documents that were left out are spoken of here too
+    forget, confirm, along   which documents a later run may leave out: what was written is compared once more
 
 Up to prune only the staging tables are written: an apply and a plan are the same to that point.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
 from sync.database.connection import DUPLICATE, NO_PARENT, code_of, words_of
-from sync.database.sqlfiles import named, of_pass
+from sync.database.sqlfiles import named, of_pass, tables_made
 from sync.database.statement import Statement
 from sync.history.changes import ALL_CHANGES, PLANNED
 from sync.model.entities import ENTITIES, PROPOSAL, Entity
+from sync.model.refusals import Refusal
 from sync.reconcile.leaving import Leaving
 from sync.schema.target import Target
 from sync.statements.block import Outcome
@@ -195,6 +199,38 @@ class Reconciliation:
     def vanished(self, entity: Entity) -> Iterator[tuple[Any, ...]]:
         """Rows of ISPyB with an externalId that nothing of the export found or names: id, key, proposal, externalId."""
         return self.rows(entity, "vanished")
+
+    def drawn(self) -> set[bytes]:
+        """Labels of documents that were left out, and speak of rows that are changed, claimed or contradicted here."""
+        draws = [(entity, "draw") for entity in ENTITIES]
+        made = chain.from_iterable(of_pass(entity.name, pass_) for entity, pass_ in draws)
+        self._runner.drop(*tables_made(made, self._runner.staging_schema))
+        self._play(draws)
+        return {label for (label,) in self._runner.run(named("fingerprint", "drawn")) or ()}
+
+    def links_left_out(self) -> int:
+        """How many links the proposals of documents have that were left out."""
+        found = self._runner.run(named("fingerprint", "left_out_links"))
+        return 0 if found is None else int(found.scalar_one())
+
+    def compare_again(self) -> None:
+        """Finds what differs although it was written."""
+        for entity in self._staged():
+            self._player.find(entity, "compared")
+        self._play((entity, pass_) for pass_ in ("forget", "compare") for entity in self._staged())
+
+    def unsettled_documents(self, refusals: Iterable[Refusal]) -> set[int]:
+        """Numbers of the documents of which something must be examined each time, with these refusals of the run."""
+        spoilt = {(refusal.entity, refusal.document) for refusal in refusals if refusal.field is not None}
+        for entity in self._staged():
+            documents = tuple(number for name, number in spoilt if name == entity.name)
+            for statement in of_pass(entity.name, "spoil") if documents else ():
+                sql = statement.render(self._player.conditions(entity), self._runner.staging_schema) or ""
+                self._runner.connection.exec_driver_sql(sql, {"documents": documents})
+        self._play((entity, "confirm") for entity in self._staged())
+        if any("unsettled" in self._player.conditions(entity).facts for entity in self._staged()):
+            self._play((entity, "along") for entity in self._staged())
+        return {number for (number,) in self._runner.run(named("fingerprint", "unsettled_documents")) or ()}
 
     def joined_documents(self) -> set[int]:
         """Numbers of the documents that share their proposal with another one."""

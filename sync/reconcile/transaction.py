@@ -5,7 +5,7 @@ is told as such: whether it happened, the run's row in history says.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,6 @@ from sync.database import retry
 from sync.database.connection import DUPLICATE, LOST, NO_PARENT, OVERTAKEN, code_of, failure, roll_back, words_of
 from sync.database.lock import Turn, run_lock
 from sync.history import runs
-from sync.history.fingerprints import Fingerprints
 from sync.history.touched import touch
 from sync.model.entities import ENTITIES, PROPOSAL
 from sync.model.errors import DatabaseError, LimitError
@@ -32,6 +31,8 @@ from sync.reconcile.request import Request, timed, unread_proposals
 from sync.schema.target import Target
 from sync.statements.by_halves import RefusedRow, RowsRefused
 from sync.statements.send import Runner, origin_of
+from sync.verify.digests import Digests
+from sync.verify.fingerprints import Fingerprints
 
 
 class CommitUnanswered(Exception):
@@ -42,6 +43,14 @@ class CommitUnanswered(Exception):
         self.report = report
         self.started = started
         self.error = error
+
+
+class Drawn(Exception):
+    """Documents that were left out are to be examined after all; `labels` are those of their proposals."""
+
+    def __init__(self, labels: Collection[bytes]) -> None:
+        super().__init__()
+        self.labels = labels
 
 
 class _RolledBack(Exception):
@@ -75,6 +84,7 @@ class Writing:
     request: Request
     origins: Origins
     fingerprints: Fingerprints | None
+    digests: Digests
     report: Report
     runner: Runner
     reconciliation: Reconciliation
@@ -84,8 +94,12 @@ class Writing:
     own: bool
 
     def plan(self) -> None:
-        """Decides, and writes nothing."""
-        self._decide(changes=True)
+        """Decides, and writes nothing. Raises Drawn."""
+        try:
+            self._decide(changes=True)
+        except Drawn:
+            self._roll_back()
+            raise
         if (excess := self._excess()) is not None:
             self.report.warnings.append(Notice("prune_limit", f"apply would stop: {excess}", 1))
         if self.own:
@@ -94,7 +108,7 @@ class Writing:
     def write(self) -> None:
         """Applies. Where somebody is asked first, neither the run's lock nor a transaction is held until the answer.
 
-        After it all is decided anew, and asked anew if that is not what was shown.
+        After it all is decided anew, and asked anew if that is not what was shown. Raises Drawn.
         """
         report, settings, runner = self.report, self.request.settings, self.runner
         as_read = _AsRead(report.refusals, report.warnings, report.documents_refused)
@@ -119,6 +133,9 @@ class Writing:
                 with _savepoint(self.runner.connection, self.own):
                     self._transaction(agreed, turn, again)
                 return True
+            except Drawn:
+                self._roll_back()
+                raise
             except RowsRefused as refused:
                 self._roll_back()
                 self._leave_out(refused.rows, as_read)
@@ -167,12 +184,30 @@ class Writing:
         self.reconciliation.record(report.run)
         touch(self.runner, report.run, report.refusals, staged=report.entities[PROPOSAL.name].staged)
         if self.fingerprints is not None:
-            joined = self.reconciliation.joined_documents()
-            self.fingerprints.remember({refusal.document for refusal in report.refusals}, joined)
+            request.tell("noting what is verified")
+            with timed(report, "verify"):
+                self._remember(self.fingerprints)
         turn.confirm(report.run)
         if self.own:
             request.tell(COMMITTING)
             _commit(self.runner.connection, report, self.started)
+
+    def _remember(self, fingerprints: Fingerprints) -> None:
+        """Which documents a later run need not examine: what they say is there, and depends on no other document.
+
+        The digests are taken first, and then all is compared once more: what another writer has changed meanwhile
+        either is not in the digest, or is found.
+        """
+        reconciliation = self.reconciliation
+        doubtful = {refusal.document for refusal in self.report.refusals if refusal.document is not None}
+        doubtful |= reconciliation.joined_documents()
+        numbers = fingerprints.candidates(doubtful)
+        digests: dict[int, tuple[int, int]] = {}
+        if new := fingerprints.without_digest(numbers):
+            digests = self.digests.of_documents(new)
+            reconciliation.compare_again()
+        settled = numbers.keys() - reconciliation.unsettled_documents(self.report.refusals)
+        fingerprints.remember(settled, digests)
 
     def _decide(self, *, changes: bool) -> None:
         report, settings, reconciliation = self.report, self.request.settings, self.reconciliation
@@ -181,6 +216,8 @@ class Writing:
             reconciliation.match()
             reconciliation.compare()
             reconciliation.prune(settings.prune, unread_proposals(report))
+            if self.fingerprints is not None and self.fingerprints.left_out:
+                self._draw(self.fingerprints)
             fill(report, reconciliation, self.target, changes=changes)
             if settings.full:
                 find_vanished(report, reconciliation)
@@ -188,8 +225,14 @@ class Writing:
             if settings.mask:
                 report.mask()
 
+    def _draw(self, fingerprints: Fingerprints) -> None:
+        """Raises Drawn where documents that were left out speak of what is changed, claimed or contradicted here."""
+        if drawn := self.reconciliation.drawn() & fingerprints.left_out.keys():
+            raise Drawn(drawn)
+
     def _excess(self) -> str | None:
-        return prune_limit.excess(self.report, self.reconciliation, self.request.settings.prune_limit)
+        left_out = self.fingerprints is not None and bool(self.fingerprints.left_out)
+        return prune_limit.excess(self.report, self.reconciliation, self.request.settings.prune_limit, left_out)
 
     def _record(self) -> int:
         """Writes the run into the tool's own schema; returns its number."""

@@ -12,7 +12,7 @@ from rich.text import Text
 from sync.history.order import in_order, refusals_in_order, vanished_in_order
 from sync.model.entities import ENTITIES
 from sync.model.refusals import Refusal, printable, refused_value
-from sync.model.report import SKIPPED, Change, Report, Vanished
+from sync.model.report import Change, Report, Vanished
 from sync.model.text import counted
 from sync.show.lines import change_line, fits, place_line, refusal_line
 
@@ -68,9 +68,8 @@ def _why_nothing(report: Report) -> str:
         return "no row has the key and no externalId"
     if any(counts.staged for counts in report.entities.values()):
         return "ISPyB holds what the export says"
-    skipped = sum(warning.count for warning in report.warnings if warning.code in SKIPPED)
-    if skipped:
-        return f"all {counted(skipped, 'document')} are unchanged since the last run"
+    if verified := report.documents_verified:
+        return f"all {counted(verified, 'document')} are unchanged since the last run"
     return "no document is of a proposal that was asked for" if report.documents_read else "no document was read"
 
 

@@ -59,12 +59,17 @@ class Survey:
         self._beyond = 0
         self._wanting: set[Odd] = set()
 
-    def look(self, raw: dict[str, Any], number: int, proposal: str | None) -> None:
-        """Counts all that is odd in one document."""
-        for kind, _, thing in ROOT.places(raw):
-            for odd, _ in _all_odd(kind, thing):
-                self._count(odd)
+    @property
+    def wants_examples(self) -> bool:
+        """Whether the document that was counted last has something of which there are too few examples."""
+        return bool(self._wanting)
+
+    def look(self, raw: dict[str, Any], number: int, proposal: str | None) -> list[Odd]:
+        """Counts all that is odd in one document; gives it."""
+        found = [odd for kind, _, thing in ROOT.places(raw) for odd, _ in _all_odd(kind, thing)]
+        self.count(found)
         self._exemplify(raw, number, proposal)
+        return found
 
     def count(self, odd: Iterable[Odd]) -> None:
         """Counts what is odd in a document."""

@@ -215,7 +215,7 @@ def test_each_phase_is_told_with_its_count(ispyb: Ispyb) -> None:
     assert words[0] == "loading what was read"
     assert re.fullmatch(r"matching \d+ rows", words[1])
     assert words[2:10] == [f"writing {entity.name}" for entity in ENTITIES]
-    assert words[10:] == ["writing history", "committing"]
+    assert words[10:] == ["writing history", "noting what is verified", "committing"]
     written = [(done, total) for what, done, total in told if total is not None]
     assert written[0] == (0, rows)
     assert written == sorted(written)

@@ -164,7 +164,7 @@ def test_a_run_that_does_not_say_its_schema_is_of_the_one_that_is_served(first: 
 def test_the_same_ispyb_under_a_new_name_goes_on_with_its_history(first: Fresh, second: Fresh) -> None:
     """The rows are restored under another name: their ids are the same."""
     ours = apply(first, export(1)).run
-    apply(first, export(1), skip_unchanged=True)
+    apply(first, export(1))
     rename(first, second)
     told = migrate.upgrade(second.url, staging_schema=second.staging_schema, serve_this=True).told
     assert told[0] == f"the tool schema {second.staging_schema} serves {second.schema} on {server(second)} from now on"
@@ -181,12 +181,12 @@ def test_the_same_ispyb_under_a_new_name_goes_on_with_its_history(first: Fresh, 
         apply(first, export(1))
 
 
-def test_documents_are_not_skipped_that_were_applied_to_another_one(first: Fresh, second: Fresh) -> None:
+def test_documents_are_not_left_out_that_were_applied_to_another_one(first: Fresh, second: Fresh) -> None:
     """The one that was served may still be there, as after a restore beside it: its runs count all the same."""
-    apply(first, export(1), skip_unchanged=True)
+    apply(first, export(1))
     told = migrate.upgrade(second.url, staging_schema=second.staging_schema, serve_this=True).told
     assert told[1] == f"1 run of {first.schema} does count: undo and --prune owned rely on the ids in them"
-    report = apply(second, export(1), skip_unchanged=True)
+    report = apply(second, export(1))
     assert report.entities["proposal"].inserted == 1
 
 

@@ -162,13 +162,13 @@ def test_no_statement_scans_a_target_table_for_each_staged_row(
     facility = Facility(PROPOSALS)
     first = [facility.document(number) for number in range(PROPOSALS)]
     run = {"database": ispyb.role_url, "staging_schema": ispyb.staging_schema}
-    sync.apply(first, skip_verified=True, **run)
+    sync.apply(first, **run)
     with ispyb.engine.connect() as connection:
         connection.exec_driver_sql(f"ANALYZE TABLE {', '.join(TABLES.values())}")
     plans.met.clear()
     plans.scans.clear()
 
-    sync.plan(first, skip_verified=True, **run)
+    sync.plan(first, **run)
     second = [facility.document(number, changed=number < CHANGED) for number in range(PROPOSALS + CHANGED)]
     for document in second[CHANGED : 2 * CHANGED]:
         without_the_last_person(document)
