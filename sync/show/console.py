@@ -36,13 +36,13 @@ STATUS = {
 def render(report: Report, console: Console, *, verbose: bool = False) -> None:
     """Prints one report; a plan of nothing is one line, and its warnings are left to the caller."""
     if is_idle(report):
-        console.print(Text(f"{NOTHING}: {_why_nothing(report)}; {counted(report.documents_read, 'document')} read"))
+        console.print(Text(f"{NOTHING}: {_why_nothing(report)}; {_documents(report)}"))
         return
     head = f"{report.mode}: {STATUS[report.status]}"
     if report.run is not None:
         head += f" (run {report.run})"
     if report.undoes is None and report.mode != "adopt":
-        head += f"; {counted(report.documents_read, 'document')} read, {report.documents_refused:,} refused"
+        head += f"; {_documents(report)}, {report.documents_refused:,} refused"
     elif report.undoes is not None:
         head += f"; takes back run {report.undoes}"
     if "total" in report.seconds:
@@ -61,6 +61,12 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
     _list_vanished(report, console, LISTED if not verbose else len(report.vanished or ()))
 
 
+def _documents(report: Report) -> str:
+    """How many were read, and how many of them were not examined, as nothing has changed since a run took them."""
+    verified = f", {report.documents_verified:,} verified" if report.documents_verified else ""
+    return f"{counted(report.documents_read, 'document')} read{verified}"
+
+
 def _why_nothing(report: Report) -> str:
     if report.undoes is not None:
         return "the run changed nothing"
@@ -68,8 +74,8 @@ def _why_nothing(report: Report) -> str:
         return "no row has the key and no externalId"
     if any(counts.staged for counts in report.entities.values()):
         return "ISPyB holds what the export says"
-    if verified := report.documents_verified:
-        return f"all {counted(verified, 'document')} are unchanged since the last run"
+    if report.documents_verified:
+        return "ISPyB and the export are as the last run left them"
     return "no document is of a proposal that was asked for" if report.documents_read else "no document was read"
 
 
