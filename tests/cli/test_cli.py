@@ -71,13 +71,13 @@ def test_json_is_one_object_and_nothing_else(
     report = json.loads(done.out)
     assert (report["mode"], report["status"]) == (mode, status)
     assert report.keys() == REPORT
-    assert report["documents"].keys() == {"read", "refused"}
+    assert report["documents"].keys() == {"read", "verified", "refused"}
     assert len(report["entities"]) == len(ROWS)
     assert all(entity.keys() == COUNTS for entity in report["entities"].values())
     assert (report["run"] is None) == (status != "applied")
     assert bool(report["changes"]) == (mode == "plan" and status == "planned")
     if status != "failed":
-        assert report["documents"] == {"read": 2, "refused": 1}
+        assert report["documents"] == {"read": 2, "verified": 0, "refused": 1}
         assert {"entity", "code", "document", "proposal", "path", "field", "value", "message"} == report["refusals"][
             0
         ].keys()
@@ -89,7 +89,7 @@ def test_standard_input_gzip_and_array_are_read_alike(command: CommandLine, monk
     for source, data in (("array.json.gz", b""), ("-", text), ("-", gzip.compress(text))):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
         report = json.loads(command("plan", source, "--json").out)
-        assert report["documents"] == {"read": 3, "refused": 0}
+        assert report["documents"] == {"read": 3, "verified": 0, "refused": 0}
         assert report["entities"]["person"]["inserted"] == 9
 
 
