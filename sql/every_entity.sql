@@ -569,7 +569,7 @@ SET
     t.a_column = NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), -- for: portal, not bytes
     t.externalId = NVL(s.externalId, t.externalId)
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'update';
 
 -- name: insert -- does: insert
@@ -590,7 +590,7 @@ STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_a_parent AS a_parent ON a_parent.row_id = m.a_parent -- for: owner
 LEFT JOIN ispyb_sync.map_a_parent AS a_parent ON a_parent.row_id = s.a_field -- for: reference
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'insert'
 ORDER BY m.row_id;
 
@@ -712,6 +712,15 @@ SET m.unsettled = TRUE
 WHERE
     a_parent.unsettled OR -- for: staged
     FALSE;
+
+-- pass: unsettled
+
+-- name: unsettled_documents
+-- Documents of which something must be examined each time: see unsettle.
+SELECT DISTINCT s.document
+FROM ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+WHERE m.unsettled;
 
 -- pass: report
 

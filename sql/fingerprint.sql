@@ -175,37 +175,6 @@ FROM (
 ) AS p
 STRAIGHT_JOIN ispyb_sync.left_out AS o ON o.proposal_id = p.proposalId;
 
--- pass: confirm
-
--- name: unsettled_documents
--- Documents of which something must be examined each time: see unsettle in every_entity.sql.
-SELECT m.row_id FROM ispyb_sync.map_proposal AS m WHERE m.unsettled
-UNION
-SELECT s.document
-FROM ispyb_sync.map_proposal_has_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_proposal_has_person AS s ON s.row_id = m.row_id
-WHERE m.unsettled
-UNION
-SELECT s.document
-FROM ispyb_sync.map_session AS m
-STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
-WHERE m.unsettled
-UNION
-SELECT s.document
-FROM ispyb_sync.map_session_has_person AS m
-STRAIGHT_JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
-WHERE m.unsettled
-UNION
-SELECT s.document
-FROM ispyb_sync.map_protein AS m
-STRAIGHT_JOIN ispyb_sync.stage_protein AS s ON s.row_id = m.row_id
-WHERE m.unsettled
-UNION
-SELECT s.document
-FROM ispyb_sync.map_lab_contact AS m
-STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
-WHERE m.unsettled;
-
 -- pass: keep
 
 -- name: all_verified

@@ -25,7 +25,9 @@ SELECT r.run FROM ispyb_sync.run AS r WHERE r.run = %(run)s AND r.started = %(st
 -- A run of few proposals touches each of them, also where ISPyB holds already what they say.
 INSERT IGNORE INTO ispyb_sync.touched (proposal, run)
 SELECT
-    LEFT(COALESCE(NULLIF(CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4)), ''), HEX(s.externalId)), 120),
+    LEFT(COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4)
+    ), ''), HEX(s.externalId)), 120),
     %(run)s
 FROM ispyb_sync.stage_proposal AS s;
 
@@ -140,11 +142,7 @@ WHERE r.run = %(run)s;
 SELECT c.entity, c.target_id, c.action, c.matched_by, c.row_key, c.proposal, c.fields
 FROM ispyb_sync.change AS c
 WHERE c.run = %(run)s
-ORDER BY
-    FIELD(
-        c.entity, 'laboratory', 'person', 'proposal', 'proposal_has_person', 'session', 'session_has_person', 'protein', 'lab_contact'
-    ),
-    c.number
+ORDER BY FIND_IN_SET(c.entity, %(entities)s), c.number
 LIMIT %(limit)s;
 
 -- name: show_row
@@ -167,12 +165,7 @@ WHERE
             )
         )
     )
-ORDER BY
-    c.run,
-    FIELD(
-        c.entity, 'laboratory', 'person', 'proposal', 'proposal_has_person', 'session', 'session_has_person', 'protein', 'lab_contact'
-    ),
-    c.number;
+ORDER BY c.run, FIND_IN_SET(c.entity, %(entities)s), c.number;
 
 -- name: find_people
 -- Who has a login, or had it in a run.

@@ -273,7 +273,7 @@ SET
     t.cardName = NVL(t.cardName, s.cardName), -- if: cardName
     t.personId = person.target_id
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'update';
 
 -- name: insert -- does: insert
@@ -291,7 +291,7 @@ STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'insert'
 ORDER BY m.row_id;
 
@@ -302,7 +302,7 @@ ORDER BY m.row_id;
 -- now; in a plan it has none.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'lab_contact',
     m.row_id,
     m.target_id,
@@ -382,6 +382,10 @@ WHERE m.matched_by = 'person';
 
 -- name: unsettle_along -- as: unsettle_along
 
+-- pass: unsettled
+
+-- name: unsettled_documents -- as: unsettled_documents
+
 -- pass: report
 
 -- name: unplaced -- as: unplaced
@@ -399,3 +403,79 @@ WHERE
     AND (m.action IS NULL OR m.action = 'update' AND m.changes NOT LIKE '%"cardName"%');
 
 -- name: refusals -- as: refusals
+
+-- pass: undo_claim
+
+-- name: claim_old_person -- if: unique(personId)
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, giver)
+SELECT u.entity, u.number, 'personId', h.labContactId, giver.number
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN LabContact AS t ON t.labContactId = u.target_id
+STRAIGHT_JOIN LabContact AS h
+    ON h.proposalId = t.proposalId
+    AND h.personId = JSON_VALUE(u.was, '$.personId')
+    AND h.labContactId <> u.target_id
+LEFT JOIN ispyb_sync.undo AS giver
+    ON giver.entity = u.entity
+    AND giver.target_id = h.labContactId
+    AND giver.kept IS NULL
+    AND (giver.action = 'insert' OR JSON_EXISTS(giver.was, '$.personId'))
+WHERE u.entity = 'lab_contact' AND u.action = 'update' AND u.kept IS NULL;
+
+-- name: choose_free_holder -- if: unique(personId)
+-- Cards that swap their people back need a moment in which the holder has somebody else, as the column cannot be NULL:
+-- for each holder another person who has no card in the proposal, and gets none back. The thousand newest are enough.
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, parked_on)
+SELECT c.entity, c.number, c.field, c.holder, free.personId
+FROM (
+    SELECT c.*, h.proposalId, ROW_NUMBER() OVER (PARTITION BY h.proposalId ORDER BY c.holder) AS place
+    FROM ispyb_sync.undo_claim AS c
+    STRAIGHT_JOIN LabContact AS h ON h.labContactId = c.holder
+    WHERE c.entity = 'lab_contact' AND c.giver IS NOT NULL
+) AS c
+STRAIGHT_JOIN (
+    SELECT
+        parked.proposalId,
+        p.personId,
+        ROW_NUMBER() OVER (PARTITION BY parked.proposalId ORDER BY p.personId) AS place
+    FROM (
+        SELECT DISTINCT h.proposalId
+        FROM ispyb_sync.undo_claim AS c
+        STRAIGHT_JOIN LabContact AS h ON h.labContactId = c.holder
+        WHERE c.entity = 'lab_contact' AND c.giver IS NOT NULL
+    ) AS parked
+    CROSS JOIN (SELECT t.personId FROM Person AS t ORDER BY t.personId DESC LIMIT 1000) AS p
+    LEFT JOIN LabContact AS has ON has.proposalId = parked.proposalId AND has.personId = p.personId
+    LEFT JOIN (
+        SELECT t.proposalId, CAST(JSON_VALUE(u.was, '$.personId') AS UNSIGNED) AS personId
+        FROM ispyb_sync.undo AS u
+        STRAIGHT_JOIN LabContact AS t ON t.labContactId = u.target_id
+        WHERE u.entity = 'lab_contact' AND u.action = 'update' AND u.kept IS NULL
+    ) AS gets ON gets.proposalId = parked.proposalId AND gets.personId = p.personId
+    WHERE has.labContactId IS NULL AND gets.personId IS NULL
+) AS free ON free.proposalId = c.proposalId AND free.place = c.place
+ON DUPLICATE KEY UPDATE parked_on = VALUES(parked_on);
+
+-- name: keep_without_free_person -- if: unique(personId)
+-- Where ISPyB has too few people for that, all who would swap in the proposal keep what they have.
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT DISTINCT c.entity, c.number, 'key_taken', 'no other person is free to have the card meanwhile'
+FROM ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN LabContact AS t ON t.labContactId = c.holder
+STRAIGHT_JOIN (
+    SELECT DISTINCT h.proposalId
+    FROM ispyb_sync.undo_claim AS c
+    STRAIGHT_JOIN LabContact AS h ON h.labContactId = c.holder
+    WHERE c.entity = 'lab_contact' AND c.giver IS NOT NULL AND c.parked_on IS NULL
+) AS few ON few.proposalId = t.proposalId
+WHERE c.entity = 'lab_contact'
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- pass: undo_apply
+
+-- name: park_holder -- if: unique(personId)
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN LabContact AS t ON t.labContactId = c.holder
+SET t.personId = c.parked_on
+WHERE c.entity = 'lab_contact' AND c.field = 'personId' AND u.kept IS NULL AND c.parked_on IS NOT NULL;

@@ -484,7 +484,7 @@ WHERE
 -- Of an insert all values, of an update the old and the new ones.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'laboratory',
     m.row_id,
     m.target_id,

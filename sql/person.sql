@@ -191,7 +191,7 @@ SET
     t.a_column = NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), -- for: portal, not bytes
     t.externalId = NVL(s.externalId, t.externalId)
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'update';
 
 -- name: insert -- as: insert
@@ -203,7 +203,7 @@ WHERE
 -- by now; in a plan it has none.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'person',
     m.row_id,
     m.target_id,
@@ -317,3 +317,49 @@ LOCK IN SHARE MODE;
 -- name: conflicting_copies -- as: conflicting_copies
 -- name: refusals -- as: refusals
 -- name: field_refusals -- as: field_refusals
+
+-- pass: undo_create
+
+-- name: create_old_login
+CREATE TEMPORARY TABLE ispyb_sync.undo_person (
+    number INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY
+) ENGINE = InnoDB
+SELECT
+    t.login, -- if: login
+    0 AS number
+FROM (SELECT 1) AS nothing
+LEFT JOIN Person AS t ON FALSE
+WHERE FALSE;
+
+-- pass: undo_claim
+
+-- name: old_login -- if: unique(login)
+-- With the character set of the column, so that its index is used.
+INSERT INTO ispyb_sync.undo_person (number, login)
+SELECT
+    u.number,
+    JSON_VALUE(u.was, '$.login')
+FROM ispyb_sync.undo AS u
+WHERE u.entity = 'person' AND u.action = 'update' AND u.kept IS NULL AND JSON_VALUE(u.was, '$.login') IS NOT NULL;
+
+-- name: claim_old_login -- if: unique(login)
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, giver)
+SELECT u.entity, u.number, 'login', h.personId, giver.number
+FROM ispyb_sync.undo_person AS old
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = 'person' AND u.number = old.number
+STRAIGHT_JOIN Person AS h ON h.login = old.login AND h.personId <> u.target_id
+LEFT JOIN ispyb_sync.undo AS giver
+    ON giver.entity = u.entity
+    AND giver.target_id = h.personId
+    AND giver.kept IS NULL
+    AND (giver.action = 'insert' OR JSON_EXISTS(giver.was, '$.login'))
+WHERE u.kept IS NULL;
+
+-- pass: undo_apply
+
+-- name: park_login -- if: unique(login)
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN Person AS t ON t.personId = c.holder
+SET t.login = NULL
+WHERE c.entity = 'person' AND c.field = 'login' AND u.kept IS NULL;

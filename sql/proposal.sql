@@ -370,7 +370,7 @@ WHERE m.refused IS NULL;
 -- now; in a plan it has none.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'proposal',
     m.row_id,
     m.target_id,
@@ -475,6 +475,10 @@ ON DUPLICATE KEY UPDATE unsettled = TRUE;
 
 -- name: unsettle_along -- as: unsettle_along
 
+-- pass: unsettled
+
+-- name: unsettled_documents -- as: unsettled_documents
+
 -- pass: report
 
 -- name: unplaced -- as: unplaced
@@ -550,3 +554,75 @@ LEFT JOIN (
 ) AS named ON named.externalId = t.externalId
 WHERE t.externalId IS NOT NULL AND found.target_id IS NULL AND named.externalId IS NULL
 ORDER BY t.proposalId;
+
+-- pass: undo_create
+
+-- name: create_old_code_number
+CREATE TEMPORARY TABLE ispyb_sync.undo_proposal (
+    number INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY
+) ENGINE = InnoDB
+SELECT
+    t.proposalCode, -- if: proposalCode
+    t.proposalNumber, -- if: proposalNumber
+    0 AS number
+FROM (SELECT 1) AS nothing
+LEFT JOIN Proposal AS t ON FALSE
+WHERE FALSE;
+
+-- pass: undo_claim
+
+-- name: old_code_number -- if: unique(proposalNumber)
+-- With the character set of the column, so that its index is used.
+INSERT INTO ispyb_sync.undo_proposal (number, proposalCode, proposalNumber)
+SELECT
+    u.number,
+    IF(
+        JSON_EXISTS(u.was, '$.proposalCode'),
+        JSON_VALUE(u.was, '$.proposalCode'),
+        CONVERT(t.proposalCode USING utf8mb4)
+    ),
+    IF(
+        JSON_EXISTS(u.was, '$.proposalNumber'),
+        JSON_VALUE(u.was, '$.proposalNumber'),
+        CONVERT(t.proposalNumber USING utf8mb4)
+    )
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Proposal AS t ON t.proposalId = u.target_id
+WHERE
+    u.entity = 'proposal'
+    AND u.action = 'update'
+    AND u.kept IS NULL
+    AND (JSON_EXISTS(u.was, '$.proposalCode') OR JSON_EXISTS(u.was, '$.proposalNumber'));
+
+-- name: claim_old_code_number -- if: unique(proposalNumber)
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, giver)
+SELECT u.entity, u.number, 'proposalNumber', h.proposalId, giver.number
+FROM ispyb_sync.undo_proposal AS old
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = 'proposal' AND u.number = old.number
+STRAIGHT_JOIN Proposal AS h
+    ON h.proposalCode = old.proposalCode
+    AND h.proposalNumber = old.proposalNumber
+    AND h.proposalId <> u.target_id
+LEFT JOIN ispyb_sync.undo AS giver
+    ON giver.entity = u.entity
+    AND giver.target_id = h.proposalId
+    AND giver.kept IS NULL
+    AND (
+        giver.action = 'insert'
+        OR JSON_EXISTS(giver.was, '$.proposalCode')
+        OR JSON_EXISTS(giver.was, '$.proposalNumber')
+    )
+WHERE u.kept IS NULL;
+
+-- pass: undo_apply
+
+-- name: park_code_number -- if: unique(proposalNumber)
+-- What is taken away for a moment is what returns: the number, or else the code.
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN ispyb_sync.undo AS giver ON giver.entity = c.entity AND giver.number = c.giver
+STRAIGHT_JOIN Proposal AS t ON t.proposalId = c.holder
+SET
+    t.proposalCode = IF(JSON_EXISTS(giver.was, '$.proposalNumber'), t.proposalCode, NULL),
+    t.proposalNumber = IF(JSON_EXISTS(giver.was, '$.proposalNumber'), NULL, t.proposalNumber)
+WHERE c.entity = 'proposal' AND c.field = 'proposalNumber' AND u.kept IS NULL;

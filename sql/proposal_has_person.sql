@@ -119,10 +119,10 @@ UPDATE ispyb_sync.stale_proposal_has_person AS x
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal
 SET x.doomed = TRUE
 WHERE
-    (@prune = 'all' OR (@prune = 'owned' AND x.owned))
+    (%(prune)s = 'all' OR (%(prune)s = 'owned' AND x.owned))
     AND NOT FIND_IN_SET(
         CONVERT(CONCAT_WS('-', d.proposalCode, d.proposalNumber) USING utf8mb4),
-        CONVERT(@unread USING utf8mb4) COLLATE utf8mb4_bin
+        CONVERT(%(unread)s USING utf8mb4) COLLATE utf8mb4_bin
     );
 
 -- pass: apply
@@ -137,7 +137,7 @@ STRAIGHT_JOIN ispyb_sync.stage_proposal_has_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'insert'
 ORDER BY m.row_id;
 
@@ -149,7 +149,7 @@ ORDER BY m.row_id;
 -- The id of a new link is found by its pair; in a plan it has none.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'proposal_has_person',
     m.row_id,
     (
@@ -177,7 +177,7 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 -- The whole row, so that undo can bring it back. Its numbers follow those of the staged rows.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'proposal_has_person',
     last.row_id + x.number,
     x.target_id,
@@ -225,6 +225,10 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- name: unsettle_along -- as: unsettle_along
 
+-- pass: unsettled
+
+-- name: unsettled_documents -- as: unsettled_documents
+
 -- pass: report
 
 -- name: rivals -- again: inserted -- counts: overtaken
@@ -262,3 +266,54 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal
 WHERE x.doomed
 GROUP BY x.proposal
 ORDER BY links DESC, x.proposal;
+
+-- pass: undo_decide
+
+-- name: keep_linked
+-- Somebody has made the link again.
+INSERT INTO ispyb_sync.undo (entity, number, kept)
+SELECT DISTINCT
+    u.entity,
+    u.number,
+    'linked_again'
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN ProposalHasPerson AS t
+    ON t.proposalId = JSON_VALUE(u.wrote, '$.proposalId') AND t.personId = JSON_VALUE(u.wrote, '$.personId')
+WHERE u.entity = 'proposal_has_person' AND u.action = 'delete' AND u.kept IS NULL
+ON DUPLICATE KEY UPDATE kept = VALUES(kept);
+
+-- name: keep_unlinked
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    'parent_gone',
+    CONCAT_WS(
+        ', ',
+        IF(parent.proposalId IS NULL, CONCAT('proposalId ', JSON_VALUE(u.wrote, '$.proposalId')), NULL),
+        IF(person.personId IS NULL, CONCAT('personId ', JSON_VALUE(u.wrote, '$.personId')), NULL)
+    ) AS held
+FROM ispyb_sync.undo AS u
+LEFT JOIN Proposal AS parent ON parent.proposalId = JSON_VALUE(u.wrote, '$.proposalId')
+LEFT JOIN Person AS person ON person.personId = JSON_VALUE(u.wrote, '$.personId')
+WHERE u.entity = 'proposal_has_person' AND u.action = 'delete' AND u.kept IS NULL
+HAVING held <> ''
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- pass: undo_apply
+
+-- name: link_again
+INSERT INTO ProposalHasPerson (
+    proposalHasPersonId,
+    proposalId,
+    role, -- if: role
+    personId
+)
+SELECT
+    u.target_id,
+    JSON_VALUE(u.wrote, '$.proposalId'),
+    JSON_VALUE(u.wrote, '$.role'), -- if: role
+    JSON_VALUE(u.wrote, '$.personId')
+FROM ispyb_sync.undo AS u
+WHERE u.entity = 'proposal_has_person' AND u.action = 'delete' AND u.kept IS NULL
+ORDER BY u.number;

@@ -153,7 +153,7 @@ ON DUPLICATE KEY UPDATE
 -- now; in a plan it has none.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'protein',
     m.row_id,
     m.target_id,
@@ -228,6 +228,10 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 -- pass: along
 
 -- name: unsettle_along -- as: unsettle_along
+
+-- pass: unsettled
+
+-- name: unsettled_documents -- as: unsettled_documents
 
 -- pass: report
 

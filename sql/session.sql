@@ -397,7 +397,7 @@ INSERT INTO BLSession (
 )
 SELECT
     s.a_field, -- for: is(visit_number), unique(visit_number)
-    COALESCE(FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), @now), -- for: is(lastUpdate), live
+    NVL(FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), %(now)s), -- for: is(lastUpdate), live
     IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default
     s.a_field, -- for: live
     proposal.target_id
@@ -405,7 +405,7 @@ FROM ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'insert'
 ORDER BY m.row_id;
 
@@ -415,7 +415,7 @@ ORDER BY m.row_id;
 -- Of an insert all values, of an update the old and the new ones.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'session',
     m.row_id,
     m.target_id,
@@ -437,7 +437,7 @@ SELECT
             'a_field', s.a_field, -- for: is(visit_number), unique(visit_number)
             'a_field', COALESCE( -- for: is(lastUpdate), live
                 FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), -- for: is(lastUpdate), live
-                @now -- for: is(lastUpdate), live
+                %(now)s -- for: is(lastUpdate), live
             ), -- for: is(lastUpdate), live
             'a_field', CONVERT(IF( -- for: default, text
                 FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, text
@@ -500,6 +500,10 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- name: unsettle -- as: unsettle
 -- name: unsettle_crowded_exp_session_pk -- as: unsettle_crowded(expSessionPk)
+
+-- pass: unsettled
+
+-- name: unsettled_documents -- as: unsettled_documents
 
 -- pass: report
 
@@ -565,3 +569,30 @@ LEFT JOIN (
 ) AS named ON named.externalId = t.externalId
 WHERE t.externalId IS NOT NULL AND found.target_id IS NULL AND named.externalId IS NULL
 ORDER BY t.proposalId, t.sessionId;
+
+-- pass: undo_claim
+
+-- name: claim_old_visit_number -- if: unique(visit_number)
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, giver)
+SELECT u.entity, u.number, 'visit_number', h.sessionId, giver.number
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN BLSession AS t ON t.sessionId = u.target_id
+STRAIGHT_JOIN BLSession AS h
+    ON h.proposalId = t.proposalId
+    AND h.visit_number = JSON_VALUE(u.was, '$.visit_number')
+    AND h.sessionId <> u.target_id
+LEFT JOIN ispyb_sync.undo AS giver
+    ON giver.entity = u.entity
+    AND giver.target_id = h.sessionId
+    AND giver.kept IS NULL
+    AND (giver.action = 'insert' OR JSON_EXISTS(giver.was, '$.visit_number'))
+WHERE u.entity = 'session' AND u.action = 'update' AND u.kept IS NULL;
+
+-- pass: undo_apply
+
+-- name: park_visit_number -- if: unique(visit_number)
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN BLSession AS t ON t.sessionId = c.holder
+SET t.visit_number = NULL
+WHERE c.entity = 'session' AND c.field = 'visit_number' AND u.kept IS NULL;

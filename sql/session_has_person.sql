@@ -198,10 +198,10 @@ STRAIGHT_JOIN ispyb_sync.stage_session AS session ON session.row_id = x.session
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS d ON d.row_id = session.document
 SET x.doomed = TRUE
 WHERE
-    (@prune = 'all' OR (@prune = 'owned' AND x.owned))
+    (%(prune)s = 'all' OR (%(prune)s = 'owned' AND x.owned))
     AND NOT FIND_IN_SET(
         CONVERT(CONCAT_WS('-', d.proposalCode, d.proposalNumber) USING utf8mb4),
-        CONVERT(@unread USING utf8mb4) COLLATE utf8mb4_bin
+        CONVERT(%(unread)s USING utf8mb4) COLLATE utf8mb4_bin
     );
 
 -- pass: apply
@@ -217,7 +217,7 @@ SET
     , -- if: role, remote
     t.remote = NVL(s.remote, IF(FIND_IN_SET('remote', s.clears), NULL, t.remote)) -- if: remote
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'update';
 
 -- name: insert -- does: insert
@@ -236,7 +236,7 @@ STRAIGHT_JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'insert'
 ORDER BY m.row_id
 ON DUPLICATE KEY UPDATE
@@ -250,7 +250,7 @@ ON DUPLICATE KEY UPDATE
 -- name: record_changes
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'session_has_person',
     m.row_id,
     session.target_id,
@@ -290,7 +290,7 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 -- The whole row, so that undo can bring it back. Its numbers follow those of the staged rows.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'session_has_person',
     last.row_id + x.number,
     x.target_id,
@@ -343,6 +343,10 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- name: unsettle_along -- as: unsettle_along
 
+-- pass: unsettled
+
+-- name: unsettled_documents -- as: unsettled_documents
+
 -- pass: report
 
 -- name: counts -- as: counts
@@ -372,3 +376,50 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = session.document
 WHERE x.doomed
 GROUP BY d.row_id
 ORDER BY links DESC, d.row_id;
+
+-- pass: undo_decide
+
+-- name: keep_linked
+-- Somebody has made the link again.
+INSERT INTO ispyb_sync.undo (entity, number, kept)
+SELECT DISTINCT
+    u.entity,
+    u.number,
+    'linked_again'
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = u.target_id AND t.personId = u.second_id
+WHERE u.entity = 'session_has_person' AND u.action = 'delete' AND u.kept IS NULL
+ON DUPLICATE KEY UPDATE kept = VALUES(kept);
+
+-- name: keep_unlinked
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT
+    u.entity,
+    u.number,
+    'parent_gone',
+    CONCAT_WS(
+        ', ',
+        IF(parent.sessionId IS NULL, CONCAT('sessionId ', u.target_id), NULL),
+        IF(person.personId IS NULL, CONCAT('personId ', u.second_id), NULL)
+    ) AS held
+FROM ispyb_sync.undo AS u
+LEFT JOIN BLSession AS parent ON parent.sessionId = u.target_id
+LEFT JOIN Person AS person ON person.personId = u.second_id
+WHERE u.entity = 'session_has_person' AND u.action = 'delete' AND u.kept IS NULL
+HAVING held <> ''
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- pass: undo_apply
+
+-- name: link_again
+INSERT INTO Session_has_Person (
+    a_column, -- for: live
+    sessionId, personId
+)
+SELECT
+    JSON_VALUE(u.wrote, '$.a_field'), -- for: live
+    u.target_id,
+    u.second_id
+FROM ispyb_sync.undo AS u
+WHERE u.entity = 'session_has_person' AND u.action = 'delete' AND u.kept IS NULL
+ORDER BY u.number;

@@ -30,10 +30,11 @@ from sync.read.kept import Kept
 from sync.read.reader import Reader
 from sync.read.turning.origin import Origins
 from sync.reconcile.documents import Reading
+from sync.reconcile.examining import Drawn
 from sync.reconcile.leaving import values_left
 from sync.reconcile.reconciliation import Reconciliation
 from sync.reconcile.request import Request, timed
-from sync.reconcile.transaction import CommitUnanswered, Drawn, Writing
+from sync.reconcile.transaction import CommitUnanswered, Writing
 from sync.schema.introspection import introspect
 from sync.schema.target import Target
 from sync.stage.columns import Columns
@@ -176,14 +177,13 @@ def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
     links = LINKS if settings.prune != "none" else ()
     prunes = tuple(entity for entity in links if entity not in left)
     asked = (connection.info[SCHEMA], settings.staging_schema, write, prunes, left, settings.left_fields)
-    seen = connection.info.get(_SEEN)
-    if seen is not None and seen[0] == asked and time.monotonic() - seen[1] < BELIEVED_SECONDS:
-        target: Target = seen[2]
-        return target
+    seen: dict[object, tuple[float, Target]] = connection.info.setdefault(_SEEN, {})
+    if asked in seen and time.monotonic() - seen[asked][0] < BELIEVED_SECONDS:
+        return seen[asked][1]
     demand(connection, settings.staging_schema, write=write, delete=prunes, left=left)
     tool_schema.demand_own(connection, settings.staging_schema)
     target = introspect(connection).leaving(settings.left_fields)
-    connection.info[_SEEN] = asked, time.monotonic(), target
+    seen[asked] = time.monotonic(), target
     return target
 
 

@@ -35,7 +35,7 @@ EXAMPLES = 3
 
 Columns = dict[str, dict[str, str | None]]
 _COLOURS: dict[Level, str] = {"ok": "green", "warning": "yellow", "error": "red"}
-_UNIQUE = {f"duplicate_{name}_external_id" for name in ("person", "proposal", "session")}
+_UNIQUE = {f"duplicate_{entity.name}_external_id" for entity in ENTITIES if entity.unique_id}
 _MERGE = "Merge these rows, or empty the key in all but one."
 
 
@@ -171,9 +171,10 @@ def _guess(columns: Columns) -> str:
     """Name the variant whose marks the tables carry."""
     if not any("externalId" in names for names in columns.values()):
         return "a legacy ISPyB (no externalId)"
-    if "laboratoryPk" in columns["laboratory"] and "laboratoryExtPk" not in columns["laboratory"]:
+    charsets = {name: charset for held in columns.values() for name, charset in held.items()}
+    if "laboratoryPk" in charsets and "laboratoryExtPk" not in charsets:
         return "DLS"
-    return "py-ispyb" if columns["person"].get("familyName") == "utf8mb4" else "ESRF"
+    return "py-ispyb" if charsets.get("familyName") == "utf8mb4" else "ESRF"
 
 
 def _migrations(connection: Connection, columns: Columns, staging_schema: str) -> Iterator[Finding]:
@@ -217,7 +218,7 @@ def _duplicates(connection: Connection, columns: Columns, held: Rights) -> Itera
             more = "" if len(groups) == len(shown) else ", …"
             message = f"{counted(len(groups), 'value')} in {counted(rows, 'row')}: {', '.join(shown)}{more}"
             subject = statement.name.replace("_", " ").replace("external id", "externalId")
-            yield Finding(_level(statement), subject, message, _remedy(statement))
+            yield Finding(_level(statement), subject, message, _remedy(statement, entity))
     if none:
         yield Finding("ok", "duplicates", "no two rows share a key")
 
@@ -231,9 +232,9 @@ def _level(statement: Statement) -> Level:
     return "error" if statement.name in _UNIQUE else "warning"
 
 
-def _remedy(statement: Statement) -> str:
+def _remedy(statement: Statement, entity: Entity) -> str:
     if statement.name in _UNIQUE:
         return f"migrate refuses them, since the column becomes UNIQUE. {_MERGE}"
-    if statement.name == "duplicate_laboratory_name":
+    if entity.chosen_by_name and statement.name.endswith("_name"):
         return "By name, the one that the person has is taken, else the lowest id. Merge these rows if you can."
     return f"A document that names one of them by this key alone is refused (ambiguous_match). {_MERGE}"

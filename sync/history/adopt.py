@@ -16,9 +16,9 @@ from sync.database import retry, rights, tool_schema
 from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, Database, code_of, connect, failure
 from sync.database.lock import Turn, run_lock
 from sync.database.sqlfiles import of_pass, put_words, tables_made
-from sync.database.statement import Statement
+from sync.database.statement import Statement, put_values
 from sync.history import runs
-from sync.history.changes import ALL_CHANGES, PLANNED, read_changes
+from sync.history.changes import ALL_CHANGES, IN_ORDER, PLANNED, read_changes
 from sync.model.entities import ENTITIES, Entity
 from sync.model.errors import DatabaseError, UsageError
 from sync.model.refusals import Refusal
@@ -112,23 +112,18 @@ class _Adoption:
         report = self._found("planned")
         self._connection.exec_driver_sql(runs.shadow(self._settings))
         self._record(PLANNED)
-        rows = runs.ask(self._connection, self._settings, "show_changes", run=PLANNED, limit=ALL_CHANGES)
+        given = {"run": PLANNED, "limit": ALL_CHANGES, "entities": IN_ORDER}
+        rows = runs.ask(self._connection, self._settings, "show_changes", **given)
         report.changes = [change for row in rows for change in read_changes(row[0], [tuple(row)[1:]])]
         if self._own:
             self._connection.rollback()
         return report
 
     def _written(self, turn: Turn) -> Report:
-        savepoint = None if self._own else self._connection.begin_nested()
-        try:
+        with retry.transaction(self._connection, own=self._own):
             report = self._found("applied")
             if not report.nothing_to_do:
                 self._write(report, turn)
-        except BaseException:
-            with suppress(DBAPIError):  # after a deadlock the server has done it
-                (self._connection if savepoint is None else savepoint).rollback()
-            raise
-        (self._connection if savepoint is None else savepoint).commit()
         return report
 
     def _write(self, report: Report, turn: Turn) -> None:
@@ -169,12 +164,11 @@ class _Adoption:
         )
 
     def _record(self, run: int) -> None:
-        self._connection.exec_driver_sql("SET @run = %s", (run,))
         (statement,) = of_pass("adopt", "history")
-        self._run(statement)
+        self._run(statement, run=str(run))
 
-    def _run(self, statement: Statement) -> Any:
-        sql = statement.render(staging_schema=self._settings.staging_schema) or ""
+    def _run(self, statement: Statement, **values: str) -> Any:
+        sql = put_values(statement.render(staging_schema=self._settings.staging_schema) or "", values)
         return self._connection.exec_driver_sql(put_words(sql, self._words), execution_options={"no_parameters": True})
 
     def _drop(self) -> None:

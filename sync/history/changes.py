@@ -5,14 +5,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
-from sync.model.entities import BY_NAME, ENTITIES
+from sync.model.entities import BY_NAME, ENTITIES, PARENT_IDS
 from sync.model.refusals import Refusal
-from sync.model.report import PARENT_IDS, Change
+from sync.model.report import Change
 
 PLANNED = 0
 """Stands for the number of a run where there is none yet."""
 ALL_CHANGES = 2**63 - 1
 """A limit that is none."""
+IN_ORDER = ",".join(entity.name for entity in ENTITIES)
+"""The order of the entities, as FIND_IN_SET takes it."""
 
 
 def read_changes(entity: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[Change]:

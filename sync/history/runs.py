@@ -18,7 +18,7 @@ from sync.database.connection import ACCOUNT, SCHEMA, Database, connect, failure
 from sync.database.release import tool_version
 from sync.database.sqlfiles import named
 from sync.database.tool_schema import demand_own
-from sync.history.changes import ALL_CHANGES, read_changes
+from sync.history.changes import ALL_CHANGES, IN_ORDER, read_changes
 from sync.model.errors import UsageError
 from sync.model.refusals import Notice, Refusal
 from sync.model.report import BY_COMMAND, AskedBy, Counts, Report, Vanished, storable
@@ -86,7 +86,7 @@ def show(database: Database, settings: Settings, run: int, *, limit: int = ALL_C
         if row is None:
             raise UsageError(f"no run {run} in history", hint="`ispyb-sync history` lists them.")
         found = read_run(row)
-        for stored in ask(connection, settings, "show_changes", run=run, limit=limit):
+        for stored in ask(connection, settings, "show_changes", run=run, limit=limit, entities=IN_ORDER):
             found.report.changes.extend(read_changes(stored.entity, [tuple(stored)[1:]]))
         return found
 

@@ -10,7 +10,7 @@ changes history no longer has, one that is undone already, and an undo. A row th
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,14 +19,14 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync.database import rights, tool_schema
+from sync.database import retry, rights, tool_schema
 from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database
 from sync.database.lock import Turn, run_lock
-from sync.database.sqlfiles import named, of_pass, tables_made
+from sync.database.sqlfiles import for_entity, named, of_pass, tables_made
+from sync.database.statement import Statement
 from sync.history import runs, touched
 from sync.history.changes import kept, read_changes
 from sync.history.references import fillings, references, sees_all, unique_facts
-from sync.model.conditions import Conditions
 from sync.model.entities import ENTITIES, Entity
 from sync.model.errors import UsageError
 from sync.model.report import Counts, Report
@@ -95,6 +95,7 @@ class _Undo:
         self._agreed = agreed
         self._own = own
         self._runner = Runner(connection, settings.staging_schema)
+        self._values = {"undone": run, "started": started}
         self._entities = [entity for entity in ENTITIES if entity not in settings.left_entities]
 
     def report(self, *, write: bool, may_write: bool) -> Report:
@@ -130,11 +131,9 @@ class _Undo:
 
     def _written(self, turn: Turn) -> Report:
         """Everything in one transaction; in a caller's, in a savepoint of it."""
-        self._set(undone=self._run, started=self._started)
         for (done,) in self._rows("find_undo"):
             return runs.show(self._connection, self._settings, done).report  # its commit was not answered
-        savepoint = None if self._own else self._connection.begin_nested()
-        try:
+        with retry.transaction(self._connection, own=self._own):
             self._prepare(lock=True)
             report = self._filled("applied")
             if not report.nothing_to_do:
@@ -142,42 +141,33 @@ class _Undo:
                     raise _Unconfirmed
                 self._apply()
                 turn.confirm(self._record(report))
-        except BaseException:
-            with suppress(DBAPIError):  # after a deadlock or a lost connection the server has done it
-                if savepoint is None:
-                    self._connection.rollback()
-                else:
-                    savepoint.rollback()
-            raise
-        if savepoint is not None:
-            savepoint.commit()
-        else:
-            self._connection.commit()
         return report
 
     def _prepare(self, *, lock: bool) -> None:
         """Loads the changes and decides about each."""
-        self._set(undone=self._run)
         self._check()
         self._target = introspect(self._connection)
         self._unique = unique_facts(self._connection)
         self._drop()
         self._all("create")
+        for entity in ENTITIES:
+            self._each(of_pass(entity.name, "undo_create"), entity)
         self._all("load")
         if lock:
             for entity in self._entities:
-                self._runner.run(named("undo", f"lock_{entity.name}"))
+                self._each(of_pass("undo", "lock"), entity)
         if not sees_all(self._connection):
-            self._runner.run(named("undo", "keep_unseen"))
+            for entity in ENTITIES:
+                self._each(of_pass("undo", "unseen"), entity)
         schema = self._settings.staging_schema
         made = list(fillings(self._connection, schema))
         made += [(reference.entity, reference.statement(schema)) for reference in references(self._connection)]
         for entity in reversed(ENTITIES):
-            self._all(f"decide_{entity.name}", entity)
+            self._each((*of_pass("undo", "decide"), *of_pass(entity.name, "undo_decide")), entity)
             for statement in (sql for owner, sql in made if owner is entity):
                 self._connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
-            self._all(f"claim_{entity.name}", entity)
-            self._runner.run(named("undo", "keep_taken"))
+            self._each((*of_pass("undo", "claim"), *of_pass(entity.name, "undo_claim")), entity)
+            self._all("settle")
 
     def _check(self) -> None:
         """Refuses a run that cannot be taken back."""
@@ -214,33 +204,32 @@ class _Undo:
 
     def _apply(self) -> None:
         for entity in reversed(self._entities):
-            for statement in of_pass("undo", f"apply_{entity.name}"):
-                self._runner.run(statement, self._conditions(entity))
+            own = of_pass(entity.name, "undo_apply")
+            self._each((*of_pass("undo", "delete"), *own, *of_pass("undo", "update")), entity)
 
     def _record(self, report: Report) -> int:
         """Keeps the undo as a run of its own, and marks the run that it took back; returns its number."""
         report.run = run = runs.record(
             self._connection, self._settings, report, self._started, export=f"run {self._run}", undoes=self._run
         )
-        self._set(run=run)
-        self._all("history")
+        self._all("history", run=run)
         touched.touch(self._runner, run, report.refusals, staged=None)
         return run
 
-    def _all(self, pass_: str, entity: Entity | None = None) -> None:
+    def _all(self, pass_: str, **values: object) -> None:
         for statement in of_pass("undo", pass_):
-            self._runner.run(statement, self._conditions(ENTITIES[0] if entity is None else entity))
+            self._runner.run(statement, values=self._values | values)
+
+    def _each(self, statements: Iterable[Statement], entity: Entity) -> None:
+        """Statements as they are for one entity: those on stand-ins, and its own."""
+        conditions = self._target.conditions(entity).with_facts(self._unique[entity.name])
+        self._runner.run_all((for_entity(statement, entity) for statement in statements), conditions, self._values)
 
     def _rows(self, name: str) -> Iterator[Any]:
-        result = self._runner.run(named("undo", name))
+        result = self._runner.run(named("undo", name), values=self._values)
         assert result is not None
         return iter(result.all())
 
-    def _conditions(self, entity: Entity) -> Conditions:
-        return self._target.conditions(entity).with_facts(self._unique[entity.name])
-
-    def _set(self, **variables: object) -> None:
-        self._connection.exec_driver_sql(f"SET {', '.join(f'@{name} = %({name})s' for name in variables)}", variables)
-
     def _drop(self) -> None:
-        self._runner.drop(*tables_made(of_pass("undo", "create"), self._settings.staging_schema))
+        made = [*of_pass("undo", "create"), *(s for e in ENTITIES for s in of_pass(e.name, "undo_create"))]
+        self._runner.drop(*tables_made(made, self._settings.staging_schema))

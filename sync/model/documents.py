@@ -74,7 +74,15 @@ class Proposal(_Part):
         Maybe[Text], about("Type", "Such as MX or BX. Feeds Proposal.proposalType (2 characters).", "MX")
     ] = UNSET
     externalId: Annotated[Maybe[ExternalId], about("External id", EXTERNAL_ID.format("Proposal"), 17)] = UNSET
-    state: Annotated[Maybe[Text], about("State", "Open, Closed or Cancelled. Feeds Proposal.state.", "Open")] = UNSET
+    state: Annotated[
+        Maybe[Text],
+        about(
+            "State",
+            "Open, Closed or Cancelled. Feeds Proposal.state.",
+            "Open",
+            enum=["Open", "Closed", "Cancelled", None],
+        ),
+    ] = UNSET
     persons: Annotated[
         Maybe[list[SomePerson]], about("Persons", "The proposer first. Feeds Proposal.personId and ProposalHasPerson.")
     ] = UNSET
@@ -182,7 +190,13 @@ class Protein(_Part):
         Maybe[Integer], about("Containment level", "Biosafety level, an integer. Feeds Protein.containmentLevel.", 1)
     ] = UNSET
     safetyLevel: Annotated[
-        Maybe[Text], about("Safety level", "GREEN, YELLOW or RED. Feeds Protein.safetyLevel.", "GREEN")
+        Maybe[Text],
+        about(
+            "Safety level",
+            "GREEN, YELLOW or RED. Feeds Protein.safetyLevel.",
+            "GREEN",
+            enum=["GREEN", "YELLOW", "RED", None],
+        ),
     ] = UNSET
     molecularMass: Annotated[
         Maybe[Decimal], about("Molecular mass", "Daltons. Feeds Protein.molecularMass.", 14313.0)

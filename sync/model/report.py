@@ -7,7 +7,7 @@ database knows of a run comes from `sync.reconcile.findings`.
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from sync.model.entities import ENTITIES
+from sync.model.entities import ENTITIES, PARENT_IDS
 from sync.model.published import frames
 from sync.model.refusals import Notice, Refusal, masked_value, refused_value
 
@@ -22,8 +22,6 @@ Trigger = Literal["command", "http", "broker"]
 COMMITTING = "committing"
 """What a run tells when its commit begins: before that it has written nothing."""
 
-PARENT_IDS = frozenset({"laboratoryId", "personId", "proposalId"})
-"""Columns that hold the id of another row."""
 _OF_PEOPLE = frozenset(entity.name for entity in ENTITIES if entity.of_people)
 
 

@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sync.read.levels import ROOT
 from sync.read.parse import INVALID_DOCUMENT, INVALID_JSON, Fault, explain, fitting, parse
 
 Prints = Callable[[bytes], tuple[bytes, bool]]
 """Gives the fingerprint of a document's text, and whether the document is left out."""
 
-KEY = rb'"(?:proposal|sessions|proteins)"\s*+:'
+KEY = f'"(?:{"|".join(sorted(ROOT.known))})"\\s*+:'.encode()
 """What a document has, written as an expression."""
 _has_key = re.compile(KEY).search
 

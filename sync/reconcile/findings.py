@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from sync.history.changes import label, read_changes, readable_external_id
-from sync.model.entities import ENTITIES, Entity
+from sync.model.entities import DOCUMENT, ENTITIES, Entity
 from sync.model.refusals import MOST_EXAMPLES, Example, Notice, Refusal, printable, refused_value
 from sync.model.report import Counts, Report, Vanished
 from sync.reconcile.reconciliation import Found, Reconciliation
@@ -41,8 +41,7 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
     report.warnings.extend(_missing_columns(target))
     if changes:
         report.changes = [change for row in reconciliation.planned() for change in read_changes(row[0], [row[1:]])]
-    refused_proposals = report.entities["proposal"].refused
-    report.documents_refused += refused_proposals
+    report.documents_refused += report.entities[DOCUMENT.name].refused
 
 
 def refused_by_database(row: RefusedRow) -> Refusal:
@@ -89,12 +88,6 @@ _NOTICES = {
 }
 
 
-_TWINS = {
-    "proposal": "new proposals differ from one in ISPyB by leading zeros of their number only: are they the same?",
-    "session": "new sessions overlap one that ISPyB has on the same beamline without a key: are they the same?",
-}
-
-
 def _notices(entity: Entity, found: Found) -> Iterator[Notice]:
     for code, words in _NOTICES.items():
         for (count,) in found.get((entity.name, code), ()):
@@ -102,7 +95,7 @@ def _notices(entity: Entity, found: Found) -> Iterator[Notice]:
                 yield Notice(code, words.format(entity=entity.name), int(count))
     if twins := found.get((entity.name, "possible_twins"), ()):
         examples = [Example(d, label(proposal), path, f"{v} ({twin})") for d, proposal, path, v, twin in twins]
-        yield Notice("possible_twin", _TWINS[entity.name], len(twins), tuple(examples[:MOST_EXAMPLES]))
+        yield Notice("possible_twin", entity.twins, len(twins), tuple(examples[:MOST_EXAMPLES]))
     for stale, owned in found.get((entity.name, "stale_links"), ()):
         if stale:
             words = (
@@ -137,9 +130,6 @@ def _refusals(entity: Entity, rows: Iterable[tuple[Any, ...]]) -> Iterator[Refus
         )
 
 
-_SEVERAL = {"person": "people", "laboratory": "laboratories", "proposal has person": "links"}
-
-
 def _stronger(entity: Entity, key: str) -> str:
     """The keys that are tried before this one."""
     names = entity.names
@@ -147,8 +137,7 @@ def _stronger(entity: Entity, key: str) -> str:
 
 
 def _message(code: str, entity: Entity, name: str, value: str | None, held: str | None) -> str:
-    thing = entity.name.replace("_", " ")
-    things = _SEVERAL.get(thing, f"{thing}s")
+    thing, things = entity.words, entity.several
     given = f"{name} {value}" if value is not None else name
     held = held or ""
     match code:
@@ -181,7 +170,7 @@ def _message(code: str, entity: Entity, name: str, value: str | None, held: str 
                 " contradict each other. Correct them in the User Portal."
             )
         case "belongs_elsewhere":
-            return f"it is {held} in ISPyB. Move the session in ISPyB, or correct its key in the User Portal."
+            return f"it is {held} in ISPyB. Move the {thing} in ISPyB, or correct its key in the User Portal."
         case "refused_by_database":
             return f"the database would refuse the new row: {held}. Send the value, or let the column have a default."
         case "no_proposer":

@@ -34,7 +34,7 @@ def excess(report: Report, reconciliation: Reconciliation, limit: str, left_out:
     words = f"{total:,} links would be deleted (" + ", ".join(f"{name} {n:,}" for name, n in doomed.items()) + ")"
     if limit.endswith("%"):
         links = sum(_number(count) for entity in LINKS for (count,) in reconciliation.rows(entity, "all_links"))
-        links += reconciliation.links_left_out() if left_out else 0
+        links += reconciliation.examining.links_left_out() if left_out else 0
         allowed = max(FEWEST, int(links * float(limit[:-1]) / 100))
         if total <= allowed:
             return None

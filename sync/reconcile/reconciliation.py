@@ -6,30 +6,27 @@
     prune     which links would be deleted: this too
     apply     does it; afterwards match runs again, to learn the ids of what was inserted
     history   keeps what was done, with old and new values
-    draw      which documents that were left out are spoken of here too
-    forget, confirm, along   which documents a later run may leave out: what was written is compared once more
 
 Up to prune only the staging tables are written: an apply and a plan are the same to that point.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import chain
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
 from sync.database.connection import DUPLICATE, NO_PARENT, code_of, words_of
-from sync.database.sqlfiles import named, of_pass, tables_made
+from sync.database.sqlfiles import named, of_pass
 from sync.database.statement import Statement
-from sync.history.changes import ALL_CHANGES, PLANNED
-from sync.model.entities import ENTITIES, PROPOSAL, Entity
-from sync.model.refusals import Refusal
+from sync.history.changes import ALL_CHANGES, IN_ORDER, PLANNED
+from sync.model.entities import ENTITIES, Entity
+from sync.reconcile.examining import Examining
 from sync.reconcile.leaving import Leaving
 from sync.schema.target import Target
 from sync.statements.block import Outcome
 from sync.statements.by_halves import WRITES, RefusedRow, RowsRefused, is_a_rows_fault, mark_refused, refused_rows
 from sync.statements.play import Move, Player
-from sync.statements.send import Runner, origin_of
+from sync.statements.send import NO_VALUES, Runner, Values, origin_of
 from sync.statements.staged_facts import Given
 from sync.statements.temporary_tables import MOST_KEPT, Tables
 
@@ -62,6 +59,7 @@ class Reconciliation:
 
     actions  what is to be done with each entity, as `sync.reconcile.findings.fill` finds it: insert, update, delete
     leaving  what is left to ISPyB
+    examining  which documents must be examined, and which a later run need not
     doomed   how many links of it are to be deleted
     """
 
@@ -74,10 +72,11 @@ class Reconciliation:
         self._player = Player(runner, target, self._given)
         self._tables = Tables(runner, target)
         self.leaving = Leaving(runner, target, left)
+        self.examining = Examining(runner, self._player, self._given)
 
     def create(self) -> None:
         """Makes the staging tables, unless they are there."""
-        self._runner.connection.exec_driver_sql("SET @now = NOW()")
+        self._now = self._runner.connection.exec_driver_sql("SELECT NOW()").scalar_one()
         if not self._tables.take():
             self._tables.drop()
             self._play((entity, "create") for entity in ENTITIES)
@@ -113,7 +112,7 @@ class Reconciliation:
         for entity, pass_ in matching:
             self._play([(entity, pass_)])
             if pass_ == "settle":
-                self.leaving.mark(entity, self._player.conditions(entity))
+                self.leaving.mark(entity)
 
     def compare(self) -> None:
         """Finds what differs, column by column."""
@@ -125,8 +124,8 @@ class Reconciliation:
 
         unread   proposals of which a document could not be read: nothing of theirs is doomed
         """
-        self._runner.connection.exec_driver_sql("SET @prune = %s, @unread = %s", (which, ",".join(unread)))
-        self._play((entity, "prune") for entity in self._written())
+        values = {"prune": which, "unread": ",".join(unread)}
+        self._play(((entity, "prune") for entity in self._written()), values)
 
     def apply(self, again: str | None = None, begins: Callable[[Entity], None] = lambda _: None) -> None:
         """Writes to ISPyB.
@@ -145,7 +144,7 @@ class Reconciliation:
                 self._player.find(entity, "inserted")
                 moves += self._looking_again(entity)
             try:
-                outcomes = self._player.play(moves)
+                outcomes = self._player.play(moves, {"now": self._now})
             except DBAPIError as error:
                 self._refuse_rows(entity, moves, error, again)
                 raise
@@ -163,20 +162,20 @@ class Reconciliation:
             return
         if code_of(error) in (DUPLICATE, NO_PARENT) and words_of(error) != again:
             return
-        if rows := refused_rows(self._runner, entity, statement, self._player.conditions(entity)):
+        if rows := refused_rows(self._runner, entity, statement, self._player.conditions(entity), {"now": self._now}):
             raise RowsRefused(rows) from None
 
     def record(self, run: int) -> None:
         """Writes what was changed into the tool's own history, in the same transaction."""
-        self._runner.connection.exec_driver_sql("SET @run = %s", (run,))
-        self._play((entity, "history") for entity in self._staged() if self.actions[entity.name])
+        changed = ((entity, "history") for entity in self._staged() if self.actions[entity.name])
+        self._play(changed, {"run": run, "now": self._now})
 
     def planned(self) -> Iterator[tuple[Any, ...]]:
         """What would be changed: rows of entity and what `sync.history.changes.read_changes` takes."""
         self._runner.run(named("history", "shadow_change"))
         self.record(PLANNED)
-        sql = named("history", "show_changes").render(staging_schema=self._runner.staging_schema) or ""
-        yield from map(tuple, self._runner.connection.exec_driver_sql(sql, {"run": PLANNED, "limit": ALL_CHANGES}))
+        values = {"run": PLANNED, "limit": ALL_CHANGES, "entities": IN_ORDER}
+        yield from map(tuple, self._runner.run(named("history", "show_changes"), values=values) or ())
 
     def read(self, names: Collection[str]) -> Found:
         """The rows of statements of the report pass, of all entities at once, by entity and statement."""
@@ -200,44 +199,6 @@ class Reconciliation:
         """Rows of ISPyB with an externalId that nothing of the export found or names: id, key, proposal, externalId."""
         return self.rows(entity, "vanished")
 
-    def drawn(self) -> set[bytes]:
-        """Labels of documents that were left out, and speak of rows that are changed, claimed or contradicted here."""
-        draws = [(entity, "draw") for entity in ENTITIES]
-        made = chain.from_iterable(of_pass(entity.name, pass_) for entity, pass_ in draws)
-        self._runner.drop(*tables_made(made, self._runner.staging_schema))
-        self._play(draws)
-        return {label for (label,) in self._runner.run(named("fingerprint", "drawn")) or ()}
-
-    def links_left_out(self) -> int:
-        """How many links the proposals of documents have that were left out."""
-        found = self._runner.run(named("fingerprint", "left_out_links"))
-        return 0 if found is None else int(found.scalar_one())
-
-    def compare_again(self) -> None:
-        """Finds what differs although it was written."""
-        for entity in self._staged():
-            self._player.find(entity, "compared")
-        self._play((entity, pass_) for pass_ in ("forget", "compare") for entity in self._staged())
-
-    def unsettled_documents(self, refusals: Iterable[Refusal]) -> set[int]:
-        """Numbers of the documents of which something must be examined each time, with these refusals of the run."""
-        spoilt = {(refusal.entity, refusal.document) for refusal in refusals if refusal.field is not None}
-        for entity in self._staged():
-            documents = tuple(number for name, number in spoilt if name == entity.name)
-            for statement in of_pass(entity.name, "spoil") if documents else ():
-                sql = statement.render(self._player.conditions(entity), self._runner.staging_schema) or ""
-                self._runner.connection.exec_driver_sql(sql, {"documents": documents})
-        self._play((entity, "confirm") for entity in self._staged())
-        if any("unsettled" in self._player.conditions(entity).facts for entity in self._staged()):
-            self._play((entity, "along") for entity in self._staged())
-        return {number for (number,) in self._runner.run(named("fingerprint", "unsettled_documents")) or ()}
-
-    def joined_documents(self) -> set[int]:
-        """Numbers of the documents that share their proposal with another one."""
-        if "joined" not in self._player.conditions(PROPOSAL).facts:
-            return set()
-        return {number for (number,) in self._runner.run(named("fingerprint", "joined_documents")) or ()}
-
     def _looking_again(self, entity: Entity) -> Iterator[Move]:
         """Learns the ids of inserted rows by their keys, and looks for rows that another writer has added meanwhile."""
         for pass_ in ("match", "settle", "report"):
@@ -259,5 +220,5 @@ class Reconciliation:
     def _written(self) -> Iterator[Entity]:
         return (entity for entity in self._staged() if entity not in self.leaving.entities)
 
-    def _play(self, passes: Iterable[tuple[Entity, str]]) -> None:
-        self._player.play([move for entity, pass_ in passes for move in self._player.moves(entity, pass_)])
+    def _play(self, passes: Iterable[tuple[Entity, str]], values: Values = NO_VALUES) -> None:
+        self._player.play([move for entity, pass_ in passes for move in self._player.moves(entity, pass_)], values)

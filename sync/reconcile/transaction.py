@@ -5,8 +5,7 @@ is told as such: whether it happened, the run's row in history says.
 """
 
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,13 +17,14 @@ from sync.database.connection import DUPLICATE, LOST, NO_PARENT, OVERTAKEN, code
 from sync.database.lock import Turn, run_lock
 from sync.history import runs
 from sync.history.touched import touch
-from sync.model.entities import ENTITIES, PROPOSAL
+from sync.model.entities import DOCUMENT, ENTITIES
 from sync.model.errors import DatabaseError, LimitError
 from sync.model.refusals import Notice, Refusal
 from sync.model.report import COMMITTING, Counts, Report
 from sync.read.reader import Reader
 from sync.read.turning.origin import Origins
 from sync.reconcile import prune_limit
+from sync.reconcile.examining import Drawn
 from sync.reconcile.findings import fill, find_vanished, refused_by_database
 from sync.reconcile.reconciliation import Overtaken, Reconciliation
 from sync.reconcile.request import Request, timed, unread_proposals
@@ -43,14 +43,6 @@ class CommitUnanswered(Exception):
         self.report = report
         self.started = started
         self.error = error
-
-
-class Drawn(Exception):
-    """Documents that were left out are to be examined after all; `labels` are those of their proposals."""
-
-    def __init__(self, labels: Collection[bytes]) -> None:
-        super().__init__()
-        self.labels = labels
 
 
 class _RolledBack(Exception):
@@ -130,7 +122,7 @@ class Writing:
         while True:
             as_read.restore(self.report)
             try:
-                with _savepoint(self.runner.connection, self.own):
+                with retry.savepoint(self.runner.connection, own=self.own):
                     self._transaction(agreed, turn, again)
                 return True
             except Drawn:
@@ -182,32 +174,15 @@ class Writing:
         request.tell("writing history")
         report.run = self._record()
         self.reconciliation.record(report.run)
-        touch(self.runner, report.run, report.refusals, staged=report.entities[PROPOSAL.name].staged)
+        touch(self.runner, report.run, report.refusals, staged=report.entities[DOCUMENT.name].staged)
         if self.fingerprints is not None:
             request.tell("noting what is verified")
             with timed(report, "verify"):
-                self._remember(self.fingerprints)
+                self.reconciliation.examining.remember(self.fingerprints, self.digests, report.refusals)
         turn.confirm(report.run)
         if self.own:
             request.tell(COMMITTING)
             _commit(self.runner.connection, report, self.started)
-
-    def _remember(self, fingerprints: Fingerprints) -> None:
-        """Which documents a later run need not examine: what they say is there, and depends on no other document.
-
-        The digests are taken first, and then all is compared once more: what another writer has changed meanwhile
-        either is not in the digest, or is found.
-        """
-        reconciliation = self.reconciliation
-        doubtful = {refusal.document for refusal in self.report.refusals if refusal.document is not None}
-        doubtful |= reconciliation.joined_documents()
-        numbers = fingerprints.candidates(doubtful)
-        digests: dict[int, tuple[int, int]] = {}
-        if new := fingerprints.without_digest(numbers):
-            digests = self.digests.of_documents(new)
-            reconciliation.compare_again()
-        settled = numbers.keys() - reconciliation.unsettled_documents(self.report.refusals)
-        fingerprints.remember(settled, digests)
 
     def _decide(self, *, changes: bool) -> None:
         report, settings, reconciliation = self.report, self.request.settings, self.reconciliation
@@ -216,19 +191,14 @@ class Writing:
             reconciliation.match()
             reconciliation.compare()
             reconciliation.prune(settings.prune, unread_proposals(report))
-            if self.fingerprints is not None and self.fingerprints.left_out:
-                self._draw(self.fingerprints)
+            if self.fingerprints is not None:
+                reconciliation.examining.draw(self.fingerprints)
             fill(report, reconciliation, self.target, changes=changes)
             if settings.full:
                 find_vanished(report, reconciliation)
             self.origins.rename(report)
             if settings.mask:
                 report.mask()
-
-    def _draw(self, fingerprints: Fingerprints) -> None:
-        """Raises Drawn where documents that were left out speak of what is changed, claimed or contradicted here."""
-        if drawn := self.reconciliation.drawn() & fingerprints.left_out.keys():
-            raise Drawn(drawn)
 
     def _excess(self) -> str | None:
         left_out = self.fingerprints is not None and bool(self.fingerprints.left_out)
@@ -264,22 +234,6 @@ def _gave_up(error: DBAPIError | Overtaken, attempts: int) -> DatabaseError:
     return DatabaseError(
         f"other writers changed {error} in between, in {attempts} attempts", hint="ISPyB is unchanged. Try again."
     )
-
-
-@contextmanager
-def _savepoint(connection: Connection, own: bool) -> Iterator[None]:
-    """In a caller's transaction, what a run wrote can be taken back without the caller's own work."""
-    if own:
-        yield
-        return
-    savepoint = connection.begin_nested()
-    try:
-        yield
-    except BaseException:
-        with suppress(DBAPIError):  # after a deadlock there is none: the server has ended the transaction
-            savepoint.rollback()
-        raise
-    savepoint.commit()
 
 
 def _commit(connection: Connection, report: Report, started: datetime) -> None:

@@ -7,11 +7,11 @@ Values are looked at by the column, which is much quicker than one by one.
 import unicodedata
 from collections.abc import Callable
 
-from sync.model import entities
 from sync.model.entities import Entity
 from sync.model.refusals import Refusal, refused_value
 from sync.model.text import printable
 from sync.stage.columns import Columns, Field, Fields, Row, columns_of, given
+from sync.stage.shapes import FIELD_OF_LINK
 
 ROW_REFUSED, VALUE_REFUSED = "the row is refused", "the column keeps what it has"
 """What becomes of a row in which a value does not fit."""
@@ -46,7 +46,7 @@ class Fitting:
         row_id, position, number, path, refused, _, *between = row[: fields.before]
         if refused is not None:
             return row
-        place = f"{path}.session_options" if entity is entities.SESSION_HAS_PERSON else path
+        place = f"{path}.{name}" if (name := FIELD_OF_LINK.get(entity.name)) else path
         values, refused, contradicts = self._fitting(entity, fields, row[fields.before :], number, place)
         return (row_id, position, number, path, refused, contradicts, *between, *values)
 

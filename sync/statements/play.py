@@ -16,7 +16,7 @@ from sync.model.conditions import Conditions
 from sync.model.entities import ENTITIES, Entity
 from sync.schema.target import Target
 from sync.statements.block import Outcome, Step
-from sync.statements.send import Runner
+from sync.statements.send import NO_VALUES, Runner, Values
 from sync.statements.staged_facts import Given
 
 
@@ -70,12 +70,15 @@ class Player:
                     in_round.append(move)
         return moves
 
-    def play(self, moves: Iterable[Move]) -> dict[Statement, Outcome]:
-        """Runs statements in their order, a round until it finds nothing more; gives the last outcome of each."""
+    def play(self, moves: Iterable[Move], values: Values = NO_VALUES) -> dict[Statement, Outcome]:
+        """Runs statements in their order, a round until it finds nothing more; gives the last outcome of each.
+
+        values   what the run gives them, by name
+        """
         waiting = deque(moves)
         outcomes: dict[Statement, Outcome] = {}
         again = False
-        while block := self._block(waiting, until_round_ends=again):
+        while block := self._block(waiting, values, until_round_ends=again):
             for move, outcome in zip(block, self._runner.run_block(list(block.values())), strict=False):
                 while waiting.popleft() is not move:
                     pass  # that one's condition does not hold
@@ -88,11 +91,11 @@ class Player:
                     again = False
         return outcomes
 
-    def _block(self, waiting: Iterable[Move], *, until_round_ends: bool) -> dict[Move, Step]:
+    def _block(self, waiting: Iterable[Move], values: Values, *, until_round_ends: bool) -> dict[Move, Step]:
         """What would run next if it found nothing."""
         block = {}
         for move in waiting:
-            sql = move.statement.render(self.conditions(move.entity), self._runner.staging_schema)
+            sql = self._runner.text(move.statement, self.conditions(move.entity), values)
             if sql is not None:
                 block[move] = Step(move.statement, sql, decides=move.statement.finds is not None)
                 if until_round_ends and move.ends_round:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine
-from support import small
+from support import small, soak
 from support.cases import Case, Expectation, Step, load_all, on_all, on_some
 from support.compare import changes, compare, insert_given, match
 from support.databases import Ispyb
@@ -25,7 +25,7 @@ from sync.model.errors import UsageError
 
 CASES = load_all()
 RUNS = on_some(CASES)
-ALL_RUNS = on_all(CASES)
+ALL_RUNS = on_all(CASES) if soak.asked() else []
 
 Report = dict[str, Any]
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from sync.database.connection import Database
-from sync.history.changes import read_changes
+from sync.history.changes import IN_ORDER, read_changes
 from sync.history.runs import ask, opened
 from sync.model.entities import BY_NAME, ENTITIES, Entity
 from sync.model.errors import UsageError
@@ -59,6 +59,7 @@ def _done(connection: Connection, settings: Settings, entity: Entity, number: in
         second_key=_names(other for other in ENTITIES if other.second_id == entity.primary_key),
         referring=_names(other for other in ENTITIES if entity.name in other.parents),
         path=f"$.{entity.primary_key}",
+        entities=IN_ORDER,
     )
     return [(found.run, found.started, next(read_changes(found.entity, [tuple(found)[2:-1]]))) for found in stored]
 

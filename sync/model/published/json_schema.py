@@ -4,24 +4,14 @@ Lengths and choices are those that ISPyB's tables usually have; the live table d
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from sync.model.documents import Document, LabContact, Proposal, Protein, Session
+from sync.model.documents import Document
 from sync.model.people import Laboratory, Person, SessionOptions, SessionPerson, Thing
 
-CHOICES = {
-    ("Proposal", "state"): ("Open", "Closed", "Cancelled"),
-    ("Protein", "safetyLevel"): ("GREEN", "YELLOW", "RED"),
-    ("SessionOptions", "role"): (
-        *("Local Contact", "Local Contact 2", "Staff", "Team Leader", "Co-Investigator", "Principal Investigator"),
-        *("Alternate Contact", "Data Access", "Team Member", "ERA Admin", "Associate"),
-    ),
-}
-"""What columns that are enumerations take; some sites have the first seven roles only."""
-
-_THINGS: tuple[type[Thing], ...] = (Laboratory, Person, SessionPerson, Proposal, LabContact, Session, Protein)
 _LENGTH = re.compile(r"\((\d+) (?:characters|bytes)\)")
 
 
@@ -29,20 +19,25 @@ def schema() -> dict[str, Any]:
     """The JSON Schema of a document."""
     models = (Document, Laboratory, Person, SessionOptions, SessionPerson)
     _, definitions = msgspec.json.schema_components(models, ref_template="#/$defs/{name}")
-    named_by = {thing.__name__: thing.named_by for thing in _THINGS}
+    named_by = {thing.__name__: thing.named_by for thing in _things(Thing) if thing.named_by}
     for name, definition in definitions.items():
         del definition["additionalProperties"]  # which are taken, and told
         if not definition["required"]:
             del definition["required"]
-        for field, described in definition["properties"].items():
+        for described in definition["properties"].values():
             if length := _LENGTH.search(described["description"]):
                 described["maxLength"] = int(length[1])
-            if choices := CHOICES.get((name, field)):
-                described["enum"] = [*choices, None]
         if name in named_by:
             _tell_names(definition, named_by[name])
     document: dict[str, Any] = definitions.pop("Document")
     return document | {"$defs": definitions}
+
+
+def _things(kind: type[Thing]) -> Iterator[type[Thing]]:
+    """The classes of a document's things."""
+    for thing in kind.__subclasses__():
+        yield thing
+        yield from _things(thing)
 
 
 def _tell_names(definition: dict[str, Any], names: tuple[str, ...]) -> None:
