@@ -91,7 +91,10 @@ WHERE
     (%(since)s IS NULL OR r.started >= %(since)s)
     AND (
         %(proposal)s IS NULL
-        OR (NOT r.elsewhere AND EXISTS (SELECT 1 FROM ispyb_sync.touched AS o WHERE o.proposal = %(proposal)s AND o.run = r.run))
+        OR (
+            NOT r.elsewhere
+            AND EXISTS (SELECT 1 FROM ispyb_sync.touched AS o WHERE o.proposal = %(proposal)s AND o.run = r.run)
+        )
     )
     AND (
         %(idle_too)s
@@ -124,7 +127,10 @@ FROM (
             AND (%(since)s IS NULL OR r.started >= %(since)s)
             AND (
                 %(proposal)s IS NULL
-                OR (NOT r.elsewhere AND EXISTS (SELECT 1 FROM ispyb_sync.touched AS o WHERE o.proposal = %(proposal)s AND o.run = r.run))
+                OR (
+            NOT r.elsewhere
+            AND EXISTS (SELECT 1 FROM ispyb_sync.touched AS o WHERE o.proposal = %(proposal)s AND o.run = r.run)
+        )
             )
     ) AS d
 ) AS m
