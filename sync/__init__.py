@@ -3,6 +3,9 @@
     report = sync.plan("export.ndjson", database="mysql+pymysql://sync@host/ispyb")
     report = sync.apply(document, database=connection)
     report = sync.undo(report.run, database=connection)
+    table = report.frame("person")      # and report.refusals_frame(): pandas
+
+What stops a call is a SyncError: a UsageError, DatabaseError (Unreachable), PortalError, NoSuchProposal or LimitError.
 
 The map of the rooms, in the order of the road; each may use those below it in the contract of `pyproject.toml`:
 
@@ -30,6 +33,27 @@ The map of the rooms, in the order of the road; each may use those below it in t
 """
 
 from sync.api import apply, plan, undo
+from sync.model.errors import (
+    DatabaseError,
+    LimitError,
+    NoSuchProposal,
+    PortalError,
+    SyncError,
+    Unreachable,
+    UsageError,
+)
 from sync.model.report import Report
 
-__all__ = ["Report", "apply", "plan", "undo"]
+__all__ = [
+    "DatabaseError",
+    "LimitError",
+    "NoSuchProposal",
+    "PortalError",
+    "Report",
+    "SyncError",
+    "Unreachable",
+    "UsageError",
+    "apply",
+    "plan",
+    "undo",
+]

@@ -209,6 +209,7 @@ def _stage(
             stager.add(valid)
         stager.flush()
         report.seconds["read"] = time.perf_counter() - start
+        request.tell("loading what was read")
         background.finish()
     reading.finish()
     report.warnings.extend(values_left(stager.left))

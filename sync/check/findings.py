@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sync.check.finding import Finding, Level
 from sync.check.live_tables import obstacles_of, rules_of
 from sync.database import revision, rights, tool_schema
-from sync.database.connection import connect, failure
+from sync.database.connection import Connected, connected, failure
 from sync.database.rights import Account, Rights
 from sync.database.sqlfiles import load
 from sync.database.statement import Statement
@@ -41,10 +41,11 @@ _MERGE = "Merge these rows, or empty the key in all but one."
 
 def check(database: str | Engine, settings: Settings) -> list[Finding]:
     """List what is fine and what is not; raises DatabaseError only where there is no connection."""
-    with connect(database) as connection:
+    with connected(database) as ispyb:
+        connection = ispyb.connection
         connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
         try:
-            return list(_findings(connection, settings))
+            return list(_findings(ispyb, settings))
         except DBAPIError as error:
             raise failure(error, "check") from None
         finally:
@@ -62,13 +63,19 @@ def show(findings: list[Finding], console: Console) -> None:
             console.print(Text(f"        {printable(finding.remedy)}", style="dim"), soft_wrap=True)
 
 
-def _findings(connection: Connection, settings: Settings) -> Iterator[Finding]:
+def _findings(ispyb: Connected, settings: Settings) -> Iterator[Finding]:
+    connection = ispyb.connection
     staging_schema = settings.staging_schema
+    target = read_tables(connection)
+    columns = _columns(target)
+    if not any(columns.values()):
+        message = f"{ispyb.schema} has none of ISPyB's tables, or the account may not see them"
+        remedy = "Correct the schema at the end of the URL, or grant the role that `ispyb-sync grants` prints."
+        yield Finding("error", "tables", message, remedy)
+        return  # nothing else that could be said is about ISPyB
     yield from _server(connection)
     held = rights.account(connection)
     yield from _privileges(held, staging_schema, settings.left_entities)
-    target = read_tables(connection)
-    columns = _columns(target)
     yield from _variant(connection, columns)
     yield from obstacles_of(target)
     yield from rules_of(connection)
@@ -133,7 +140,7 @@ def _privileges(held: Account, staging_schema: str, left: Collection[Entity]) ->
     no_delete = [entity.table for entity in written if held.rights.lacking(["DELETE"], held.schema, entity.table)]
     if no_delete:
         message = f"{held.who} lacks DELETE on {', '.join(no_delete)}: undo and pruning will fail there"
-        yield Finding("warning", "privileges", message, "To use these, grant the role of sql/grants.sql.")
+        yield Finding("warning", "privileges", message, "To use these, grant the role that `ispyb-sync grants` prints.")
 
 
 def _variant(connection: Connection, columns: Columns) -> Iterator[Finding]:
@@ -142,8 +149,6 @@ def _variant(connection: Connection, columns: Columns) -> Iterator[Finding]:
     if absent:
         message = f"{schema} has no {', '.join(absent)}, or the account may not see them"
         yield Finding("error", "tables", message, "Point --database at the ISPyB schema.")
-    if len(absent) == len(ENTITIES):
-        return
     yield Finding("ok", "variant", f"{schema} looks like {_guess(columns)}; default collation {collation}")
     yield Finding("ok", "charset", _charsets(columns))
     for entity in ENTITIES:

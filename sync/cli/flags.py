@@ -10,6 +10,7 @@ import typer
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from sync.cli.readable import warn_of_readable_password
 from sync.model.settings import Settings, load_settings
 
 _DATABASE = ("database", "staging_schema")
@@ -38,6 +39,7 @@ def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         def call(**arguments: Any) -> None:
             given = {name: arguments.pop(name) for name in names}
             settings = load_settings(**{name: _given(value) for name, value in given.items()})
+            warn_of_readable_password()
             command(settings=settings, **arguments)
 
         flags = [_flag(name, Settings.model_fields[name]) for name in names]

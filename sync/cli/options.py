@@ -23,6 +23,14 @@ VerboseOption = Annotated[
 ListOption = Annotated[
     int, typer.Option("--verbose", "-v", count=True, show_default=False, help="List all, where ten are listed.")
 ]
+QuietOption = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        "-q",
+        help="Print nothing where the exit code is 0, so that cron sends no mail; else the report, as without it.",
+    ),
+]
 ProfileOption = Annotated[
     bool,
     typer.Option(
@@ -34,7 +42,6 @@ ProposalOption = Annotated[
     list[str] | None,
     typer.Option("--proposal", metavar="CODE-NUMBER", help="Only this proposal's documents; repeatable."),
 ]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Roll back if anything was refused.")]
 CsvOption = Annotated[
     Path | None, typer.Option("--csv", metavar="DIR", help="Also write one CSV file per entity into this folder.")
 ]
@@ -51,5 +58,5 @@ MetricsOption = Annotated[
 ]
 YesOption = Annotated[
     bool,
-    typer.Option("--yes", "-y", help="Do not ask. On a terminal, apply shows a summary and asks before it writes."),
+    typer.Option("--yes", "-y", help="Do not ask. On a terminal it shows a summary, and asks before it writes."),
 ]

@@ -18,6 +18,9 @@ from sync.model.text import printable as printable
 MOST_EXAMPLES = 10
 """What a warning tells of the places that it is about."""
 
+NOTES = frozenset({"missing_column"})
+"""Codes of warnings that only tell how this database, or this run, is: nobody needs to act."""
+
 _LONGEST_VALUE = 200
 _MASKED = re.compile(r"\(masked: (a number of \d+ digits|\d+( or more)? characters)\)")
 _SIGNALLED = re.compile(r"(error 1644: ).*(?=\. Correct)", re.DOTALL)
@@ -86,6 +89,11 @@ class Notice:
     message: str
     count: int
     examples: tuple[Example, ...] = ()
+
+    @property
+    def word(self) -> str:
+        """What people are told that it is."""
+        return "note" if self.code in NOTES else "warning"
 
     def to_dict(self) -> dict[str, Any]:
         """As in the report's JSON."""

@@ -10,7 +10,7 @@
 Up to prune only the staging tables are written: an apply and a plan are the same to that point.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -81,6 +81,11 @@ class Reconciliation:
         self._given.see(entity, columns)
         self.leaving.see(entity, columns)
 
+    @property
+    def staged_rows(self) -> int:
+        """How many rows are staged."""
+        return self._given.rows.total()
+
     def is_staged(self, entity: Entity) -> bool:
         """Whether the entity has staged rows."""
         return entity.name in self._given.rows
@@ -120,9 +125,10 @@ class Reconciliation:
             if pass_ == "settle":
                 self.leaving.mark(entity)
 
-    def apply(self, plan: Plan, again: str | None = None) -> Plan:
+    def apply(self, plan: Plan, again: str | None = None, begins: Callable[[Entity], None] = lambda _: None) -> Plan:
         """Writes to ISPyB; gives the plan with what is known then.
 
+        begins  is told of each entity before it is written
         again   what the server said when an earlier attempt failed as if another writer had come in between
 
         Raises Overtaken where a row that was inserted or is to be deleted is not found again; RowsRefused for rows
@@ -130,6 +136,7 @@ class Reconciliation:
         """
         player = Player(self._runner, plan.conditions)
         for entity in self._written():
+            begins(entity)
             counts = plan.counts[entity.name]
             moves = [m for m in player.moves(entity, "apply") if m.statement.does in (None, *counts.actions)]
             if counts.inserted:

@@ -30,7 +30,7 @@ from sync.history.touched import touch
 from sync.model.entities import DOCUMENT, ENTITIES
 from sync.model.errors import DatabaseError, LimitError
 from sync.model.refusals import Notice, Refusal
-from sync.model.report import Counts, Report
+from sync.model.report import COMMITTING, Counts, Report
 from sync.read.reader import Reader
 from sync.read.turning.origin import Origins
 from sync.reconcile import prune_limit
@@ -117,14 +117,15 @@ class Writing:
         as_read = _AsRead(report.refusals, report.warnings, report.documents_refused)
         agreed = None
         while True:
-            with run_lock(runner.connection, settings.lock_timeout, runner.staging_schema, own=self.own) as turn:
+            connection, schema = runner.connection, runner.staging_schema
+            with run_lock(connection, settings.lock_timeout, schema, own=self.own, waits=self.request.tell) as turn:
                 if self._apply(as_read, agreed, turn):
                     return
             with timed(report, "confirm"):
                 if self.request.confirm is None or not self.request.confirm(report):
                     report.status = "declined"
                     return
-            agreed = _what_is_shown(report)
+            agreed = report.shown
 
     def _apply(self, as_read: _AsRead, agreed: object, turn: Turn) -> bool:
         """One transaction; again where others came in between. False: it must be confirmed first."""
@@ -176,24 +177,28 @@ class Writing:
             raise LimitError(excess, hint=prune_limit.HINT)
         if request.settings.strict and report.refusals:
             raise _RolledBack
-        if request.confirm is not None and not report.nothing_to_do and _what_is_shown(report) != agreed:
+        if request.confirm is not None and not report.nothing_to_do and report.shown != agreed:
             raise _Unconfirmed
         if not report.nothing_to_do:
             with timed(report, "apply"):
-                plan = self.reconciliation.apply(plan, again)
+                plan = self.reconciliation.apply(plan, again, lambda entity: request.tell_of(entity, report))
+        request.tell("writing history")
         report.run = self._record()
         self.reconciliation.record(plan, report.run)
         touch(self.runner, report.run, report.refusals, staged=report.entities[DOCUMENT.name].staged)
         if self.fingerprints is not None:
+            request.tell("noting what is verified")
             with timed(report, "verify"):
                 remember(self.runner, plan, self.fingerprints, self.digests, report.refusals)
         turn.confirm(report.run)
         if self.own:
+            request.tell(COMMITTING)
             _commit(self.runner.connection, report, self.started)
 
     def _decide(self, *, changes: bool) -> Plan:
         """What is to be done, which the report tells too. Raises Drawn."""
         report, settings, reconciliation = self.report, self.request.settings, self.reconciliation
+        self.request.tell(f"matching {reconciliation.staged_rows:,} rows")
         with timed(report, "match"):
             plan = reconciliation.plan(settings.prune, unread_proposals(report), TOLD)
             draw(self.runner, plan, self.fingerprints)
@@ -227,10 +232,6 @@ class Writing:
     def _roll_back(self) -> None:
         if self.own:
             roll_back(self.runner.connection)
-
-
-def _what_is_shown(report: Report) -> object:
-    return report.entities, report.refusals
 
 
 def _gave_up(error: DBAPIError | Overtaken, attempts: int) -> DatabaseError:

@@ -101,7 +101,7 @@ def introspect(connection: Connection) -> Target:
         schema = connection.exec_driver_sql("SELECT DATABASE()").scalar()
         raise DatabaseError(
             f"schema {schema}: no table {', '.join(absent)}, or no right to see it",
-            hint="Point --database at the ISPyB schema, and grant the role of sql/grants.sql.",
+            hint="Point --database at the ISPyB schema, and grant the role that `ispyb-sync grants` prints.",
         )
     unmigrated = [
         table.entity.table

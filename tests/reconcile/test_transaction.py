@@ -114,7 +114,7 @@ def test_a_run_gives_up_when_the_one_before_takes_too_long(dls: Ispyb) -> None:
         with pytest.raises(DatabaseError, match=f"connection {number}.*within 1 s") as caught:
             apply(dls, export(1), lock_timeout=1)
         assert caught.value.exit_code == 3
-        assert "--lock-timeout" in str(caught.value.hint)
+        assert "lock_timeout" in str(caught.value.hint)
         assert sync.plan(export(1), database=dls.role_url, staging_schema=dls.staging_schema).status == "planned"
     assert holds(dls, 0)
 

@@ -3,7 +3,7 @@
 import re
 import secrets
 import ssl
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,8 +11,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from support.facts import ALIASES
 from support.variants import TABLES, build
 
-from sync.database import sqlfiles
 from sync.migrate import commands as migrate
+from sync.migrate.grants import grants
 
 Row = dict[str, object]
 Snapshot = dict[str, tuple[int | None, list[Row]]]
@@ -127,13 +127,11 @@ def create(server: URL, variant: str) -> Ispyb:
     return ispyb
 
 
-def role_statements(schema: str, staging_schema: str, role: str) -> Iterator[str]:
-    """Give the statements of sql/grants.sql, with the names that a DBA would edit."""
-    for statement in sqlfiles.load("grants"):
-        sql = statement.render(staging_schema=staging_schema)
-        assert sql is not None
-        sql = re.sub(r"\bispyb_sync\b", f"`{role}`", sql)
-        yield re.sub(r"\bispyb\.", f"`{schema}`.", sql)
+def role_statements(schema: str, staging_schema: str, role: str) -> list[str]:
+    """The statements of sql/grants.sql, as `ispyb-sync grants` prints them."""
+    text = grants(schema, staging_schema=staging_schema, role=role)
+    text = re.sub(r"^--.*\n", "", text, flags=re.MULTILINE)
+    return [part.strip() for part in text.split(";") if part.strip()]
 
 
 def drop(ispyb: Ispyb) -> None:

@@ -10,19 +10,9 @@ import pytest
 from msgspec import UNSET
 from support.exports import GOOD, good, validated
 
-from sync.model.documents import (
-    REFUSED,
-    Document,
-    LabContact,
-    Laboratory,
-    Person,
-    Proposal,
-    Protein,
-    Session,
-    SessionOptions,
-    SessionPerson,
-    schema,
-)
+from sync.model.documents import REFUSED, Document, LabContact, Proposal, Protein, Session
+from sync.model.people import Laboratory, Person, SessionOptions, SessionPerson
+from sync.model.published.json_schema import example, schema
 from sync.model.refusals import Refusal, refused_value
 from sync.validate.repair import MOST_ERRORS
 from sync.validate.validator import proposal_label
@@ -634,17 +624,23 @@ def test_every_field_has_a_title_a_description_and_an_example() -> None:
 
 
 def test_the_examples_are_a_document_that_is_taken() -> None:
-    def example(name: str) -> dict[str, Any]:
-        properties = schema()["$defs"][name]["properties"]
-        return {field: described["examples"][0] for field, described in properties.items() if "examples" in described}
-
-    person = example("Person") | {"laboratory": example("Laboratory")}
-    proposal = example("Proposal") | {"persons": [person], "labcontacts": [example("LabContact") | {"person": person}]}
-    session = example("Session") | {"persons": [person | {"session_options": example("SessionOptions")}]}
-    raw = {"proposal": proposal, "sessions": [session], "proteins": [example("Protein") | {"person": person}]}
+    raw = example()
+    assert set(raw["proposal"]) == set(schema()["$defs"]["Proposal"]["properties"])
+    assert raw["sessions"][0]["persons"][0]["session_options"]["role"]
     for export in (raw, json.dumps(raw).encode()):
         documents, refusals, notices, _ = validated(export)
         assert (len(documents), refusals, notices) == (1, [], [])
+
+
+def test_lengths_choices_and_what_names_a_thing_are_told() -> None:
+    definitions = schema()["$defs"]
+    assert definitions["Person"]["properties"]["login"]["maxLength"] == 45
+    assert definitions["Protein"]["properties"]["sequence"]["maxLength"] == 65535
+    assert "maxLength" not in definitions["Protein"]["properties"]["externalId"]
+    assert definitions["Proposal"]["properties"]["state"]["enum"] == ["Open", "Closed", "Cancelled", None]
+    assert "ERA Admin" in definitions["SessionOptions"]["properties"]["role"]["enum"]
+    assert definitions["Person"]["anyOf"] == [{"required": [name]} for name in ("externalId", "login", "siteId")]
+    assert "Named by externalId or acronym" in definitions["Protein"]["description"]
 
 
 def test_the_older_keys_are_marked_deprecated() -> None:
