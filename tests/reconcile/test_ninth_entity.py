@@ -73,7 +73,8 @@ import sync
 assert os.path.dirname(sync.__file__) == os.path.join(os.getcwd(), "sync"), sync.__file__
 how, what, database, staging_schema = json.loads(sys.stdin.read())
 call = getattr(sync, how)
-report = call(what, database=database, staging_schema=staging_schema)
+every = {} if how == "undo" else {"recheck": True}
+report = call(what, database=database, staging_schema=staging_schema, **every)
 print(json.dumps(report.to_dict(), default=str))
 """
 
