@@ -25,7 +25,11 @@ INSERT INTO ispyb_sync.adopted (target_id, number, externalId)
 SELECT
     t.a_primary_key,
     CONVERT(t.a_key USING utf8mb4),
-    IF(CONVERT(t.a_key USING utf8mb4) REGEXP '^0*[1-9][0-9]{0,17}$', UNHEX(LPAD(HEX(CAST(t.a_key AS UNSIGNED)), 32, '0')), NULL)
+    IF(
+        CONVERT(t.a_key USING utf8mb4) REGEXP '^0*[1-9][0-9]{0,17}$',
+        UNHEX(LPAD(HEX(CAST(t.a_key AS UNSIGNED)), 32, '0')),
+        NULL
+    )
 FROM a_table AS t
 WHERE t.externalId IS NULL AND t.a_key IS NOT NULL;
 
@@ -63,7 +67,7 @@ WHERE a.refused IS NULL AND t.externalId IS NULL AND t.a_key = a.number;
 -- name: record_changes
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'an_entity',
     ROW_NUMBER() OVER (ORDER BY a.target_id),
     a.target_id,

@@ -43,6 +43,7 @@ CREATE TEMPORARY TABLE ispyb_sync.map_an_entity (
     value TEXT NULL,
     held TEXT NULL,
     changes LONGTEXT NULL,
+    unsettled BOOLEAN NOT NULL DEFAULT FALSE,
     KEY (thing), -- if: not link
     KEY (target_id, thing), -- if: not link
     PRIMARY KEY (row_id)
@@ -466,6 +467,10 @@ WHERE m.thing <> m.row_id;
 
 -- pass: compare
 
+-- name: forget_changes -- if: compared
+-- What was planned and written, before all is compared once more.
+UPDATE ispyb_sync.map_an_entity AS m SET m.changes = NULL WHERE m.action = 'update';
+
 -- name: decide
 UPDATE ispyb_sync.map_an_entity AS m
 SET m.action = 'insert'
@@ -570,7 +575,7 @@ SET
     t.a_column = NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), -- for: portal, not bytes
     t.externalId = NVL(s.externalId, t.externalId)
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'update';
 
 -- name: insert -- does: insert
@@ -591,7 +596,7 @@ STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_a_parent AS a_parent ON a_parent.row_id = m.a_parent -- for: owner
 LEFT JOIN ispyb_sync.map_a_parent AS a_parent ON a_parent.row_id = s.a_field -- for: reference
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'insert'
 ORDER BY m.row_id;
 
@@ -600,6 +605,134 @@ DELETE t
 FROM ispyb_sync.stale_an_entity AS x
 STRAIGHT_JOIN a_table AS t ON t.a_primary_key = x.target_id AND t.personId = x.person_id
 WHERE x.doomed;
+
+-- pass: digest
+
+-- name: digest
+-- What the portal may own of each row of a proposal, and whose it is, with all that the portal may own of that person;
+-- a link that somebody else has made counts too.
+INSERT INTO ispyb_sync.digest_proposal (proposalId, digest)
+SELECT
+    d.proposalId,
+    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
+        ',',
+        'an_entity',
+        t.a_primary_key,
+        NVL(person.digest, 0),
+        QUOTE(CONVERT(t.a_column USING utf8mb4)), -- for: portal | key, live, text
+        QUOTE(t.a_column), -- for: portal | key, live
+        QUOTE(t.personId)
+    )), 16), 16, 10))
+FROM ispyb_sync.digest_proposal AS d
+STRAIGHT_JOIN a_table AS t ON t.proposalId = d.proposalId
+LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
+GROUP BY d.proposalId
+ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
+-- pass: draw
+
+-- name: touch
+-- Rows of ISPyB of which the documents that are examined change something, or say what others may say otherwise: what
+-- was refused, copies that differ, values that no column of ISPyB holds.
+INSERT INTO ispyb_sync.touched_an_entity (id)
+SELECT m.target_id
+FROM ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+WHERE m.target_id IS NOT NULL AND (
+    s.a_field IS NOT NULL OR -- for: absent
+    m.action IS NOT NULL OR m.refused IS NOT NULL OR s.conflicting
+)
+ON DUPLICATE KEY UPDATE id = VALUES(id);
+
+-- name: touch_key -- if: given(a_key)
+-- Rows that hold a key which somebody else gives, claims or changes.
+INSERT INTO ispyb_sync.touched_an_entity (id)
+SELECT touched.id
+FROM (
+    SELECT t.a_primary_key AS id
+    FROM ispyb_sync.map_an_entity AS m
+    STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+    STRAIGHT_JOIN ispyb_sync.map_an_entity AS whole ON whole.row_id = m.thing
+    STRAIGHT_JOIN a_table AS t
+        ON t.a_column = s.a_field -- for: this
+    WHERE
+        whole.action IS NOT NULL
+        OR whole.refused IS NOT NULL
+        OR m.refused IS NOT NULL
+        OR NOT t.a_primary_key <=> whole.target_id
+    UNION
+    SELECT whole.target_id AS id
+    FROM ispyb_sync.map_an_entity AS m
+    STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+    STRAIGHT_JOIN ispyb_sync.map_an_entity AS whole ON whole.row_id = m.thing
+    STRAIGHT_JOIN a_table AS t
+        ON t.a_column = s.a_field -- for: this
+    WHERE t.a_primary_key <> whole.target_id
+) AS touched
+ON DUPLICATE KEY UPDATE id = VALUES(id);
+
+-- pass: confirm
+
+-- name: unsettle
+-- What must be examined each time: what was refused; where it was compared once more, what would be changed again;
+-- copies that differ, or of which one empties what another one gives.
+UPDATE ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.map_an_entity AS whole ON whole.row_id = m.thing
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.thing
+SET m.unsettled = TRUE
+WHERE
+    FIND_IN_SET('a_field', s.clears) AND s.a_field IS NOT NULL OR -- for: portal
+    FIND_IN_SET('a_parent', s.clears) AND s.a_field IS NOT NULL OR -- for: reference, staged
+    whole.changes IS NOT NULL OR -- if: compared
+    m.refused IS NOT NULL OR whole.refused IS NOT NULL OR s.conflicting;
+
+-- name: unsettle_crowded -- if: given(a_key)
+-- A key that another row has too: which one is meant, an earlier key in another document may decide.
+INSERT INTO ispyb_sync.map_an_entity (row_id, thing, unsettled)
+SELECT m.row_id, m.thing, TRUE
+FROM ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.map_an_entity AS whole ON whole.row_id = m.thing
+STRAIGHT_JOIN a_table AS t
+    ON t.a_column = s.a_field -- for: this
+WHERE NOT t.a_primary_key <=> whole.target_id
+ON DUPLICATE KEY UPDATE unsettled = TRUE;
+
+-- name: unsettle_lists -- if: lists
+-- A list that no longer names somebody whom ISPyB links is told each time.
+UPDATE ispyb_sync.stale_an_entity AS x
+STRAIGHT_JOIN ispyb_sync.map_an_owner AS m ON m.row_id = x.an_owner
+SET m.unsettled = TRUE
+WHERE NOT x.doomed;
+
+-- pass: spoil
+
+-- name: unsettle_spoilt
+-- What is staged once for all documents, where one of its values was refused: that is told of the first one that names
+-- it, which may be another one the next time.
+UPDATE ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+SET m.unsettled = TRUE
+WHERE FIND_IN_SET(s.document, %(documents)s);
+
+-- pass: unsettled
+
+-- name: unsettle_along
+-- Whoever names what is unsettled is so too.
+UPDATE ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+LEFT JOIN ispyb_sync.map_a_parent AS a_parent ON a_parent.row_id = s.a_field -- for: staged
+SET m.unsettled = TRUE
+WHERE
+    a_parent.unsettled OR -- for: staged
+    FALSE;
+
+-- name: unsettled_documents
+-- Documents of which something must be examined each time: see unsettle.
+SELECT DISTINCT s.document
+FROM ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+WHERE m.unsettled;
 
 -- pass: report
 
@@ -686,20 +819,30 @@ WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
 
 -- name: shared_keys -- if: duplicates | same_target
--- Of rows that contradict each other: each key with the first row that has the same, and its value.
+-- Of rows that contradict each other: each key up to this one with the first row that has the same, and its value. What
+-- comes after it joins nothing, and is told where two differ in it; so is what they belong to.
 SELECT
     m.row_id,
     s.document,
     IF(m.held LIKE 'a_primary_key %', m.target_id, NULL) AS target_id,
     JSON_OBJECT(
         'a_field', JSON_ARRAY(MIN(m.row_id) OVER (PARTITION BY s.a_field), HEX(s.a_field)), -- for: key, bytes
-        'a_field', JSON_ARRAY( -- for: key, live
-            MIN(m.row_id) OVER (PARTITION BY s.a_field), CONVERT(s.a_field USING utf8mb4) -- for: key, live
-        ), -- for: key, live
+        'a_field', JSON_ARRAY( -- for: this, within
+            MIN(m.row_id) OVER (PARTITION BY m.a_scope, s.a_field), -- for: this, within
+            CONVERT(s.a_field USING utf8mb4) -- for: this, within
+        ), -- for: this, within
+        'a_field', JSON_ARRAY( -- for: this | earlier, live
+            MIN(m.row_id) OVER (PARTITION BY s.a_field), CONVERT(s.a_field USING utf8mb4) -- for: this | earlier, live
+        ), -- for: this | earlier, live
+        'a_field', JSON_ARRAY(NULL, CONVERT(s.a_field USING utf8mb4)), -- for: key
+        'a_parent', JSON_ARRAY(NULL, COALESCE(NULLIF(CONCAT_WS( -- for: owner
+            '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4) -- for: owner
+        ), ''), HEX(d.externalId))), -- for: owner
         'row', JSON_ARRAY(NULL, NULL)
     ) AS shared
 FROM ispyb_sync.map_an_entity AS m
 INNER JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE
     m.field IS NOT NULL
     AND s.refused IS NULL
@@ -795,3 +938,13 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE l.refused
 ORDER BY l.an_owner
 LIMIT 10;
+
+-- pass: undo_apply
+
+-- name: park_key -- if: unique(a_key)
+-- Rows that swap a key back: whoever has it now is without it for a moment.
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN a_table AS t ON t.a_primary_key = c.holder
+SET t.a_key = NULL
+WHERE c.entity = 'an_entity' AND c.field = 'a_key' AND u.kept IS NULL;

@@ -1,18 +1,30 @@
--- fingerprint: which documents were applied, and are as they were.
+-- fingerprint: which documents were applied, and are as they were, with the rows that they speak of.
 --
 -- target    ispyb_sync.fingerprint
--- stage     digest_laboratory, digest_person, digest_proposal
--- after     what the documents say is written, in the same transaction
+-- stage     left_out, chosen_person, digest_laboratory, digest_person, digest_proposal
+-- after     reading; and what the documents say is written, in the same transaction
 -- never     holds a proposal's name: its label is a hash
 --
 -- A digest is of the rows of ISPyB that a proposal has, in the columns that the portal may own: the proposal, its
--- sessions, proteins and cards, who is on them, and their laboratories; and of how many rows have the same keys, so that
--- one which others add beside them is seen. It is taken before a run matches anything, and
--- after it has written: where both are equal, the run has found nothing to change, and nobody changed anything
--- meanwhile. Then it is remembered, and as long as ISPyB gives the same one, --skip-verified leaves the document out.
+-- sessions, proteins and cards, who is on them, and their laboratories; and of how many rows have the same keys, so
+-- that one which others add beside them is seen. A run takes it after it has written, and then compares once more: a
+-- document that finds nothing to change, no key of a second row, and nothing that depends on another document is
+-- remembered with its digest. As long as document and rows give the same ones, the document is left out.
 -- Each row's hash holds its primary key, so none cancels another one; MD5, since those of a CRC would.
 
 -- pass: create
+
+-- name: create_left_out
+CREATE TEMPORARY TABLE ispyb_sync.left_out (
+    label BINARY(16) NOT NULL PRIMARY KEY,
+    proposal_id INT UNSIGNED NOT NULL,
+    KEY (proposal_id)
+) ENGINE = InnoDB;
+
+-- name: create_chosen_person
+CREATE TEMPORARY TABLE ispyb_sync.chosen_person (
+    personId INT UNSIGNED NOT NULL PRIMARY KEY
+) ENGINE = InnoDB;
 
 -- name: create_digest_laboratory
 CREATE TEMPORARY TABLE ispyb_sync.digest_laboratory (
@@ -27,28 +39,86 @@ CREATE TEMPORARY TABLE ispyb_sync.digest_person (
 ) ENGINE = InnoDB;
 
 -- name: create_digest_proposal
--- Taken twice: 1 before the run, 2 after it.
 CREATE TEMPORARY TABLE ispyb_sync.digest_proposal (
-    taken TINYINT UNSIGNED NOT NULL,
-    proposalId INT UNSIGNED NOT NULL,
-    digest BIGINT UNSIGNED NOT NULL DEFAULT 0,
-    PRIMARY KEY (taken, proposalId)
+    proposalId INT UNSIGNED NOT NULL PRIMARY KEY,
+    digest BIGINT UNSIGNED NOT NULL DEFAULT 0
 ) ENGINE = InnoDB;
 
--- pass: before
+-- pass: empty
 
--- name: choose_known
-INSERT INTO ispyb_sync.digest_proposal (taken, proposalId)
-SELECT DISTINCT 1, f.proposal_id FROM ispyb_sync.fingerprint AS f WHERE f.proposal_id IS NOT NULL;
+-- name: empty_chosen_person
+DELETE FROM ispyb_sync.chosen_person;
 
--- name: verified_fingerprints
--- Documents whose rows are as they were when a run last found nothing to change.
-SELECT f.label, f.fingerprint
-FROM ispyb_sync.fingerprint AS f
-STRAIGHT_JOIN ispyb_sync.digest_proposal AS d ON d.taken = 1 AND d.proposalId = f.proposal_id
-WHERE d.digest = f.verified;
+-- name: empty_digest_laboratory
+DELETE FROM ispyb_sync.digest_laboratory;
 
--- pass: after
+-- name: empty_digest_person
+DELETE FROM ispyb_sync.digest_person;
+
+-- name: empty_digest_proposal
+DELETE FROM ispyb_sync.digest_proposal;
+
+-- pass: choose
+
+-- name: leave_out
+INSERT INTO ispyb_sync.left_out (label, proposal_id) VALUES (%(label)s, %(proposal_id)s);
+
+-- name: take_out
+-- To be examined after all.
+DELETE FROM ispyb_sync.left_out WHERE label = %(label)s;
+
+-- name: choose_left_out
+INSERT INTO ispyb_sync.digest_proposal (proposalId)
+SELECT DISTINCT o.proposal_id FROM ispyb_sync.left_out AS o;
+
+-- name: choose_staged
+INSERT INTO ispyb_sync.digest_proposal (proposalId)
+SELECT DISTINCT m.target_id
+FROM ispyb_sync.map_proposal AS m
+WHERE m.refused IS NULL AND m.target_id IS NOT NULL;
+
+-- name: choose_people -- if: few
+-- Everybody whom the rows of a few proposals name. Of many proposals, the digests of all people are taken.
+INSERT INTO ispyb_sync.chosen_person (personId)
+SELECT t.personId
+FROM ispyb_sync.digest_proposal AS d
+STRAIGHT_JOIN Proposal AS t ON t.proposalId = d.proposalId
+WHERE t.personId IS NOT NULL
+UNION
+SELECT t.personId
+FROM ispyb_sync.digest_proposal AS d
+STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = d.proposalId
+UNION
+SELECT t.personId
+FROM ispyb_sync.digest_proposal AS d
+STRAIGHT_JOIN BLSession AS session ON session.proposalId = d.proposalId
+STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = session.sessionId
+UNION
+SELECT t.personId
+FROM ispyb_sync.digest_proposal AS d
+STRAIGHT_JOIN Protein AS t ON t.proposalId = d.proposalId
+WHERE t.personId IS NOT NULL
+UNION
+SELECT t.personId
+FROM ispyb_sync.digest_proposal AS d
+STRAIGHT_JOIN LabContact AS t ON t.proposalId = d.proposalId
+WHERE t.personId IS NOT NULL;
+
+-- pass: read
+
+-- name: differing
+-- Documents whose rows are not as they were when a run last took them.
+SELECT o.label
+FROM ispyb_sync.left_out AS o
+LEFT JOIN ispyb_sync.fingerprint AS f ON f.label = o.label
+LEFT JOIN ispyb_sync.digest_proposal AS d ON d.proposalId = o.proposal_id
+WHERE NOT d.digest <=> f.verified;
+
+-- name: digests
+SELECT m.row_id, m.target_id, d.digest
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.digest_proposal AS d ON d.proposalId = m.target_id
+WHERE m.refused IS NULL;
 
 -- name: joined_documents
 -- Documents of one proposal, whatever they call it.
@@ -56,36 +126,81 @@ SELECT m.row_id FROM ispyb_sync.map_proposal AS m WHERE m.thing <> m.row_id
 UNION
 SELECT m.thing FROM ispyb_sync.map_proposal AS m WHERE m.thing <> m.row_id;
 
--- name: choose_staged
-INSERT INTO ispyb_sync.digest_proposal (taken, proposalId)
-SELECT DISTINCT 2, m.target_id
-FROM ispyb_sync.map_proposal AS m
-STRAIGHT_JOIN ispyb_sync.digest_proposal AS d ON d.taken = 1 AND d.proposalId = m.target_id
-WHERE m.refused IS NULL;
-
--- name: digests
--- Of each document, the row of its proposal, and the digest where it is as it was before the run.
+-- name: left_out_links
+-- How many links the proposals of documents have that are left out: a share of all links may be deleted.
 SELECT
-    m.row_id,
-    m.target_id,
-    IF(a.digest = b.digest, b.digest, NULL)
-FROM ispyb_sync.map_proposal AS m
-LEFT JOIN ispyb_sync.digest_proposal AS a ON a.taken = 1 AND a.proposalId = m.target_id
-LEFT JOIN ispyb_sync.digest_proposal AS b ON b.taken = 2 AND b.proposalId = m.target_id
-WHERE m.refused IS NULL AND m.target_id IS NOT NULL;
+    (
+        SELECT COUNT(*)
+        FROM ispyb_sync.left_out AS o
+        STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = o.proposal_id
+    ) + (
+        SELECT COUNT(*)
+        FROM ispyb_sync.left_out AS o
+        STRAIGHT_JOIN BLSession AS b ON b.proposalId = o.proposal_id
+        STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = b.sessionId
+    ) AS links;
 
--- pass: skip
+-- pass: draw_create
 
--- name: all_fingerprints
-SELECT f.label, f.fingerprint FROM ispyb_sync.fingerprint AS f;
+-- name: create_touched_laboratory
+CREATE TEMPORARY TABLE ispyb_sync.touched_laboratory (id INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB;
+
+-- name: create_touched_person
+CREATE TEMPORARY TABLE ispyb_sync.touched_person (id INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB;
+
+-- name: create_touched_proposal
+CREATE TEMPORARY TABLE ispyb_sync.touched_proposal (id INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB;
+
+-- name: create_touched_session
+CREATE TEMPORARY TABLE ispyb_sync.touched_session (id INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB;
+
+-- pass: draw
+
+-- name: drawn
+-- Documents that were left out, and speak of a row that an examined one changes, claims or contradicts.
+SELECT DISTINCT o.label
+FROM (
+    SELECT x.id AS proposalId FROM ispyb_sync.touched_proposal AS x
+    UNION
+    SELECT t.proposalId
+    FROM ispyb_sync.touched_session AS x
+    STRAIGHT_JOIN BLSession AS t ON t.sessionId = x.id
+    UNION
+    SELECT t.proposalId
+    FROM ispyb_sync.touched_person AS x
+    STRAIGHT_JOIN Proposal AS t ON t.personId = x.id
+    UNION
+    SELECT t.proposalId
+    FROM ispyb_sync.touched_person AS x
+    STRAIGHT_JOIN ProposalHasPerson AS t ON t.personId = x.id
+    UNION
+    SELECT b.proposalId
+    FROM ispyb_sync.touched_person AS x
+    STRAIGHT_JOIN Session_has_Person AS t ON t.personId = x.id
+    STRAIGHT_JOIN BLSession AS b ON b.sessionId = t.sessionId
+    UNION
+    SELECT t.proposalId
+    FROM ispyb_sync.touched_person AS x
+    STRAIGHT_JOIN Protein AS t ON t.personId = x.id
+    UNION
+    SELECT t.proposalId
+    FROM ispyb_sync.touched_person AS x
+    STRAIGHT_JOIN LabContact AS t ON t.personId = x.id
+) AS p
+STRAIGHT_JOIN ispyb_sync.left_out AS o ON o.proposal_id = p.proposalId;
+
+-- pass: keep
+
+-- name: all_verified
+SELECT f.label, f.fingerprint, f.proposal_id, f.verified, f.warnings
+FROM ispyb_sync.fingerprint AS f
+WHERE f.verified IS NOT NULL;
 
 -- name: fingerprints
-SELECT f.label, f.fingerprint, f.proposal_id, f.verified FROM ispyb_sync.fingerprint AS f WHERE f.label IN %(labels)s;
+SELECT f.label, f.fingerprint, f.proposal_id, f.verified, f.warnings
+FROM ispyb_sync.fingerprint AS f
+WHERE f.label IN %(labels)s;
 
 -- name: remember
-REPLACE INTO ispyb_sync.fingerprint (label, fingerprint, proposal_id, verified)
-VALUES (%(label)s, %(fingerprint)s, %(proposal_id)s, %(verified)s);
-
--- name: forget_all
--- After an undo no document is as it was applied.
-DELETE FROM ispyb_sync.fingerprint;
+REPLACE INTO ispyb_sync.fingerprint (label, fingerprint, proposal_id, verified, warnings)
+VALUES (%(label)s, %(fingerprint)s, %(proposal_id)s, %(verified)s, %(warnings)s);

@@ -1,6 +1,7 @@
--- grants: the role that the sync's account needs. A DBA reads it, edits the names, and runs it once.
+-- grants: the role that the sync's account needs. A DBA reads it, and runs it once; `ispyb-sync grants` prints it with
+-- the names of a database.
 --
--- target    ispyb, the schema of ISPyB; ispyb_sync, the tool's own schema
+-- target    ispyb.*, the schema of ISPyB; ispyb_sync.*, the tool's own schema
 -- after     ispyb-sync migrate, which needs more rights (ALTER, CREATE) and an account of its own
 -- never     grants CREATE, ALTER, DROP, FILE or LOCK TABLES, or anything on other tables of ISPyB
 --

@@ -25,7 +25,9 @@ SELECT r.run FROM ispyb_sync.run AS r WHERE r.run = %(run)s AND r.started = %(st
 -- A run of few proposals touches each of them, also where ISPyB holds already what they say.
 INSERT IGNORE INTO ispyb_sync.touched (proposal, run)
 SELECT
-    LEFT(COALESCE(NULLIF(CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4)), ''), HEX(s.externalId)), 120),
+    LEFT(COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4)
+    ), ''), HEX(s.externalId)), 120),
     %(run)s
 FROM ispyb_sync.stage_proposal AS s;
 
@@ -79,6 +81,62 @@ WHERE o.proposal = %(proposal)s AND NOT r.elsewhere
 ORDER BY o.run DESC
 LIMIT %(limit)s;
 
+-- name: list_runs_that_did
+-- Those that changed or refused something; every five minutes most do neither.
+SELECT
+    r.run, r.mode, r.status, r.started, r.account, r.tool_version, r.export_name, r.report, r.ended, r.export_bytes,
+    LOWER(HEX(r.export_sha256)) AS export_sha256, r.settings, r.elsewhere, r.`trigger`, NVL(r.actor, r.account) AS actor
+FROM ispyb_sync.run AS r
+WHERE
+    (%(since)s IS NULL OR r.started >= %(since)s)
+    AND (
+        %(proposal)s IS NULL
+        OR (
+            NOT r.elsewhere
+            AND EXISTS (SELECT 1 FROM ispyb_sync.touched AS o WHERE o.proposal = %(proposal)s AND o.run = r.run)
+        )
+    )
+    AND (
+        %(idle_too)s
+        OR EXISTS (SELECT 1 FROM ispyb_sync.change AS c WHERE c.run = r.run)
+        OR JSON_LENGTH(r.report, '$.refusals') > 0
+    )
+ORDER BY r.run DESC
+LIMIT %(limit)s;
+
+-- name: count_idle_runs
+-- The others, by how many of those stand above them.
+SELECT
+    m.above,
+    COUNT(*) AS runs,
+    MAX(m.started) AS latest
+FROM (
+    SELECT
+        d.started,
+        d.did,
+        SUM(d.did) OVER (ORDER BY d.run DESC) AS above
+    FROM (
+        SELECT
+            r.run,
+            r.started,
+            EXISTS (SELECT 1 FROM ispyb_sync.change AS c WHERE c.run = r.run)
+            OR NVL(JSON_LENGTH(r.report, '$.refusals') > 0, FALSE) AS did
+        FROM ispyb_sync.run AS r
+        WHERE
+            r.run >= %(oldest)s
+            AND (%(since)s IS NULL OR r.started >= %(since)s)
+            AND (
+                %(proposal)s IS NULL
+                OR (
+            NOT r.elsewhere
+            AND EXISTS (SELECT 1 FROM ispyb_sync.touched AS o WHERE o.proposal = %(proposal)s AND o.run = r.run)
+        )
+            )
+    ) AS d
+) AS m
+WHERE NOT m.did
+GROUP BY m.above;
+
 -- name: show_run
 SELECT
     r.run, r.mode, r.status, r.started, r.account, r.tool_version, r.export_name, r.report, r.ended, r.export_bytes,
@@ -90,20 +148,39 @@ WHERE r.run = %(run)s;
 SELECT c.entity, c.target_id, c.action, c.matched_by, c.row_key, c.proposal, c.fields
 FROM ispyb_sync.change AS c
 WHERE c.run = %(run)s
-ORDER BY
-    FIELD(
-        c.entity, 'laboratory', 'person', 'proposal', 'proposal_has_person', 'session', 'session_has_person', 'protein', 'lab_contact'
-    ),
-    c.number
+ORDER BY FIND_IN_SET(c.entity, %(entities)s), c.number
 LIMIT %(limit)s;
 
 -- name: show_row
--- What the tool ever did to one row of the ISPyB that is served.
+-- What the tool ever did to one row of the ISPyB that is served, to its links, and to what refers to it: there a new or
+-- deleted row names its id, and an updated one the old and the new.
 SELECT c.run, c.entity, c.target_id, c.action, c.matched_by, c.row_key, c.proposal, c.fields, r.started
 FROM ispyb_sync.change AS c
 INNER JOIN ispyb_sync.run AS r ON r.run = c.run
-WHERE c.entity = %(entity)s AND c.target_id = %(id)s AND NOT r.elsewhere
-ORDER BY c.run, c.number;
+WHERE
+    NOT r.elsewhere
+    AND (%(run)s IS NULL OR c.run = %(run)s)
+    AND (
+        (c.target_id = %(id)s AND FIND_IN_SET(c.entity, %(same_key)s))
+        OR (c.second_id = %(id)s AND FIND_IN_SET(c.entity, %(second_key)s))
+        OR (
+            FIND_IN_SET(c.entity, %(referring)s)
+            AND (
+                JSON_CONTAINS(JSON_EXTRACT(c.fields, %(path)s), CONCAT(%(id)s))
+                OR JSON_CONTAINS(JSON_EXTRACT(c.fields, %(path)s), JSON_QUOTE(CONCAT(%(id)s)))
+            )
+        )
+    )
+ORDER BY c.run, FIND_IN_SET(c.entity, %(entities)s), c.number;
+
+-- name: find_people
+-- Who has a login, or had it in a run.
+SELECT p.personId FROM Person AS p WHERE p.login = %(login)s
+UNION
+SELECT c.target_id
+FROM ispyb_sync.change AS c
+INNER JOIN ispyb_sync.run AS r ON r.run = c.run
+WHERE c.entity = 'person' AND c.row_key = %(login)s AND c.target_id IS NOT NULL AND NOT r.elsewhere;
 
 -- pass: purge
 

@@ -181,6 +181,7 @@ GROUP BY m.row_id, h.labContactId;
 
 -- pass: compare
 
+-- name: forget_changes -- as: forget_changes
 -- name: decide -- as: decide
 
 -- name: compare
@@ -273,7 +274,7 @@ SET
     t.cardName = NVL(t.cardName, s.cardName), -- if: cardName
     t.personId = person.target_id
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'update';
 
 -- name: insert -- does: insert
@@ -291,7 +292,7 @@ STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
 LEFT JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'insert'
 ORDER BY m.row_id;
 
@@ -302,7 +303,7 @@ ORDER BY m.row_id;
 -- now; in a plan it has none.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'lab_contact',
     m.row_id,
     m.target_id,
@@ -345,26 +346,22 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
 -- pass: digest
 
--- name: digest
--- Whose each card is; the rest of it belongs to ISPyB.
-INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
-SELECT
-    d.taken,
-    d.proposalId,
-    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
-        ',',
-        'lab_contact',
-        t.labContactId,
-        NVL(person.digest, 0),
-        QUOTE(CONVERT(t.cardName USING utf8mb4)), -- if: cardName
-        QUOTE(t.personId)
-    )), 16), 16, 10))
-FROM ispyb_sync.digest_proposal AS d
-STRAIGHT_JOIN LabContact AS t ON t.proposalId = d.proposalId
-LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
-WHERE d.taken = @taken
-GROUP BY d.proposalId
-ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+-- name: digest -- as: digest
+
+-- pass: confirm
+
+-- name: unsettle -- as: unsettle
+
+-- name: unsettle_kept_card_name -- if: cardName
+-- Found by its person: the warning comes each time.
+UPDATE ispyb_sync.map_lab_contact AS m
+SET m.unsettled = TRUE
+WHERE m.matched_by = 'person';
+
+-- pass: unsettled
+
+-- name: unsettle_along -- as: unsettle_along -- if: along
+-- name: unsettled_documents -- as: unsettled_documents
 
 -- pass: report
 
@@ -376,21 +373,13 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- name: kept_card_name -- if: cardName
 -- How many, and ten of them as examples, under the name that the portal gives.
-SELECT
-    COUNT(*) OVER () AS things,
-    s.document,
-    COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)) AS proposal,
-    s.path,
-    CONVERT(s.cardName USING utf8mb4) AS value
+SELECT COUNT(*) OVER () AS things, s.document, COALESCE(NULLIF(CONCAT_WS(
+    '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+), ''), HEX(d.externalId)) AS proposal, s.path, CONVERT(s.cardName USING utf8mb4) AS value
 FROM ispyb_sync.map_lab_contact AS m
 INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE
-    m.thing = m.row_id
-    AND m.refused IS NULL
-    AND m.matched_by = 'person'
+WHERE m.thing = m.row_id AND m.refused IS NULL AND m.matched_by = 'person'
     AND (m.action IS NULL OR m.action = 'update' AND m.changes NOT LIKE '%"cardName"%')
 ORDER BY m.row_id
 LIMIT 10;
@@ -401,24 +390,92 @@ LIMIT 10;
 -- name: shared_keys -- if: duplicates | same_target
 -- Of rows that contradict each other: each key with the first row that has the same, and its value.
 -- Both count within their proposal.
-SELECT
-    m.row_id,
-    s.document,
-    IF(m.held LIKE 'labContactId %', m.target_id, NULL) AS target_id,
-    JSON_OBJECT(
-        'cardName', JSON_ARRAY(
-            MIN(m.row_id) OVER (PARTITION BY m.proposal, s.cardName), CONVERT(s.cardName USING utf8mb4)
-        ),
-        'person', JSON_ARRAY(
-            MIN(m.row_id) OVER (PARTITION BY m.proposal, m.person),
-            COALESCE(CONVERT(who.login USING utf8mb4), CONVERT(who.siteId USING utf8mb4), HEX(who.externalId))
-        )
-    ) AS shared
+SELECT m.row_id, s.document, IF(m.held LIKE 'labContactId %', m.target_id, NULL) AS target_id, JSON_OBJECT(
+    'cardName', JSON_ARRAY(MIN(m.row_id) OVER (PARTITION BY m.proposal, s.cardName), CONVERT(s.cardName USING utf8mb4)),
+    'person', JSON_ARRAY(
+        MIN(m.row_id) OVER (PARTITION BY m.proposal, m.person),
+        COALESCE(CONVERT(who.login USING utf8mb4), CONVERT(who.siteId USING utf8mb4), HEX(who.externalId))
+    )
+) AS shared
 FROM ispyb_sync.map_lab_contact AS m
 INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_person AS who ON who.row_id = m.person
-WHERE
-    m.field IS NOT NULL
-    AND s.refused IS NULL
+WHERE m.field IS NOT NULL AND s.refused IS NULL
     AND (m.refused = 'duplicate_key' OR (m.refused = 'ambiguous_match' AND m.held IS NULL))
 ORDER BY m.row_id;
+
+-- pass: undo_claim
+
+-- name: claim_old_person -- if: unique(personId)
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, giver)
+SELECT u.entity, u.number, 'personId', h.labContactId, giver.number
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN LabContact AS t ON t.labContactId = u.target_id
+STRAIGHT_JOIN LabContact AS h
+    ON h.proposalId = t.proposalId
+    AND h.personId = JSON_VALUE(u.was, '$.personId')
+    AND h.labContactId <> u.target_id
+LEFT JOIN ispyb_sync.undo AS giver
+    ON giver.entity = u.entity
+    AND giver.target_id = h.labContactId
+    AND giver.kept IS NULL
+    AND (giver.action = 'insert' OR JSON_EXISTS(giver.was, '$.personId'))
+WHERE u.entity = 'lab_contact' AND u.action = 'update' AND u.kept IS NULL;
+
+-- name: choose_free_holder -- if: unique(personId)
+-- Cards that swap their people back need a moment in which the holder has somebody else, as the column cannot be NULL:
+-- for each holder another person who has no card in the proposal, and gets none back. The thousand newest are enough.
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, parked_on)
+SELECT c.entity, c.number, c.field, c.holder, free.personId
+FROM (
+    SELECT c.*, h.proposalId, ROW_NUMBER() OVER (PARTITION BY h.proposalId ORDER BY c.holder) AS place
+    FROM ispyb_sync.undo_claim AS c
+    STRAIGHT_JOIN LabContact AS h ON h.labContactId = c.holder
+    WHERE c.entity = 'lab_contact' AND c.giver IS NOT NULL
+) AS c
+STRAIGHT_JOIN (
+    SELECT
+        parked.proposalId,
+        p.personId,
+        ROW_NUMBER() OVER (PARTITION BY parked.proposalId ORDER BY p.personId) AS place
+    FROM (
+        SELECT DISTINCT h.proposalId
+        FROM ispyb_sync.undo_claim AS c
+        STRAIGHT_JOIN LabContact AS h ON h.labContactId = c.holder
+        WHERE c.entity = 'lab_contact' AND c.giver IS NOT NULL
+    ) AS parked
+    CROSS JOIN (SELECT t.personId FROM Person AS t ORDER BY t.personId DESC LIMIT 1000) AS p
+    LEFT JOIN LabContact AS has ON has.proposalId = parked.proposalId AND has.personId = p.personId
+    LEFT JOIN (
+        SELECT t.proposalId, CAST(JSON_VALUE(u.was, '$.personId') AS UNSIGNED) AS personId
+        FROM ispyb_sync.undo AS u
+        STRAIGHT_JOIN LabContact AS t ON t.labContactId = u.target_id
+        WHERE u.entity = 'lab_contact' AND u.action = 'update' AND u.kept IS NULL
+    ) AS gets ON gets.proposalId = parked.proposalId AND gets.personId = p.personId
+    WHERE has.labContactId IS NULL AND gets.personId IS NULL
+) AS free ON free.proposalId = c.proposalId AND free.place = c.place
+ON DUPLICATE KEY UPDATE parked_on = VALUES(parked_on);
+
+-- name: keep_without_free_person -- if: unique(personId)
+-- Where ISPyB has too few people for that, all who would swap in the proposal keep what they have.
+INSERT INTO ispyb_sync.undo (entity, number, kept, held)
+SELECT DISTINCT c.entity, c.number, 'key_taken', 'no other person is free to have the card meanwhile'
+FROM ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN LabContact AS t ON t.labContactId = c.holder
+STRAIGHT_JOIN (
+    SELECT DISTINCT h.proposalId
+    FROM ispyb_sync.undo_claim AS c
+    STRAIGHT_JOIN LabContact AS h ON h.labContactId = c.holder
+    WHERE c.entity = 'lab_contact' AND c.giver IS NOT NULL AND c.parked_on IS NULL
+) AS few ON few.proposalId = t.proposalId
+WHERE c.entity = 'lab_contact'
+ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held);
+
+-- pass: undo_apply
+
+-- name: park_holder -- if: unique(personId)
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN LabContact AS t ON t.labContactId = c.holder
+SET t.personId = c.parked_on
+WHERE c.entity = 'lab_contact' AND c.field = 'personId' AND u.kept IS NULL AND c.parked_on IS NOT NULL;

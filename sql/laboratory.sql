@@ -399,7 +399,6 @@ ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held =
 
 -- name: refuse_missing -- as: refuse_missing
 -- name: refuse_contradicted -- as: refuse_contradicted
-
 -- name: claim_laboratory_ext_pk -- if: given(laboratoryExtPk) -- finds: claims
 -- Keys to be written that another row of ISPyB holds now, and the thing of this run, if any, that gives it up.
 INSERT INTO ispyb_sync.claim_laboratory (row_id, field, holder_id, holder_row, value)
@@ -470,6 +469,7 @@ WHERE
 
 -- pass: compare
 
+-- name: forget_changes -- as: forget_changes
 -- name: decide -- as: decide
 -- name: compare -- as: compare
 
@@ -484,7 +484,7 @@ WHERE
 -- Of an insert all values, of an update the old and the new ones.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'laboratory',
     m.row_id,
     m.target_id,
@@ -542,7 +542,75 @@ SELECT
         QUOTE(t.a_column), -- for: portal
         ''
     )), 16), 16, 10)
-FROM Laboratory AS t;
+FROM Laboratory AS t
+WHERE
+    t.laboratoryId IN ( -- if: few
+        SELECT p.laboratoryId -- if: few
+        FROM ispyb_sync.chosen_person AS c -- if: few
+        STRAIGHT_JOIN Person AS p ON p.personId = c.personId -- if: few
+    ) AND -- if: few
+    TRUE;
+
+-- pass: draw
+
+-- name: touch -- as: touch
+-- name: touch_external_id -- as: touch_key(externalId)
+-- name: touch_laboratory_ext_pk -- as: touch_key(laboratoryExtPk)
+-- name: touch_name -- if: name
+-- Of the name of a laboratory that is changed or new, or is named by it alone and has external keys here.
+INSERT INTO ispyb_sync.touched_laboratory (id)
+SELECT t.laboratoryId
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.map_laboratory AS whole ON whole.row_id = m.thing
+STRAIGHT_JOIN Laboratory AS t
+    ON t.name = s.name
+    AND t.city <=> s.city -- if: city
+    AND t.country <=> s.country -- if: country
+WHERE
+    whole.action IS NOT NULL
+    OR whole.refused IS NOT NULL
+    OR m.refused IS NOT NULL
+    OR s.externalId IS NULL AND s.laboratoryExtPk IS NULL AND NOT t.laboratoryId <=> whole.target_id
+ON DUPLICATE KEY UPDATE id = VALUES(id);
+
+-- name: touch_candidates -- if: candidates
+-- Of several of one name, what other documents say of them decides which one is meant.
+INSERT INTO ispyb_sync.touched_laboratory (id)
+SELECT c.laboratoryId
+FROM (
+    SELECT c.row_id FROM ispyb_sync.candidate_laboratory AS c GROUP BY c.row_id HAVING COUNT(*) > 1
+) AS several
+STRAIGHT_JOIN ispyb_sync.candidate_laboratory AS c ON c.row_id = several.row_id
+ON DUPLICATE KEY UPDATE id = VALUES(id);
+
+-- pass: spoil
+
+-- name: unsettle_spoilt -- as: unsettle_spoilt
+
+-- pass: confirm
+
+-- name: unsettle -- as: unsettle
+-- name: unsettle_crowded_laboratory_ext_pk -- as: unsettle_crowded(laboratoryExtPk)
+-- name: unsettle_crowded_name -- if: name
+INSERT INTO ispyb_sync.map_laboratory (row_id, thing, unsettled)
+SELECT m.row_id, m.thing, TRUE
+FROM ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.map_laboratory AS whole ON whole.row_id = m.thing
+STRAIGHT_JOIN Laboratory AS t
+    ON t.name = s.name
+    AND t.city <=> s.city -- if: city
+    AND t.country <=> s.country -- if: country
+WHERE s.externalId IS NULL AND s.laboratoryExtPk IS NULL AND NOT t.laboratoryId <=> whole.target_id
+ON DUPLICATE KEY UPDATE unsettled = TRUE;
+
+-- name: unsettle_candidates -- if: candidates
+UPDATE ispyb_sync.map_laboratory AS m
+STRAIGHT_JOIN (
+    SELECT c.row_id FROM ispyb_sync.candidate_laboratory AS c GROUP BY c.row_id HAVING COUNT(*) > 1
+) AS several ON several.row_id = m.thing
+SET m.unsettled = TRUE;
 
 -- pass: report
 
@@ -554,14 +622,9 @@ FROM Laboratory AS t;
 
 -- name: several_of_one_name
 -- How many, and ten of them as examples, each with the row that is used.
-SELECT
-    COUNT(*) OVER () AS things,
-    s.document,
-    COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)) AS proposal,
-    s.path,
-    CONCAT('laboratoryId ', m.target_id) AS value
+SELECT COUNT(*) OVER () AS things, s.document, COALESCE(NULLIF(CONCAT_WS(
+    '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+), ''), HEX(d.externalId)) AS proposal, s.path, CONCAT('laboratoryId ', m.target_id) AS value
 FROM (
     SELECT c.row_id
     FROM ispyb_sync.candidate_laboratory AS c
@@ -576,27 +639,5 @@ LIMIT 10;
 
 -- name: refusals -- as: refusals
 -- name: holders -- as: holders
-
--- name: shared_keys -- if: duplicates | same_target
--- Of rows that contradict each other: each key with the first row that has the same, and its value.
+-- name: shared_keys -- as: shared_keys(laboratoryExtPk)
 -- A name is none that two laboratories could not share.
-SELECT
-    m.row_id,
-    s.document,
-    IF(m.held LIKE 'laboratoryId %', m.target_id, NULL) AS target_id,
-    JSON_OBJECT(
-        'externalId', JSON_ARRAY(MIN(m.row_id) OVER (PARTITION BY s.externalId), HEX(s.externalId)),
-        'laboratoryExtPk', JSON_ARRAY(
-            MIN(m.row_id) OVER (PARTITION BY s.laboratoryExtPk), CONVERT(s.laboratoryExtPk USING utf8mb4)
-        ),
-        'name', JSON_ARRAY(NULL, CONVERT(s.name USING utf8mb4)),
-        'city', JSON_ARRAY(NULL, CONVERT(s.city USING utf8mb4)),
-        'country', JSON_ARRAY(NULL, CONVERT(s.country USING utf8mb4))
-    ) AS shared
-FROM ispyb_sync.map_laboratory AS m
-INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-WHERE
-    m.field IS NOT NULL
-    AND s.refused IS NULL
-    AND (m.refused = 'duplicate_key' OR (m.refused = 'ambiguous_match' AND m.held IS NULL))
-ORDER BY m.row_id;

@@ -1,15 +1,16 @@
 -- leave: what a run matches and leaves to ISPyB, so that it is neither written nor refused.
 --
--- Stand-ins: an_entity is the entity, a_parent one that its rows refer to, and a_row the column that does so.
+-- Stand-ins: an_entity is the entity, a_parent one that its rows refer to, and a_row the column that does so; a_field
+-- is the field whose value marks a row that need not be known.
 
 -- pass: leave
 
--- name: leave_cancelled -- if: scheduled
--- A cancelled session (Java ISPyB's mark is 9) that ISPyB does not know need not be known.
-UPDATE ispyb_sync.map_session AS m
-STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.thing
+-- name: leave_unneeded
+-- A session, say, that is cancelled, and that ISPyB does not know.
+UPDATE ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.thing
 SET m.refused = 'left'
-WHERE m.target_id IS NULL AND m.refused IS NULL AND s.scheduled = 9;
+WHERE m.target_id IS NULL AND m.refused IS NULL AND s.a_field = %(mark)s;
 
 -- name: leave_along
 -- What hangs on a new row that is left has nothing to hang on.
@@ -21,7 +22,9 @@ WHERE m.refused = 'parent_refused' AND parent.refused = 'left';
 
 -- name: leave_new
 -- A new row of an entity that is left is not written.
-UPDATE ispyb_sync.map_an_entity AS m SET m.refused = 'left', m.action = NULL WHERE m.target_id IS NULL AND m.refused IS NULL;
+UPDATE ispyb_sync.map_an_entity AS m
+SET m.refused = 'left', m.action = NULL
+WHERE m.target_id IS NULL AND m.refused IS NULL;
 
 -- name: leave_known
 -- A known one keeps what it has.

@@ -109,6 +109,7 @@ WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.login IS NOT NU
 
 -- pass: compare
 
+-- name: forget_changes -- as: forget_changes
 -- name: decide -- as: decide
 
 -- name: compare
@@ -191,7 +192,7 @@ SET
     t.a_column = NVL(s.a_field, IF(FIND_IN_SET('a_field', s.clears), NULL, t.a_column)), -- for: portal, not bytes
     t.externalId = NVL(s.externalId, t.externalId)
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'update';
 
 -- name: insert -- as: insert
@@ -203,7 +204,7 @@ WHERE
 -- by now; in a plan it has none.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'person',
     m.row_id,
     m.target_id,
@@ -265,7 +266,36 @@ SELECT
         QUOTE(t.laboratoryId)
     )), 16), 16, 10)
 FROM Person AS t
+INNER JOIN ispyb_sync.chosen_person AS c ON c.personId = t.personId -- if: few
 LEFT JOIN ispyb_sync.digest_laboratory AS laboratory ON laboratory.laboratoryId = t.laboratoryId;
+
+-- pass: draw
+
+-- name: touch -- as: touch
+-- name: touch_external_id -- as: touch_key(externalId)
+-- name: touch_login -- as: touch_key(login)
+-- name: touch_site_id -- as: touch_key(siteId)
+
+-- name: touch_people_of_laboratories
+INSERT INTO ispyb_sync.touched_person (id)
+SELECT t.personId
+FROM ispyb_sync.touched_laboratory AS x
+STRAIGHT_JOIN Person AS t ON t.laboratoryId = x.id
+ON DUPLICATE KEY UPDATE id = VALUES(id);
+
+-- pass: spoil
+
+-- name: unsettle_spoilt -- as: unsettle_spoilt
+
+-- pass: confirm
+
+-- name: unsettle -- as: unsettle
+-- name: unsettle_crowded_login -- as: unsettle_crowded(login)
+-- name: unsettle_crowded_site_id -- as: unsettle_crowded(siteId)
+-- name: unsettle_along -- as: unsettle_along
+
+-- name: probe_unsettled -- finds: unsettled
+SELECT m.row_id FROM ispyb_sync.map_person AS m WHERE m.unsettled LIMIT 1;
 
 -- pass: report
 
@@ -285,6 +315,45 @@ LOCK IN SHARE MODE;
 -- name: counts -- as: counts
 -- name: conflicting_copies -- as: conflicting_copies
 -- name: refusals -- as: refusals
--- name: shared_keys -- as: shared_keys
+-- name: shared_keys -- as: shared_keys(siteId)
 -- name: holders -- as: holders
 -- name: field_refusals -- as: field_refusals
+
+-- pass: undo_create
+
+-- name: create_old_login
+CREATE TEMPORARY TABLE ispyb_sync.undo_person (
+    number INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY
+) ENGINE = InnoDB
+SELECT
+    t.login, -- if: login
+    0 AS number
+FROM (SELECT 1) AS nothing
+LEFT JOIN Person AS t ON FALSE
+WHERE FALSE;
+
+-- pass: undo_claim
+
+-- name: old_login -- if: unique(login)
+-- With the character set of the column, so that its index is used.
+INSERT INTO ispyb_sync.undo_person (number, login)
+SELECT u.number, JSON_VALUE(u.was, '$.login')
+FROM ispyb_sync.undo AS u
+WHERE u.entity = 'person' AND u.action = 'update' AND u.kept IS NULL AND JSON_VALUE(u.was, '$.login') IS NOT NULL;
+
+-- name: claim_old_login -- if: unique(login)
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, giver)
+SELECT u.entity, u.number, 'login', h.personId, giver.number
+FROM ispyb_sync.undo_person AS old
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = 'person' AND u.number = old.number
+STRAIGHT_JOIN Person AS h ON h.login = old.login AND h.personId <> u.target_id
+LEFT JOIN ispyb_sync.undo AS giver
+    ON giver.entity = u.entity
+    AND giver.target_id = h.personId
+    AND giver.kept IS NULL
+    AND (giver.action = 'insert' OR JSON_EXISTS(giver.was, '$.login'))
+WHERE u.kept IS NULL;
+
+-- pass: undo_apply
+
+-- name: park_login -- as: park_key(login)

@@ -342,6 +342,7 @@ ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), value 
 
 -- pass: compare
 
+-- name: forget_changes -- as: forget_changes
 -- name: decide -- as: decide
 -- name: compare -- as: compare
 -- The first person of the list is the proposer; one who was refused leaves the proposer as it is.
@@ -370,7 +371,7 @@ WHERE m.refused IS NULL;
 -- now; in a plan it has none.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'proposal',
     m.row_id,
     m.target_id,
@@ -414,9 +415,8 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
 -- name: digest
 -- What the portal may own of each proposal, the proposer included, and how many have the same number.
-INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
+INSERT INTO ispyb_sync.digest_proposal (proposalId, digest)
 SELECT
-    d.taken,
     d.proposalId,
     BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
         ',',
@@ -433,9 +433,43 @@ SELECT
 FROM ispyb_sync.digest_proposal AS d
 STRAIGHT_JOIN Proposal AS t ON t.proposalId = d.proposalId
 LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
-WHERE d.taken = @taken
 GROUP BY d.proposalId
 ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
+-- pass: draw
+
+-- name: touch -- as: touch
+-- name: touch_external_id -- as: touch_key(externalId)
+-- name: touch_code_number -- if: given(proposalNumber)
+INSERT INTO ispyb_sync.touched_proposal (id)
+SELECT t.proposalId
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Proposal AS t
+    ON t.proposalNumber = s.proposalNumber
+    AND t.proposalCode <=> s.proposalCode -- if: proposalCode
+WHERE NOT t.proposalId <=> m.target_id
+ON DUPLICATE KEY UPDATE id = VALUES(id);
+
+-- pass: confirm
+
+-- name: unsettle -- as: unsettle
+
+-- name: unsettle_crowded_code_number -- if: given(proposalNumber)
+INSERT INTO ispyb_sync.map_proposal (row_id, thing, unsettled)
+SELECT m.row_id, m.thing, TRUE
+FROM ispyb_sync.map_proposal AS m
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Proposal AS t
+    ON t.proposalNumber = s.proposalNumber
+    AND t.proposalCode <=> s.proposalCode -- if: proposalCode
+WHERE NOT t.proposalId <=> m.target_id
+ON DUPLICATE KEY UPDATE unsettled = TRUE;
+
+-- pass: unsettled
+
+-- name: unsettle_along -- as: unsettle_along -- if: along
+-- name: unsettled_documents -- as: unsettled_documents
 
 -- pass: report
 
@@ -461,27 +495,20 @@ LOCK IN SHARE MODE;
 
 -- name: shared_keys -- if: duplicates | same_target
 -- Of rows that contradict each other: each key with the first row that has the same, and its value.
-SELECT
-    m.row_id,
-    s.document,
-    IF(m.held LIKE 'proposalId %', m.target_id, NULL) AS target_id,
-    JSON_OBJECT(
-        'externalId', JSON_ARRAY(MIN(m.row_id) OVER (PARTITION BY s.externalId), HEX(s.externalId)),
-        'proposalNumber', JSON_ARRAY(
-            MIN(m.row_id) OVER (PARTITION BY s.proposalCode, s.proposalNumber),
-            IF(s.proposalNumber IS NULL, NULL, CONCAT_WS(
-                '-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4)
-            ))
-        )
-    ) AS shared
+SELECT m.row_id, s.document, IF(m.held LIKE 'proposalId %', m.target_id, NULL) AS target_id, JSON_OBJECT(
+    'externalId', JSON_ARRAY(MIN(m.row_id) OVER (PARTITION BY s.externalId), HEX(s.externalId)),
+    'proposalNumber', JSON_ARRAY(
+        MIN(m.row_id) OVER (PARTITION BY s.proposalCode, s.proposalNumber),
+        IF(s.proposalNumber IS NULL, NULL, CONCAT_WS(
+            '-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4)
+        ))
+    )
+) AS shared
 FROM ispyb_sync.map_proposal AS m
 INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
-WHERE
-    m.field IS NOT NULL
-    AND s.refused IS NULL
+WHERE m.field IS NOT NULL AND s.refused IS NULL
     AND (m.refused = 'duplicate_key' OR (m.refused = 'ambiguous_match' AND m.held IS NULL))
 ORDER BY m.row_id;
-
 
 -- name: possible_twins -- if: given(proposalNumber)
 -- A new proposal whose number differs from a known one by leading zeros only. The known ones are looked through once,
@@ -538,3 +565,75 @@ LEFT JOIN (
 ) AS named ON named.externalId = t.externalId
 WHERE t.externalId IS NOT NULL AND found.target_id IS NULL AND named.externalId IS NULL
 ORDER BY t.proposalId;
+
+-- pass: undo_create
+
+-- name: create_old_code_number
+CREATE TEMPORARY TABLE ispyb_sync.undo_proposal (
+    number INT UNSIGNED NOT NULL DEFAULT 0 PRIMARY KEY
+) ENGINE = InnoDB
+SELECT
+    t.proposalCode, -- if: proposalCode
+    t.proposalNumber, -- if: proposalNumber
+    0 AS number
+FROM (SELECT 1) AS nothing
+LEFT JOIN Proposal AS t ON FALSE
+WHERE FALSE;
+
+-- pass: undo_claim
+
+-- name: old_code_number -- if: unique(proposalNumber)
+-- With the character set of the column, so that its index is used.
+INSERT INTO ispyb_sync.undo_proposal (number, proposalCode, proposalNumber)
+SELECT
+    u.number,
+    IF(
+        JSON_EXISTS(u.was, '$.proposalCode'),
+        JSON_VALUE(u.was, '$.proposalCode'),
+        CONVERT(t.proposalCode USING utf8mb4)
+    ),
+    IF(
+        JSON_EXISTS(u.was, '$.proposalNumber'),
+        JSON_VALUE(u.was, '$.proposalNumber'),
+        CONVERT(t.proposalNumber USING utf8mb4)
+    )
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN Proposal AS t ON t.proposalId = u.target_id
+WHERE
+    u.entity = 'proposal'
+    AND u.action = 'update'
+    AND u.kept IS NULL
+    AND (JSON_EXISTS(u.was, '$.proposalCode') OR JSON_EXISTS(u.was, '$.proposalNumber'));
+
+-- name: claim_old_code_number -- if: unique(proposalNumber)
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, giver)
+SELECT u.entity, u.number, 'proposalNumber', h.proposalId, giver.number
+FROM ispyb_sync.undo_proposal AS old
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = 'proposal' AND u.number = old.number
+STRAIGHT_JOIN Proposal AS h
+    ON h.proposalCode = old.proposalCode
+    AND h.proposalNumber = old.proposalNumber
+    AND h.proposalId <> u.target_id
+LEFT JOIN ispyb_sync.undo AS giver
+    ON giver.entity = u.entity
+    AND giver.target_id = h.proposalId
+    AND giver.kept IS NULL
+    AND (
+        giver.action = 'insert'
+        OR JSON_EXISTS(giver.was, '$.proposalCode')
+        OR JSON_EXISTS(giver.was, '$.proposalNumber')
+    )
+WHERE u.kept IS NULL;
+
+-- pass: undo_apply
+
+-- name: park_code_number -- if: unique(proposalNumber)
+-- What is taken away for a moment is what returns: the number, or else the code.
+UPDATE ispyb_sync.undo_claim AS c
+STRAIGHT_JOIN ispyb_sync.undo AS u ON u.entity = c.entity AND u.number = c.number
+STRAIGHT_JOIN ispyb_sync.undo AS giver ON giver.entity = c.entity AND giver.number = c.giver
+STRAIGHT_JOIN Proposal AS t ON t.proposalId = c.holder
+SET
+    t.proposalCode = IF(JSON_EXISTS(giver.was, '$.proposalNumber'), t.proposalCode, NULL),
+    t.proposalNumber = IF(JSON_EXISTS(giver.was, '$.proposalNumber'), NULL, t.proposalNumber)
+WHERE c.entity = 'proposal' AND c.field = 'proposalNumber' AND u.kept IS NULL;

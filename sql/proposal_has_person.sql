@@ -119,10 +119,10 @@ UPDATE ispyb_sync.stale_proposal_has_person AS x
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal
 SET x.doomed = TRUE
 WHERE
-    (@prune = 'all' OR (@prune = 'owned' AND x.owned))
+    (%(prune)s = 'all' OR (%(prune)s = 'owned' AND x.owned))
     AND NOT FIND_IN_SET(
         CONVERT(CONCAT_WS('-', d.proposalCode, d.proposalNumber) USING utf8mb4),
-        CONVERT(@unread USING utf8mb4) COLLATE utf8mb4_bin
+        CONVERT(%(unread)s USING utf8mb4) COLLATE utf8mb4_bin
     );
 
 -- pass: apply
@@ -137,7 +137,7 @@ STRAIGHT_JOIN ispyb_sync.stage_proposal_has_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'insert'
 ORDER BY m.row_id;
 
@@ -149,7 +149,7 @@ ORDER BY m.row_id;
 -- The id of a new link is found by its pair; in a plan it has none.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'proposal_has_person',
     m.row_id,
     (
@@ -177,7 +177,7 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 -- The whole row, so that undo can bring it back. Its numbers follow those of the staged rows.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'proposal_has_person',
     last.row_id + x.number,
     x.target_id,
@@ -194,25 +194,17 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal;
 
 -- pass: digest
 
--- name: digest
--- Who is on each proposal, with all that the portal may own of them; a link of somebody else's counts too.
-INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
-SELECT
-    d.taken,
-    d.proposalId,
-    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
-        ',',
-        'proposal_has_person',
-        t.proposalHasPersonId,
-        NVL(person.digest, 0),
-        QUOTE(t.personId)
-    )), 16), 16, 10))
-FROM ispyb_sync.digest_proposal AS d
-STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = d.proposalId
-LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
-WHERE d.taken = @taken
-GROUP BY d.proposalId
-ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+-- name: digest -- as: digest
+
+-- pass: confirm
+
+-- name: unsettle -- as: unsettle
+-- name: unsettle_lists -- as: unsettle_lists
+
+-- pass: unsettled
+
+-- name: unsettle_along -- as: unsettle_along -- if: along
+-- name: unsettled_documents -- as: unsettled_documents
 
 -- pass: report
 
@@ -252,3 +244,21 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal
 WHERE x.doomed
 GROUP BY x.proposal
 ORDER BY links DESC, x.proposal;
+
+-- pass: undo_apply
+
+-- name: link_again
+INSERT INTO ProposalHasPerson (
+    proposalHasPersonId,
+    proposalId,
+    role, -- if: role
+    personId
+)
+SELECT
+    u.target_id,
+    JSON_VALUE(u.wrote, '$.proposalId'),
+    JSON_VALUE(u.wrote, '$.role'), -- if: role
+    JSON_VALUE(u.wrote, '$.personId')
+FROM ispyb_sync.undo AS u
+WHERE u.entity = 'proposal_has_person' AND u.action = 'delete' AND u.kept IS NULL
+ORDER BY u.number;

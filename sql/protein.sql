@@ -138,6 +138,7 @@ ON DUPLICATE KEY UPDATE
 
 -- pass: compare
 
+-- name: forget_changes -- as: forget_changes
 -- name: decide -- as: decide
 -- name: compare -- as: compare
 
@@ -153,7 +154,7 @@ ON DUPLICATE KEY UPDATE
 -- now; in a plan it has none.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'protein',
     m.row_id,
     m.target_id,
@@ -197,27 +198,16 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
 -- pass: digest
 
--- name: digest
--- What the portal may own of each protein, its person included.
-INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
-SELECT
-    d.taken,
-    d.proposalId,
-    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
-        ',',
-        'protein',
-        t.proteinId,
-        NVL(person.digest, 0),
-        QUOTE(CONVERT(t.a_column USING utf8mb4)), -- for: portal, text
-        QUOTE(t.a_column), -- for: portal
-        QUOTE(t.personId)
-    )), 16), 16, 10))
-FROM ispyb_sync.digest_proposal AS d
-STRAIGHT_JOIN Protein AS t ON t.proposalId = d.proposalId
-LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
-WHERE d.taken = @taken
-GROUP BY d.proposalId
-ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+-- name: digest -- as: digest
+
+-- pass: confirm
+
+-- name: unsettle -- as: unsettle
+
+-- pass: unsettled
+
+-- name: unsettle_along -- as: unsettle_along -- if: along
+-- name: unsettled_documents -- as: unsettled_documents
 
 -- pass: report
 
@@ -227,5 +217,5 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 -- name: counts -- as: counts
 -- name: conflicting_copies -- as: conflicting_copies
 -- name: refusals -- as: refusals
--- name: shared_keys -- as: shared_keys
+-- name: shared_keys -- as: shared_keys(acronym, proposal)
 -- name: field_refusals -- as: field_refusals

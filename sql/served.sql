@@ -120,7 +120,9 @@ SET @apart = (
     FROM (
         SELECT
             COUNT(DISTINCT IF(@@lower_case_table_names = 0, n.name, LOWER(n.name))) AS names,
-            NVL(MAX(IF(@@lower_case_table_names = 0, n.name = DATABASE(), LOWER(n.name) = LOWER(DATABASE()))), FALSE) AS ours
+            NVL(MAX(IF(
+                @@lower_case_table_names = 0, n.name = DATABASE(), LOWER(n.name) = LOWER(DATABASE())
+            )), FALSE) AS ours
         FROM (SELECT JSON_VALUE(r.settings, '$.schema') AS name FROM ispyb_sync.run AS r) AS n
     ) AS past
     LEFT JOIN ispyb_sync.served AS s ON s.number = 1

@@ -372,6 +372,7 @@ GROUP BY m.row_id, h.sessionId;
 
 -- pass: compare
 
+-- name: forget_changes -- as: forget_changes
 -- name: decide -- as: decide
 -- name: compare -- as: compare
 -- comments, usedFlag and lastUpdate belong to ISPyB once the session is there.
@@ -397,7 +398,7 @@ INSERT INTO BLSession (
 )
 SELECT
     s.a_field, -- for: is(visit_number), unique(visit_number)
-    COALESCE(FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), @now), -- for: is(lastUpdate), live
+    NVL(FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), %(now)s), -- for: is(lastUpdate), live
     IF(FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field))), -- for: default
     s.a_field, -- for: live
     proposal.target_id
@@ -405,7 +406,7 @@ FROM ispyb_sync.map_session AS m
 STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'insert'
 ORDER BY m.row_id;
 
@@ -415,7 +416,7 @@ ORDER BY m.row_id;
 -- Of an insert all values, of an update the old and the new ones.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'session',
     m.row_id,
     m.target_id,
@@ -437,7 +438,7 @@ SELECT
             'a_field', s.a_field, -- for: is(visit_number), unique(visit_number)
             'a_field', COALESCE( -- for: is(lastUpdate), live
                 FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), -- for: is(lastUpdate), live
-                @now -- for: is(lastUpdate), live
+                %(now)s -- for: is(lastUpdate), live
             ), -- for: is(lastUpdate), live
             'a_field', CONVERT(IF( -- for: default, text
                 FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, text
@@ -468,9 +469,8 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 -- name: digest
 -- What the portal may own of each session, and how many have the same expSessionPk; not the columns that ISPyB owns
 -- once the session is there.
-INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
+INSERT INTO ispyb_sync.digest_proposal (proposalId, digest)
 SELECT
-    d.taken,
     d.proposalId,
     BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
         ',',
@@ -483,9 +483,23 @@ SELECT
     )), 16), 16, 10))
 FROM ispyb_sync.digest_proposal AS d
 STRAIGHT_JOIN BLSession AS t ON t.proposalId = d.proposalId
-WHERE d.taken = @taken
 GROUP BY d.proposalId
 ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
+-- pass: draw
+
+-- name: touch -- as: touch
+-- name: touch_external_id -- as: touch_key(externalId)
+-- name: touch_exp_session_pk -- as: touch_key(expSessionPk)
+
+-- pass: confirm
+
+-- name: unsettle -- as: unsettle
+-- name: unsettle_crowded_exp_session_pk -- as: unsettle_crowded(expSessionPk)
+
+-- pass: unsettled
+
+-- name: unsettled_documents -- as: unsettled_documents
 
 -- pass: report
 
@@ -496,38 +510,8 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 -- name: conflicting_copies -- as: conflicting_copies
 -- name: refusals -- as: refusals
 -- name: holders -- as: holders
-
--- name: shared_keys -- if: duplicates | same_target
--- Of rows that contradict each other: each key with the first row that has the same, and its value.
--- A visit number counts within its proposal.
-SELECT
-    m.row_id,
-    s.document,
-    IF(m.held LIKE 'sessionId %', m.target_id, NULL) AS target_id,
-    JSON_OBJECT(
-        'externalId', JSON_ARRAY(MIN(m.row_id) OVER (PARTITION BY s.externalId), HEX(s.externalId)),
-        'expSessionPk', JSON_ARRAY(
-            MIN(m.row_id) OVER (PARTITION BY s.expSessionPk), -- if: expSessionPk
-            NULL, -- if: not expSessionPk
-            CONVERT(s.expSessionPk USING utf8mb4)
-        ),
-        'visit_number', JSON_ARRAY(
-            MIN(m.row_id) OVER (PARTITION BY m.proposal, s.visit_number), -- if: unique(visit_number)
-            NULL, -- if: not unique(visit_number)
-            CONVERT(s.visit_number USING utf8mb4)
-        ),
-        'proposal', JSON_ARRAY(NULL, COALESCE(NULLIF(CONCAT_WS(
-            '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-        ), ''), HEX(d.externalId)))
-    ) AS shared
-FROM ispyb_sync.map_session AS m
-INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE
-    m.field IS NOT NULL
-    AND s.refused IS NULL
-    AND (m.refused = 'duplicate_key' OR (m.refused = 'ambiguous_match' AND m.held IS NULL))
-ORDER BY m.row_id;
+-- name: shared_keys -- as: shared_keys(visit_number, proposal) -- if: unique(visit_number)
+-- name: shared_earlier_keys -- as: shared_keys(expSessionPk) -- if: not unique(visit_number)
 
 -- name: possible_twins -- if: beamLineName, startDate, endDate
 -- A new session of a proposal and beamline, at a time at which ISPyB has one that no key names: MXCuBE makes such.
@@ -585,3 +569,25 @@ LEFT JOIN (
 ) AS named ON named.externalId = t.externalId
 WHERE t.externalId IS NOT NULL AND found.target_id IS NULL AND named.externalId IS NULL
 ORDER BY t.proposalId, t.sessionId;
+
+-- pass: undo_claim
+
+-- name: claim_old_visit_number -- if: unique(visit_number)
+INSERT INTO ispyb_sync.undo_claim (entity, number, field, holder, giver)
+SELECT u.entity, u.number, 'visit_number', h.sessionId, giver.number
+FROM ispyb_sync.undo AS u
+STRAIGHT_JOIN BLSession AS t ON t.sessionId = u.target_id
+STRAIGHT_JOIN BLSession AS h
+    ON h.proposalId = t.proposalId
+    AND h.visit_number = JSON_VALUE(u.was, '$.visit_number')
+    AND h.sessionId <> u.target_id
+LEFT JOIN ispyb_sync.undo AS giver
+    ON giver.entity = u.entity
+    AND giver.target_id = h.sessionId
+    AND giver.kept IS NULL
+    AND (giver.action = 'insert' OR JSON_EXISTS(giver.was, '$.visit_number'))
+WHERE u.entity = 'session' AND u.action = 'update' AND u.kept IS NULL;
+
+-- pass: undo_apply
+
+-- name: park_visit_number -- as: park_key(visit_number)

@@ -85,6 +85,7 @@ WHERE m.target_id IS NOT NULL;
 
 -- pass: compare
 
+-- name: forget_changes -- as: forget_changes
 -- name: compare
 INSERT INTO ispyb_sync.map_session_has_person (row_id, thing, action, changes)
 SELECT
@@ -199,10 +200,10 @@ STRAIGHT_JOIN ispyb_sync.stage_session AS session ON session.row_id = x.session
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS d ON d.row_id = session.document
 SET x.doomed = TRUE
 WHERE
-    (@prune = 'all' OR (@prune = 'owned' AND x.owned))
+    (%(prune)s = 'all' OR (%(prune)s = 'owned' AND x.owned))
     AND NOT FIND_IN_SET(
         CONVERT(CONCAT_WS('-', d.proposalCode, d.proposalNumber) USING utf8mb4),
-        CONVERT(@unread USING utf8mb4) COLLATE utf8mb4_bin
+        CONVERT(%(unread)s USING utf8mb4) COLLATE utf8mb4_bin
     );
 
 -- pass: apply
@@ -218,7 +219,7 @@ SET
     , -- if: role, remote
     t.remote = NVL(s.remote, IF(FIND_IN_SET('remote', s.clears), NULL, t.remote)) -- if: remote
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'update';
 
 -- name: insert -- does: insert
@@ -237,7 +238,7 @@ STRAIGHT_JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 WHERE
-    m.row_id BETWEEN @first_row AND @last_row AND -- if: part
+    m.row_id BETWEEN %(first_row)s AND %(last_row)s AND -- if: part
     m.action = 'insert'
 ORDER BY m.row_id
 ON DUPLICATE KEY UPDATE
@@ -252,7 +253,7 @@ ON DUPLICATE KEY UPDATE
 -- A session that a plan would make has no id: it is named by its visit number, or by its dates.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'session_has_person',
     m.row_id,
     session.target_id,
@@ -262,18 +263,12 @@ SELECT
     CONCAT(
         COALESCE(CONVERT(who.login USING utf8mb4), CONVERT(who.siteId USING utf8mb4), HEX(who.externalId)),
         ' on ',
-        IF(session.target_id IS NULL, CONCAT_WS(
-            ' ',
-            NULLIF(CONCAT_WS(
-                '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-            ), ''),
-            COALESCE(
-                CONCAT('visit ', visit.visit_number),
-                CONCAT(DATE(visit.startDate), ' to ', DATE(visit.endDate)),
-                CONCAT('from ', DATE(visit.startDate)),
-                'new session'
-            )
-        ), CONCAT('session ', session.target_id))
+        IF(session.target_id IS NULL, CONCAT_WS(' ', NULLIF(CONCAT_WS(
+            '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+        ), ''), COALESCE(
+            CONCAT('visit ', visit.visit_number), CONCAT(DATE(visit.startDate), ' to ', DATE(visit.endDate)),
+            CONCAT('from ', DATE(visit.startDate)), 'new session'
+        )), CONCAT('session ', session.target_id))
     ),
     COALESCE(NULLIF(CONCAT_WS(
         '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
@@ -304,7 +299,7 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 -- The whole row, so that undo can bring it back. Its numbers follow those of the staged rows.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
 SELECT
-    @run,
+    %(run)s,
     'session_has_person',
     last.row_id + x.number,
     x.target_id,
@@ -324,9 +319,8 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = session.document;
 
 -- name: digest
 -- Who is on each session, with all that the portal may own of them.
-INSERT INTO ispyb_sync.digest_proposal (taken, proposalId, digest)
+INSERT INTO ispyb_sync.digest_proposal (proposalId, digest)
 SELECT
-    d.taken,
     d.proposalId,
     BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
         ',',
@@ -342,9 +336,18 @@ FROM ispyb_sync.digest_proposal AS d
 STRAIGHT_JOIN BLSession AS session ON session.proposalId = d.proposalId
 STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = session.sessionId
 LEFT JOIN ispyb_sync.digest_person AS person ON person.personId = t.personId
-WHERE d.taken = @taken
 GROUP BY d.proposalId
 ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
+
+-- pass: confirm
+
+-- name: unsettle -- as: unsettle
+-- name: unsettle_lists -- as: unsettle_lists
+
+-- pass: unsettled
+
+-- name: unsettle_along -- as: unsettle_along -- if: along
+-- name: unsettled_documents -- as: unsettled_documents
 
 -- pass: report
 
@@ -377,3 +380,18 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = session.document
 WHERE x.doomed
 GROUP BY d.row_id
 ORDER BY links DESC, d.row_id;
+
+-- pass: undo_apply
+
+-- name: link_again
+INSERT INTO Session_has_Person (
+    a_column, -- for: live
+    sessionId, personId
+)
+SELECT
+    JSON_VALUE(u.wrote, '$.a_field'), -- for: live
+    u.target_id,
+    u.second_id
+FROM ispyb_sync.undo AS u
+WHERE u.entity = 'session_has_person' AND u.action = 'delete' AND u.kept IS NULL
+ORDER BY u.number;

@@ -3,6 +3,9 @@
     report = sync.plan("export.ndjson", database="mysql+pymysql://sync@host/ispyb")
     report = sync.apply(document, database=connection)
     report = sync.undo(report.run, database=connection)
+    table = report.frame("person")      # and report.refusals_frame(): pandas
+
+What stops a call is a SyncError: a UsageError, DatabaseError (Unreachable), PortalError, NoSuchProposal or LimitError.
 
 The map of the rooms, in the order of the road; each may use those below it in the contract of `pyproject.toml`:
 
@@ -13,7 +16,8 @@ The map of the rooms, in the order of the road; each may use those below it in t
     stage        valid documents -> rows that fit the live columns -> staging tables
     reconcile    staged rows -> who is who -> what differs -> ISPyB, in one transaction
     portal       the User Portal, asked by URL or by command: what it answers is an export
-    history      what the tool did: runs, changes, undo; which documents are as they were
+    history      what the tool did: runs, changes, undo
+    verify       which documents need no look: they, and their rows in ISPyB, are as a run last took them
     show         a report for people: on a terminal, as a page, as CSV
     check        whether a run is possible; which columns nobody uses
     migrate      the migrations, run by Alembic, and what their revisions are made of
@@ -30,6 +34,27 @@ The map of the rooms, in the order of the road; each may use those below it in t
 """
 
 from sync.api import apply, plan, undo
+from sync.model.errors import (
+    DatabaseError,
+    LimitError,
+    NoSuchProposal,
+    PortalError,
+    SyncError,
+    Unreachable,
+    UsageError,
+)
 from sync.model.report import Report
 
-__all__ = ["Report", "apply", "plan", "undo"]
+__all__ = [
+    "DatabaseError",
+    "LimitError",
+    "NoSuchProposal",
+    "PortalError",
+    "Report",
+    "SyncError",
+    "Unreachable",
+    "UsageError",
+    "apply",
+    "plan",
+    "undo",
+]

@@ -9,28 +9,29 @@ row in the tool's own table says whether it happened.
 """
 
 import time
-from contextlib import suppress
-from dataclasses import replace
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
+from itertools import count
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry, tool_schema
-from sync.database.connection import ACCOUNT, LOST, SCHEMA, called, code_of, connect, failure
+from sync.database.connection import LOST, Connected, code_of, connect, connected, failure
 from sync.database.lock import run_lock
 from sync.database.rights import demand
 from sync.database.sqlfiles import named
-from sync.history.digests import Digests
-from sync.history.fingerprints import Fingerprints, Repeated
 from sync.model.entities import LINKS, Entity
 from sync.model.errors import DatabaseError, Unreachable, UsageError
 from sync.model.report import Report
 from sync.model.settings import Settings
+from sync.read.closest import folded
+from sync.read.kept import Kept
 from sync.read.reader import Reader
 from sync.read.turning.origin import Origins
 from sync.reconcile.documents import Reading
 from sync.reconcile.leaving import values_left
+from sync.reconcile.left_out import Drawn
 from sync.reconcile.reconciliation import Reconciliation
 from sync.reconcile.request import Request, timed
 from sync.reconcile.transaction import CommitUnanswered, Writing
@@ -39,12 +40,16 @@ from sync.schema.target import Target
 from sync.stage.columns import Columns
 from sync.stage.load import Background, Loader
 from sync.stage.stager import Stager
+from sync.statements.kept import kept
 from sync.statements.send import Runner, origin_of
+from sync.verify.digests import Digests
+from sync.verify.fingerprints import Fingerprints, Repeated
 
 BELIEVED_SECONDS = 10
 """How long an open connection's database is taken for what it was when last looked at."""
 
-_SEEN = "ispyb-sync has seen"
+MOST_READINGS = 4
+"""So often an export is read, with more of its documents each time; the last time all are examined."""
 
 
 def run(request: Request) -> Report:
@@ -53,19 +58,11 @@ def run(request: Request) -> Report:
         raise UsageError(
             "--full with --proposal: some proposals are not the whole facility", hint="Leave out one of the two."
         )
-    if request.settings.full and request.settings.skips:
-        raise UsageError(
-            f"--full with {_skipping(request.settings)}: what is left out would be taken for vanished",
-            hint="Leave out one of the two.",
-        )
     attempt = 1
     while True:
         try:
-            with connect(request.ispyb) as connection:
-                return _reconcile(request, connection)
-        except Repeated:
-            request = _skipping_nothing(request)
-            continue
+            with connected(request.ispyb) as ispyb:
+                return _reconcile(request, ispyb)
         except (CommitUnanswered, DBAPIError, Unreachable) as raised:
             if isinstance(raised, CommitUnanswered) and _was_committed(request, raised):
                 return raised.report
@@ -74,22 +71,6 @@ def run(request: Request) -> Report:
             raise error if isinstance(error, Unreachable) else failure(error, origin_of(error)) from None
         time.sleep(retry.PAUSE_SECONDS * 2**attempt)
         attempt += 1
-
-
-def _skipping_nothing(request: Request) -> Request:
-    """A proposal has several documents, which only together say who is on it: all are read after all."""
-    if not request.can_be_read_again:
-        raise UsageError(
-            f"{_skipping(request.settings)} left out one document of a proposal, and another one came after it",
-            hint=f"Send all of a proposal in one document, or leave out {_skipping(request.settings)}.",
-        )
-    return replace(
-        request, settings=request.settings.model_copy(update={"skip_unchanged": False, "skip_verified": False})
-    )
-
-
-def _skipping(settings: Settings) -> str:
-    return "--skip-verified" if settings.skip_verified else "--skip-unchanged"
 
 
 def _worth_another(request: Request, error: DBAPIError | Unreachable, attempt: int) -> bool:
@@ -113,65 +94,96 @@ def validate(request: Request) -> Report:
     return report
 
 
-def _reconcile(request: Request, connection: Connection) -> Report:
-    settings = request.settings
-    report = Report(request.mode, "applied" if request.write else "planned", trigger=request.asked_by.trigger)
-    report.actor = request.asked_by.actor or connection.info[ACCOUNT]
-    report.database = called(connection)
-    started = datetime.now(UTC).replace(tzinfo=None)
+def _reconcile(request: Request, ispyb: Connected) -> Report:
+    """One attempt. Documents that turn out to matter although they are as they were are read, and staged, with those
+    that are not; at last all are."""
+    start = time.perf_counter()
+    settings, connection = request.settings, ispyb.connection
     runner = Runner(connection, settings.staging_schema)
-    with timed(report, "total"):
-        target = _look(connection, settings, write=request.write)
-        reconciliation = Reconciliation(runner, target, settings.left_entities)
-        own = not isinstance(request.ispyb, Connection)
-        digests = Digests(runner, target) if settings.skip_verified else None
-        origins = Origins()
-        fingerprints: Fingerprints | None = None
-        keep = False
-        try:
-            reconciliation.create()
-            if digests is not None:
-                with timed(report, "verify"):
-                    digests.take()
-            if request.write or settings.skips:
-                fingerprints = Fingerprints(connection, settings, target, digests)
-            reader = _stage(request, origins, fingerprints, report, connection, target, reconciliation)
-            if own:
-                connection.commit()  # the staged rows stay when the transaction starts anew
-            writing = Writing(
-                request, origins, fingerprints, report, runner, reconciliation, target, reader, started, own
-            )
-            if request.write:
-                writing.write()
-                keep = not own
-            else:
-                writing.plan()
-        finally:
-            if isinstance(request.ispyb, Connection | Engine) and not connection.invalidated:
-                with suppress(DBAPIError):
-                    reconciliation.put_away(keep=keep)
-                    if digests is not None:
-                        digests.drop()
+    target = _look(ispyb, settings, write=request.write)
+    digests = Digests(runner, target)
+    fingerprints: Fingerprints | None = None
+    if settings.leaves_out or (request.write and not settings.leave):
+        wanted = set(map(folded, request.wanted))
+        fingerprints = Fingerprints(connection, settings, target, wanted, leaves_out=settings.leaves_out)
+    try:
+        with Kept() if settings.leaves_out else nullcontext() as texts:
+            for reading in count(1):
+                try:
+                    report = _once(request, ispyb, runner, target, digests, fingerprints, texts)
+                    break
+                except (Drawn, Repeated) as again:
+                    if fingerprints is None:
+                        raise
+                    fingerprints.examine(again.labels if reading < MOST_READINGS else fingerprints.left_out)
+    finally:
+        if isinstance(request.ispyb, Connection | Engine) and not connection.invalidated:
+            with suppress(DBAPIError):
+                digests.drop()
+    report.seconds["total"] = time.perf_counter() - start
     return report
 
 
-def _look(connection: Connection, settings: Settings, *, write: bool) -> Target:
+def _once(
+    request: Request,
+    ispyb: Connected,
+    runner: Runner,
+    target: Target,
+    digests: Digests,
+    fingerprints: Fingerprints | None,
+    kept: Kept | None,
+) -> Report:
+    """Reads and stages what must be examined, decides, and writes. Raises Drawn, Repeated."""
+    connection, started = runner.connection, datetime.now(UTC).replace(tzinfo=None)
+    report = Report(request.mode, "applied" if request.write else "planned", trigger=request.asked_by.trigger)
+    report.actor = request.asked_by.actor or ispyb.account
+    report.database = ispyb.called
+    reconciliation = Reconciliation(runner, target, request.settings.left_entities)
+    own = not isinstance(request.ispyb, Connection)
+    origins = Origins()
+    keep = False
+    try:
+        reconciliation.create()
+        if fingerprints is not None:
+            fingerprints.begin()
+        reader = _stage(request, origins, fingerprints, report, runner, target, reconciliation, kept)
+        if fingerprints is not None and fingerprints.left_out:
+            with timed(report, "verify"):
+                differing = digests.differing(fingerprints.left_out)
+            if differing:
+                raise Drawn(differing)
+        if own:
+            connection.commit()  # the staged rows stay when the transaction starts anew
+        writing = Writing(
+            request, origins, fingerprints, digests, report, ispyb, runner, reconciliation, target, reader, started, own
+        )
+        if request.write:
+            writing.write()
+            keep = not own
+        else:
+            writing.plan()
+    finally:
+        if isinstance(request.ispyb, Connection | Engine) and not connection.invalidated:
+            with suppress(DBAPIError):
+                reconciliation.put_away(keep=keep)
+    return report
+
+
+def _look(ispyb: Connected, settings: Settings, *, write: bool) -> Target:
     """What the live database is, where the account may do what the run needs and the migrations are made.
 
     On one open connection this is believed for a while, since looking takes longer than a small export does.
     """
-    left = settings.left_entities
+    connection, left, last = ispyb.connection, settings.left_entities, kept(ispyb.connection)
     links = LINKS if settings.prune != "none" else ()
     prunes = tuple(entity for entity in links if entity not in left)
-    asked = (connection.info[SCHEMA], settings.staging_schema, write, prunes, left, settings.left_fields)
-    seen = connection.info.get(_SEEN)
-    if seen is not None and seen[0] == asked and time.monotonic() - seen[1] < BELIEVED_SECONDS:
-        target: Target = seen[2]
-        return target
+    asked = (ispyb.schema, settings.staging_schema, write, prunes, left, settings.left_fields)
+    if asked in last.seen and time.monotonic() - last.seen[asked][0] < BELIEVED_SECONDS:
+        return last.seen[asked][1]
     demand(connection, settings.staging_schema, write=write, delete=prunes, left=left)
     tool_schema.demand_own(connection, settings.staging_schema)
     target = introspect(connection).leaving(settings.left_fields)
-    connection.info[_SEEN] = asked, time.monotonic(), target
+    last.seen[asked] = time.monotonic(), target
     return target
 
 
@@ -180,13 +192,14 @@ def _stage(
     origins: Origins,
     fingerprints: Fingerprints | None,
     report: Report,
-    connection: Connection,
+    runner: Runner,
     target: Target,
     reconciliation: Reconciliation,
+    kept: Kept | None,
 ) -> Reader:
-    loader = Loader(connection, target, request.settings.staging_schema)
+    loader = Loader(runner.connection, target, request.settings.staging_schema)
     start = time.perf_counter()
-    with Reading(request, origins, fingerprints, report) as reading, Background(loader) as background:
+    with Reading(request, origins, fingerprints, report, kept) as reading, Background(loader) as background:
 
         def load_columns(entity: Entity, columns: Columns) -> None:
             reconciliation.stage(entity, columns)
@@ -197,6 +210,7 @@ def _stage(
             stager.add(valid)
         stager.flush()
         report.seconds["read"] = time.perf_counter() - start
+        request.tell("loading what was read")
         background.finish()
     reading.finish()
     report.warnings.extend(values_left(stager.left))

@@ -230,3 +230,44 @@ def test_rows_found_but_not_changed_are_counted_by_an_engine_and_do_no_harm(dls:
     doubled["sessions"][0]["persons"].append({"login": "u1_0"})
     assert apply(dls, doubled, engine).entities["session_has_person"].inserted == 2
     assert holds(dls, 1)
+
+
+# For programs
+
+
+def test_errors_speak_of_arguments_and_are_of_one_kind(dls: Ispyb, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(**arguments: Any) -> str:
+        with pytest.raises(sync.SyncError) as raised:
+            apply(dls, export(1), **arguments)
+        assert "--" not in str(raised.value)
+        assert raised.value.args == (raised.value.message,)
+        return str(raised.value)
+
+    assert "database is not a SQLAlchemy URL" in told(database="nothing")
+    assert "full with proposals" in told(full=True, proposals=["MX-1"])
+    assert "Correct the argument" in told(timezone="Mars/Olympus")
+    assert "leave=[" not in told(staging_schema="nosuch")
+    monkeypatch.delenv("ISPYB_SYNC_DATABASE", raising=False)
+    with pytest.raises(sync.UsageError, match="Give database=URL, or set ISPYB_SYNC_DATABASE"):
+        sync.plan(export(1))
+    with pytest.raises(sync.UsageError, match="no run 99"):
+        sync.undo(99, database=dls.role_url, staging_schema=dls.staging_schema)
+    with pytest.raises(sync.DatabaseError, match="ispyb-sync migrate --sql"):  # a command keeps its flags
+        apply(dls, export(1), staging_schema="nosuch", database=dls.url)
+
+
+def test_a_report_gives_pandas_tables(dls: Ispyb) -> None:
+    twice = [document(1), document(2) | {"proposal": document(2)["proposal"] | {"title": "α"}}]
+    plan = sync.plan(twice, database=dls.role_url, staging_schema=dls.staging_schema)
+    people = plan.frame("person")
+    assert list(people["key"].unique()) == [change.key for change in plan.changes if change.entity == "person"]
+    assert set(people[people["column"] == "login"]["new"]) == {f"u{n}_{place}" for n in (1, 2) for place in range(3)}
+    (refused,) = plan.refusals_frame().to_dict("records")
+    assert (refused["code"], refused["document"], refused["field"]) == ("value_not_encodable", 2, "title")
+    assert len(sync.Report("plan", "planned").frame("protein")) == 0
+    with pytest.raises(sync.UsageError, match="'people' is no entity"):
+        plan.frame("people")
+
+
+def test_types_are_told_to_others() -> None:
+    assert (Path(sync.__file__).parent / "py.typed").is_file()

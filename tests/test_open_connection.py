@@ -11,7 +11,7 @@ from support.small import document
 import sync
 from sync import pipeline
 from sync.model.errors import DatabaseError, UsageError
-from sync.statements import temporary_tables as tables
+from sync.statements.kept import kept
 
 CREATE = "CREATE TEMPORARY TABLE"
 
@@ -83,8 +83,8 @@ def test_after_a_run_that_failed_the_tables_are_made_anew(
     connection.commit()
     with monkeypatch.context() as patch:
         patch.setattr(
-            "sync.reconcile.reconciliation.Reconciliation.match",
-            lambda self: self._runner.connection.exec_driver_sql("no"),
+            "sync.reconcile.reconciliation.Reconciliation.plan",
+            lambda self, *arguments: self._runner.connection.exec_driver_sql("no"),
         )
         with pytest.raises(DatabaseError):
             run(connection, py, document(2))
@@ -128,7 +128,7 @@ def test_the_live_tables_are_looked_at_again_after_a_while(
 ) -> None:
     monkeypatch.setattr(pipeline, "BELIEVED_SECONDS", 0)
     run(connection, py, document(1))
-    assert connection.info[tables._KEPT]
+    assert kept(connection).tables is not None
     sent.clear()
     run(connection, py, document(2))
     assert makes_tables(sent)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sync.check.finding import Finding, Level
 from sync.check.live_tables import obstacles_of, rules_of
 from sync.database import revision, rights, tool_schema
-from sync.database.connection import connect, failure
+from sync.database.connection import Connected, connected, failure
 from sync.database.rights import Account, Rights
 from sync.database.sqlfiles import load
 from sync.database.statement import Statement
@@ -35,16 +35,17 @@ EXAMPLES = 3
 
 Columns = dict[str, dict[str, str | None]]
 _COLOURS: dict[Level, str] = {"ok": "green", "warning": "yellow", "error": "red"}
-_UNIQUE = {f"duplicate_{name}_external_id" for name in ("person", "proposal", "session")}
+_UNIQUE = {f"duplicate_{entity.name}_external_id" for entity in ENTITIES if entity.unique_id}
 _MERGE = "Merge these rows, or empty the key in all but one."
 
 
 def check(database: str | Engine, settings: Settings) -> list[Finding]:
     """List what is fine and what is not; raises DatabaseError only where there is no connection."""
-    with connect(database) as connection:
+    with connected(database) as ispyb:
+        connection = ispyb.connection
         connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
         try:
-            return list(_findings(connection, settings))
+            return list(_findings(ispyb, settings))
         except DBAPIError as error:
             raise failure(error, "check") from None
         finally:
@@ -62,13 +63,19 @@ def show(findings: list[Finding], console: Console) -> None:
             console.print(Text(f"        {printable(finding.remedy)}", style="dim"), soft_wrap=True)
 
 
-def _findings(connection: Connection, settings: Settings) -> Iterator[Finding]:
+def _findings(ispyb: Connected, settings: Settings) -> Iterator[Finding]:
+    connection = ispyb.connection
     staging_schema = settings.staging_schema
+    target = read_tables(connection)
+    columns = _columns(target)
+    if not any(columns.values()):
+        message = f"{ispyb.schema} has none of ISPyB's tables, or the account may not see them"
+        remedy = "Correct the schema at the end of the URL, or grant the role that `ispyb-sync grants` prints."
+        yield Finding("error", "tables", message, remedy)
+        return  # nothing else that could be said is about ISPyB
     yield from _server(connection)
     held = rights.account(connection)
     yield from _privileges(held, staging_schema, settings.left_entities)
-    target = read_tables(connection)
-    columns = _columns(target)
     yield from _variant(connection, columns)
     yield from obstacles_of(target)
     yield from rules_of(connection)
@@ -133,7 +140,7 @@ def _privileges(held: Account, staging_schema: str, left: Collection[Entity]) ->
     no_delete = [entity.table for entity in written if held.rights.lacking(["DELETE"], held.schema, entity.table)]
     if no_delete:
         message = f"{held.who} lacks DELETE on {', '.join(no_delete)}: undo and pruning will fail there"
-        yield Finding("warning", "privileges", message, "To use these, grant the role of sql/grants.sql.")
+        yield Finding("warning", "privileges", message, "To use these, grant the role that `ispyb-sync grants` prints.")
 
 
 def _variant(connection: Connection, columns: Columns) -> Iterator[Finding]:
@@ -142,8 +149,6 @@ def _variant(connection: Connection, columns: Columns) -> Iterator[Finding]:
     if absent:
         message = f"{schema} has no {', '.join(absent)}, or the account may not see them"
         yield Finding("error", "tables", message, "Point --database at the ISPyB schema.")
-    if len(absent) == len(ENTITIES):
-        return
     yield Finding("ok", "variant", f"{schema} looks like {_guess(columns)}; default collation {collation}")
     yield Finding("ok", "charset", _charsets(columns))
     for entity in ENTITIES:
@@ -167,9 +172,10 @@ def _guess(columns: Columns) -> str:
     """Name the variant whose marks the tables carry."""
     if not any("externalId" in names for names in columns.values()):
         return "a legacy ISPyB (no externalId)"
-    if "laboratoryPk" in columns["laboratory"] and "laboratoryExtPk" not in columns["laboratory"]:
+    charsets = {name: charset for held in columns.values() for name, charset in held.items()}
+    if "laboratoryPk" in charsets and "laboratoryExtPk" not in charsets:
         return "DLS"
-    return "py-ispyb" if columns["person"].get("familyName") == "utf8mb4" else "ESRF"
+    return "py-ispyb" if charsets.get("familyName") == "utf8mb4" else "ESRF"
 
 
 def _migrations(connection: Connection, columns: Columns, staging_schema: str) -> Iterator[Finding]:
@@ -213,7 +219,7 @@ def _duplicates(connection: Connection, columns: Columns, held: Rights) -> Itera
             more = "" if len(groups) == len(shown) else ", …"
             message = f"{counted(len(groups), 'value')} in {counted(rows, 'row')}: {', '.join(shown)}{more}"
             subject = statement.name.replace("_", " ").replace("external id", "externalId")
-            yield Finding(_level(statement), subject, message, _remedy(statement))
+            yield Finding(_level(statement), subject, message, _remedy(statement, entity))
     if none:
         yield Finding("ok", "duplicates", "no two rows share a key")
 
@@ -227,9 +233,9 @@ def _level(statement: Statement) -> Level:
     return "error" if statement.name in _UNIQUE else "warning"
 
 
-def _remedy(statement: Statement) -> str:
+def _remedy(statement: Statement, entity: Entity) -> str:
     if statement.name in _UNIQUE:
         return f"migrate refuses them, since the column becomes UNIQUE. {_MERGE}"
-    if statement.name == "duplicate_laboratory_name":
+    if entity.chosen_by_name and statement.name.endswith("_name"):
         return "By name, the one that the person has is taken, else the lowest id. Merge these rows if you can."
     return f"A document that names one of them by this key alone is refused (ambiguous_match). {_MERGE}"

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from sync.check.finding import Finding
-from sync.model.entities import ENTITIES
+from sync.model.entities import DOCUMENT, ENTITIES
 from sync.schema.introspection import obstacles
 from sync.schema.target import Target
 
 
 def obstacles_of(target: Target) -> Iterator[Finding]:
     """Say what no run can work with, and what the table would refuse of each new row: migrate relaxes one column."""
-    migrated = target.tables["session"].column("externalId") is not None
+    migrated = target[DOCUMENT].column("externalId") is not None
     for message in obstacles(target):
         yield Finding("error", "columns", message, "Change the column with ALTER TABLE, or rename it.")
     for table in target.tables.values():

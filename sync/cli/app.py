@@ -1,9 +1,9 @@
 """What all commands belong to, the exit code of a report, and what Ctrl-C says."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,12 +19,12 @@ EXIT_CODES = (
     "limit or by your answer. With 2, 3 and 4 nothing was written."
 )
 
+
 app = typer.Typer(
     epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -53,13 +53,13 @@ def main_options(
 
 
 @contextmanager
-def interruptible(state: str) -> Iterator[None]:
+def interruptible(state: str | Callable[[], str]) -> Iterator[None]:
     """Ends with 130 at Ctrl-C, with 3 at what nobody expected, and says in which state that leaves things."""
     try:
         with Guard(state):
             yield
     except KeyboardInterrupt:
-        print(f"interrupted: {state}", file=sys.stderr)
+        print(f"interrupted: {state if isinstance(state, str) else state()}", file=sys.stderr)
         raise typer.Exit(130) from None
 
 
@@ -81,3 +81,16 @@ def needs(extra: str) -> Iterator[None]:
         raise UsageError(
             f"{extra} needs {error.name}, which is not installed", hint=f"pip install 'ispyb-sync[{extra}]'"
         ) from None
+
+
+def refuse_misplaced(arguments: list[str]) -> None:
+    """Raises UsageError where a flag of commands stands in front of the command. It does not repeat the value."""
+    if not arguments or not arguments[0].startswith("--"):
+        return
+    flag = arguments[0].partition("=")[0]
+    group: Any = typer.main.get_command(app)
+    taking = [name for name, command in group.commands.items() if any(flag in p.opts for p in command.params)]
+    if not taking or any(flag in parameter.opts for parameter in group.params):
+        return
+    named = next((word for word in arguments if word in taking), taking[0])
+    raise UsageError(f"{flag} stands in front of the command", hint=f"Write it behind: ispyb-sync {named} {flag} …")

@@ -10,13 +10,14 @@ import typer
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from sync.cli.readable import warn_of_readable_password
 from sync.model.settings import Settings, load_settings
 
 _DATABASE = ("database", "staging_schema")
 OF_VALIDATE = ("format", "timezone", "mask")
 OF_PLAN = (
     *_DATABASE,
-    *("format", "leave", "strict", "skip_unchanged", "skip_verified", "nulls", "timezone"),
+    *("format", "leave", "strict", "recheck", "nulls", "timezone"),
     *("prune", "prune_limit", "full", "mask"),
 )
 OF_APPLY = (*OF_PLAN, "lock_timeout")
@@ -39,6 +40,7 @@ def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         def call(**arguments: Any) -> None:
             given = {name: arguments.pop(name) for name in names}
             settings = load_settings(**{name: _given(value) for name, value in given.items()})
+            warn_of_readable_password()
             command(settings=settings, **arguments)
 
         flags = [_flag(name, Settings.model_fields[name]) for name in names]

@@ -4,15 +4,17 @@ import gc
 import sys
 from io import TextIOWrapper
 
+from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
-from sync.cli.app import app
+from sync.cli.app import app, refuse_misplaced
 from sync.cli.commands import adopt, database, exports, mend, past, schema, sql, triggers
 from sync.cli.unexpected import NOTHING_WRITTEN, Guard, errors_logged
 from sync.database.connection import failure
 from sync.demo.process import hide_passwords
 from sync.model.errors import SyncError
 from sync.model.refusals import printable
+from sync.show.terminal import error_console
 
 __all__ = ["adopt", "app", "database", "exports", "main", "mend", "past", "schema", "sql", "triggers"]
 
@@ -27,8 +29,10 @@ def main() -> None:
         print("warning: a password on the command line may be seen by others; set ISPYB_SYNC_DATABASE", file=sys.stderr)
     try:
         with errors_logged(sys.argv[1:]), Guard(NOTHING_WRITTEN):
-            app()
+            refuse_misplaced(sys.argv[1:])
+            app(prog_name="ispyb-sync")
     except (SyncError, DBAPIError) as raised:
         error = failure(raised) if isinstance(raised, DBAPIError) else raised
-        print("\n".join(printable(line) for line in f"error: {error}".split("\n")), file=sys.stderr)
+        for line in f"error: {error}".split("\n"):
+            error_console().print(Text(printable(line)), soft_wrap=True)
         sys.exit(error.exit_code)

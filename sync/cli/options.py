@@ -23,6 +23,14 @@ VerboseOption = Annotated[
 ListOption = Annotated[
     int, typer.Option("--verbose", "-v", count=True, show_default=False, help="List all, where ten are listed.")
 ]
+QuietOption = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        "-q",
+        help="Print nothing where the exit code is 0, so that cron sends no mail; else the report, as without it.",
+    ),
+]
 ProfileOption = Annotated[
     bool,
     typer.Option(
@@ -51,5 +59,5 @@ MetricsOption = Annotated[
 ]
 YesOption = Annotated[
     bool,
-    typer.Option("--yes", "-y", help="Do not ask. On a terminal, apply shows a summary and asks before it writes."),
+    typer.Option("--yes", "-y", help="Do not ask. On a terminal it shows a summary, and asks before it writes."),
 ]

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from sync.model.errors import SyncError
 from sync.model.refusals import printable
+from sync.show.terminal import WordsConsole
 
 _NOT_ASCII = re.compile(r"[^ -~]")
 
@@ -24,7 +25,7 @@ def console_for_output(file: TextIO | None = None) -> Console:
     """Draws as for standard output; as wide as it needs to be where that is no terminal, so that lines stay whole."""
     terminal = Console().is_terminal
     width = None if terminal else 200
-    return Console(file=file, force_terminal=terminal, width=width, highlight=False, markup=False, emoji=False)
+    return WordsConsole(file=file, force_terminal=terminal, width=width, highlight=False, markup=False, emoji=False)
 
 
 def print_drawn(draw: Callable[[Console], None]) -> None:

@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -38,7 +38,7 @@ class Guard:
     The message of the exception may hold values of an export, so only the log has it.
     """
 
-    def __init__(self, state: str) -> None:
+    def __init__(self, state: str | Callable[[], str]) -> None:
         self._state = state
 
     def __enter__(self) -> None:
@@ -53,7 +53,8 @@ class Guard:
     def _tell(self, error: Exception) -> NoReturn:
         words = f"unexpected {type(error).__name__} in {_place(error)}"
         log.error("%s", words, exc_info=error)
-        state = self._state[:1].upper() + self._state[1:]
+        words_of_state = self._state if isinstance(self._state, str) else self._state()
+        state = words_of_state[:1].upper() + words_of_state[1:]
         raise Unexpected(
             f"{words}; please report it", hint=f"{state}. `ispyb-sync -v …` shows the whole error."
         ) from None

@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import pymysql
@@ -39,10 +40,6 @@ _SETTINGS = {
     "sql_select_limit": 2**64 - 1,
     "completion_type": "NO_CHAIN",
 }
-ACCOUNT = "ispyb-sync account"
-"""Under which name an open connection tells its account, as the server knows it."""
-SCHEMA = "ispyb-sync schema"
-"""Under which name an open connection tells its default schema, as it was when `connect` gave the connection."""
 _LEAST_PACKET = 1 << 20
 """The driver joins rows into statements of nearly so many bytes."""
 
@@ -53,14 +50,14 @@ DUPLICATE, NO_PARENT = 1062, 1452
 OVERTAKEN = (DEADLOCK, LOCK_WAIT, DUPLICATE, NO_PARENT)
 """What the server says when another writer came in between."""
 _CHECK = "`ispyb-sync check` looks at the server, the migrations and the privileges."
-_GRANT = "`ispyb-sync check` names each right that the account lacks; the role of sql/grants.sql has them all."
+_GRANT = "`ispyb-sync check` names each right that the account lacks; the role of `ispyb-sync grants` has them all."
 _NO_SCHEMA_RIGHT = 1044
 _NO_RIGHT = (1142, 1143, 1227, 1370)
 DENIED = {_NO_SCHEMA_RIGHT, *_NO_RIGHT}
 """What the server says of a right that the account lacks."""
 _REMEDIES = dict.fromkeys(_NO_RIGHT, _GRANT) | {
-    _NO_SCHEMA_RIGHT: "Correct the schema in the URL, or grant the role of sql/grants.sql and make it the account's "
-    "default: SET DEFAULT ROLE.",
+    _NO_SCHEMA_RIGHT: "Correct the schema in the URL, or grant the role of `ispyb-sync grants` and make it the "
+    "account's default: SET DEFAULT ROLE.",
     1045: "Correct the account or the password in the URL.",
     DEADLOCK: "Others changed the same rows, each time. Try again.",
     LOCK_WAIT: "Others use the same rows for longer than innodb_lock_wait_timeout; SHOW PROCESSLIST names them. "
@@ -75,9 +72,7 @@ _ORIGIN = re.compile(r"/\* (.+?) \*/")
 
 
 def open_engine(url: str | URL, *, kept: int = 0) -> Engine:
-    """An engine for one command, or one that keeps connections open. Raises UsageError where the URL is none.
-
-    The error does not repeat the URL.
+    """An engine for one command, or one that keeps connections open. Raises UsageError, which does not repeat the URL.
 
     kept   how many connections stay open; no more than twice as many are opened, which a lease needs
     """
@@ -116,12 +111,6 @@ def _usable(url: URL, kept: int) -> Engine:
     return engine
 
 
-def called(connection: Connection) -> str:
-    """How people call the database of an open connection: ispyb on db1:3306."""
-    url = connection.engine.url
-    return f"{connection.info[SCHEMA]} on {url.host or 'localhost'}:{url.port or 3306}"
-
-
 def code_of(error: BaseException) -> int | None:
     """The server's or driver's error number."""
     cause = error.orig if isinstance(error, DBAPIError) else error
@@ -151,14 +140,36 @@ def failure(error: BaseException, origin: str | None = None) -> DatabaseError:
     )
 
 
+@dataclass(frozen=True)
+class Connected:
+    """An open connection, and what the server says of it: its schema, and the account."""
+
+    connection: Connection
+    schema: str
+    account: str
+
+    @property
+    def called(self) -> str:
+        """How people call the database: ispyb on db1:3306."""
+        url = self.connection.engine.url
+        return f"{self.schema} on {url.host or 'localhost'}:{url.port or 3306}"
+
+
 @contextmanager
 def connect(database: Database) -> Iterator[Connection]:
     """An open, set-up connection; one of our own is closed afterwards, a caller's is given back as it was."""
+    with connected(database) as found:
+        yield found.connection
+
+
+@contextmanager
+def connected(database: Database) -> Iterator[Connected]:
+    """The same, with its schema and account."""
     if isinstance(database, Engine | Connection) and database.dialect.driver != "pymysql":
         raise UsageError(f"a connection by {database.dialect.driver}", hint="Open it as mysql+pymysql://…")
     if isinstance(database, Connection):
-        with sending_no_files(database), _settings(database, own=False):
-            yield database
+        with sending_no_files(database), _settings(database, own=False) as found:
+            yield found
         return
     engine = database if isinstance(database, Engine) else open_engine(database)
     try:
@@ -170,9 +181,9 @@ def connect(database: Database) -> Iterator[Connection]:
         raise told from None
     try:
         connection = _reading_committed(connection)
-        with sending_no_files(connection), _settings(connection, own=True):
+        with sending_no_files(connection), _settings(connection, own=True) as found:
             connection.commit()
-            yield connection
+            yield found
     finally:
         if not connection.invalidated and not _is_open(connection):
             connection.invalidate()  # the driver has ended it: there is nothing to give back
@@ -196,11 +207,10 @@ def _is_open(connection: Connection) -> bool:
 
 
 @contextmanager
-def _settings(connection: Connection, *, own: bool) -> Iterator[None]:
+def _settings(connection: Connection, *, own: bool) -> Iterator[Connected]:
     names = ", ".join(f"@@SESSION.{name}" for name in _SETTINGS)
     facts = "@@max_allowed_packet, @@character_set_client, DATABASE(), CURRENT_USER()"
-    facts += ", @@autocommit AND NOT @@in_transaction"
-    row = connection.exec_driver_sql(f"SELECT {names}, {facts}").one()
+    row = connection.exec_driver_sql(f"SELECT {names}, {facts}, @@autocommit AND NOT @@in_transaction").one()
     *before, packet, charset, schema, account, commits_itself = row
     if commits_itself:
         raise UsageError(
@@ -217,11 +227,9 @@ def _settings(connection: Connection, *, own: bool) -> Iterator[None]:
             f"max_allowed_packet is {packet:,} bytes, and a run needs {_LEAST_PACKET:,}",
             hint="SET GLOBAL max_allowed_packet = 16777216, which is the default, and in the server's option file too.",
         )
-    connection.info[SCHEMA] = schema
-    connection.info[ACCOUNT] = account
     _set(connection, _SETTINGS)
     try:
-        yield
+        yield Connected(connection, schema, account)
     finally:
         if not (connection.closed or connection.invalidated):
             # Of our own it is lost after all was done; of a caller's, what was done in its transaction is lost too.
@@ -237,12 +245,3 @@ def settings_as_sql() -> str:
     """The statement that sets a connection up as the tool does."""
     values = (f"{name} = {value!r}" for name, value in _SETTINGS.items())
     return f"SET SESSION {', SESSION '.join(values)}"
-
-
-def roll_back(connection: Connection) -> None:
-    """Ends a transaction without its writes; a Galera node that has done so already answers with the deadlock."""
-    try:
-        connection.rollback()
-    except DBAPIError as error:
-        if code_of(error) != DEADLOCK:
-            raise

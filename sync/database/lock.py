@@ -8,7 +8,7 @@ and other runs wait for that.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
@@ -17,7 +17,8 @@ import pymysql
 from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import DEADLOCK, LOCK_WAIT, code_of, roll_back
+from sync.database.connection import DEADLOCK, LOCK_WAIT, code_of
+from sync.database.retry import roll_back
 from sync.database.sqlfiles import named
 from sync.model.errors import DatabaseError
 
@@ -30,6 +31,14 @@ _NAME = "CONCAT('ispyb_sync_', LEFT(SHA2(LOWER(DATABASE()), 256), 32))"
 _CLUSTERED = """
 SELECT COUNT(*) FROM information_schema.GLOBAL_STATUS
 WHERE VARIABLE_NAME = 'wsrep_cluster_size' AND VARIABLE_VALUE > 0
+"""
+
+
+# Without PROCESS an account sees its own connections.
+_USED_BY = """
+SELECT l.holder, p.USER, p.HOST
+FROM (SELECT IS_USED_LOCK(CONCAT('ispyb_sync_', LEFT(SHA2(LOWER(DATABASE()), 256), 32))) AS holder) AS l
+LEFT JOIN information_schema.PROCESSLIST AS p ON p.ID = l.holder
 """
 
 
@@ -47,19 +56,25 @@ class Turn:
 
 @contextmanager
 def run_lock(
-    connection: Connection, timeout: int, staging_schema: str | None = None, *, own: bool = True
+    connection: Connection,
+    timeout: int,
+    staging_schema: str | None = None,
+    *,
+    own: bool = True,
+    waits: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Turn]:
     """Waits up to timeout seconds for another run on this ISPyB schema to end; raises DatabaseError then.
 
     staging_schema   where the lease is; without it there is none
     own              whether the connection may commit by itself
+    waits            is told who holds the lock, where it is waited for
     """
     start = time.monotonic()
-    with _server_lock(connection, timeout):
+    with _server_lock(connection, timeout, waits):
         if staging_schema is None:
             yield Turn(None)
             return
-        lease = _Lease(connection, staging_schema, timeout, own=own)
+        lease = _Lease(connection, staging_schema, timeout, waits, own=own)
         if own and not connection.exec_driver_sql(_CLUSTERED).scalar():
             lease.see(start + timeout)
             yield Turn(None)
@@ -81,17 +96,25 @@ def run_lock(
 
 
 @contextmanager
-def _server_lock(connection: Connection, timeout: int) -> Iterator[None]:
+def _server_lock(connection: Connection, timeout: int, waits: Callable[[str], None]) -> Iterator[None]:
     """This server's lock."""
-    if not connection.exec_driver_sql(f"SELECT GET_LOCK({_NAME}, %s)", (timeout,)).scalar():
-        holder = connection.exec_driver_sql(f"SELECT IS_USED_LOCK({_NAME})").scalar()
-        raise _too_long(f"connection {holder}", timeout)
+    if not connection.exec_driver_sql(f"SELECT GET_LOCK({_NAME}, 0)").scalar():
+        waits(f"waiting for another run: {_holder(connection)}")
+        if not connection.exec_driver_sql(f"SELECT GET_LOCK({_NAME}, %s)", (timeout,)).scalar():
+            raise _too_long(_holder(connection), timeout)
     try:
         yield
     finally:
         if not (connection.closed or connection.invalidated):
             with suppress(DBAPIError):  # a lost connection gives up its lock
                 connection.exec_driver_sql(f"DO RELEASE_LOCK({_NAME})")
+
+
+def _holder(connection: Connection) -> str:
+    """Who has the server's lock: the connection, and its account where this one may see that."""
+    row = connection.exec_driver_sql(_USED_BY).one()
+    who = f"{row.USER} from {row.HOST}, " if row.USER else ""
+    return f"{who}connection {row.holder}"
 
 
 def _too_long(holder: str, timeout: int) -> DatabaseError:
@@ -104,10 +127,19 @@ def _too_long(holder: str, timeout: int) -> DatabaseError:
 class _Lease:
     """The row that names the run that may write. `ended` is set when the run is over."""
 
-    def __init__(self, connection: Connection, staging_schema: str, timeout: int, *, own: bool) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        staging_schema: str,
+        timeout: int,
+        waits: Callable[[str], None],
+        *,
+        own: bool,
+    ) -> None:
         self._connection = connection
         self._schema = staging_schema
         self._timeout = timeout
+        self._waits = waits
         self._own = own
         self._me = {"holder": str(uuid4()), "seconds": LEASE_SECONDS if own else 0}
         self.ended = threading.Event()
@@ -121,8 +153,7 @@ class _Lease:
             except DBAPIError as error:
                 if code_of(error) != LOCK_WAIT:
                     raise
-            if time.monotonic() >= deadline:
-                raise _too_long("a transaction that is not ended", self._timeout)
+            self._wait("a transaction that is not ended", deadline)
 
     def take(self, deadline: float) -> None:
         """Waits for the lease until then."""
@@ -130,9 +161,13 @@ class _Lease:
             who, found = self._try_to_take()
             if who == self._me["holder"]:
                 return
-            if time.monotonic() >= deadline:
-                raise _too_long(found, self._timeout)
+            self._wait(found, deadline)
             time.sleep(_POLL_SECONDS)
+
+    def _wait(self, holder: str, deadline: float) -> None:
+        if time.monotonic() >= deadline:
+            raise _too_long(holder, self._timeout)
+        self._waits(f"waiting for another run: {holder}")
 
     def _try_to_take(self) -> tuple[str | None, str]:
         """Who has the lease now, and how an error would name them."""

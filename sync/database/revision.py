@@ -42,7 +42,7 @@ def unreadable(error: DBAPIError, staging_schema: str) -> DatabaseError:
     if code_of(error) in _NO_RIGHT:
         return DatabaseError(
             f"no right to read schema {staging_schema}",
-            hint="Grant the role of sql/grants.sql; if the schema is not there, run ispyb-sync migrate.",
+            hint="Grant the role that `ispyb-sync grants` prints; if the schema is not there, run ispyb-sync migrate.",
         )
     return failure(error, "migrations")
 

@@ -101,7 +101,7 @@ class Account:
             return f"Activate a role it has: SET DEFAULT ROLE {self.rights.roles[0]} FOR the account."
         whom = self.role or "the account"
         grants = [f"GRANT {', '.join(lack.rights)} ON {lack.on} TO {whom}" for lack in lacking]
-        words = "Grant the role of sql/grants.sql" + (f" ({'; '.join(grants)})." if grants else ".")
+        words = "Grant the role that `ispyb-sync grants` prints" + (f" ({'; '.join(grants)})." if grants else ".")
         if flags := [lack.leave for lack in lacking if lack.leave is not None]:
             words += f" Or leave to ISPyB what it keeps by itself: {' '.join(flags)}."
         return words

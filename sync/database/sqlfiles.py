@@ -90,6 +90,16 @@ def named(name: str, statement: str) -> Statement:
     return found
 
 
+@cache
+def for_entity(statement: Statement, entity: Entity) -> Statement:
+    """A statement on stand-ins as it is for one entity; one of the entity's own file is that already."""
+    if statement.file == f"{entity.name}.sql":
+        return statement
+    words = _words(entity, None, None)
+    lines = tuple(replace(line, text=put_words(line.text, words)) for line in statement.lines)
+    return replace(statement, name=f"{statement.name}_{entity.name}", lines=lines)
+
+
 def tables_made(statements: Iterable[Statement], staging_schema: str) -> list[str]:
     """The temporary tables that statements make, as they name them."""
     made = (_MAKES.search(statement.render(NO_CONDITIONS, staging_schema) or "") for statement in statements)
@@ -178,6 +188,8 @@ def _words(entity: Entity, key: str | None, scope: str | None) -> dict[str, str]
     words = {"an_entity": entity.name, "a_table": entity.table, "a_primary_key": entity.primary_key}
     if key is not None:
         words["a_key"] = key
+    if entity.second_id is not None:
+        words["a_second_id"] = entity.second_id
     if entity.belongs_to:
         owner = BY_NAME[entity.belongs_to[0]]
         words |= {"an_owner": owner.name, "an_owner_id": owner.primary_key}

@@ -1,13 +1,17 @@
 """One statement of `sql/*.sql`: its lines, what its marks say, and how it reads on the database at hand."""
 
-from collections.abc import Collection, Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 
+from pymysql.converters import escape_item
+
 from sync.model.conditions import NO_CONDITIONS, Conditions, Field
 
 STAGING_SCHEMA = "ispyb_sync"
+_VALUE = re.compile(r"%\((\w+)\)s")
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,18 @@ class Statement:
     def render(self, given: Conditions = NO_CONDITIONS, staging_schema: str = STAGING_SCHEMA) -> str | None:
         """The statement as it is sent, or None where the condition of its name does not hold."""
         return _rendered(self, given, staging_schema)
+
+
+def literal(value: object) -> str:
+    """A value as SQL writes it; several, in brackets, as IN takes them."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(literal, value))})"
+    return f"X'{value.hex()}'" if isinstance(value, bytes) else str(escape_item(value, "utf8mb4"))
+
+
+def put_values(sql: str, values: Mapping[str, str]) -> str:
+    """A statement with what a run gives it, as SQL writes that, in place of `%(run)s` and the like."""
+    return _VALUE.sub(lambda found: values[found[1]], sql)
 
 
 def origin_and_text(sql: str) -> tuple[str, str]:

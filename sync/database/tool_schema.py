@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import SCHEMA, code_of
+from sync.database.connection import Connected, code_of
 from sync.database.revision import NOT_THERE, head, not_migrated, unreadable
 from sync.database.sqlfiles import named
 from sync.model.errors import UsageError
@@ -56,12 +56,12 @@ def demand_own(connection: Connection, staging_schema: str) -> None:
         raise UsageError(complaint(staging_schema, found), hint=REMEDY)
 
 
-def demand_own_run(connection: Connection, staging_schema: str, run: int) -> None:
+def demand_own_run(ispyb: Connected, staging_schema: str, run: int) -> None:
     """Raise UsageError where a run was on another ISPyB, which shared the tool schema once."""
     sql = named("served", "foreign_run").render(staging_schema=staging_schema) or ""
-    if (other := connection.exec_driver_sql(sql, {"run": run}).scalar()) is not None:
+    if (other := ispyb.connection.exec_driver_sql(sql, {"run": run}).scalar()) is not None:
         raise UsageError(
-            f"run {run} was on {other}, and this is {connection.info[SCHEMA]}",
+            f"run {run} was on {other}, and this is {ispyb.schema}",
             hint="Its ids mean nothing here. `ispyb-sync history` marks the runs of other ISPyBs.",
         )
 

@@ -1,6 +1,7 @@
 """`ispyb-sync demo`: the whole way of the tool on a private MariaDB, from a legacy ISPyB to a changed export."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from uuid import uuid4
 
 from rich.console import Console
@@ -10,41 +11,62 @@ from sqlalchemy import URL, NullPool, create_engine
 from sync.api import apply, plan
 from sync.database import sqlfiles
 from sync.demo import sample
+from sync.demo.kept import Kept, new_folder
 from sync.demo.server import server
 from sync.migrate import commands as migrate
+from sync.model.report import Report
 from sync.show.console import render
 
 
-def run(console: Console) -> None:
-    """Runs the demo, and leaves nothing behind."""
-    schema = f"ispyb_demo_{uuid4().hex[:8]}"
-    with server() as admin:
+def run(console: Console, keep: Path | None = None) -> None:
+    """Runs the demo, and leaves nothing behind, or in the folder `keep` all that somebody may want to look at."""
+    folder = None if keep is None else new_folder(keep)
+    schema = "ispyb" if keep else f"ispyb_demo_{uuid4().hex[:8]}"
+    with server(keep=str(folder) if folder else None) as admin:
         _step(console, "A private MariaDB, with a legacy ISPyB: people, laboratories and proposals typed in by hand.")
         url = legacy(admin, schema)
         tool = f"{schema}_sync"
+        kept = None if folder is None else Kept(folder, url, tool)
         try:
-            _step(
-                console,
-                "ispyb-sync migrate: externalId columns, the indexes that matching needs, beamLineSetupId may be NULL.",
-            )
-            migrate.upgrade(url, staging_schema=tool)
-            console.print(Text(f"migrated to {migrate.head()}"))
-            first, changed = sample.export(), sample.changed_export()
-            _step(console, f"ispyb-sync apply: the first export, {len(first)} proposals. Hand-typed rows are found.")
-            render(apply(first, database=url, staging_schema=tool), console)
-            _step(console, "The same export again: nothing changes.")
-            render(apply(first, database=url, staging_schema=tool), console)
-            _step(
-                console,
-                "A day later, first as a plan. A person typed in by hand gains its externalId, a login changes, and a"
-                " title has a letter that the column cannot store: that field is refused, all else goes on.",
-            )
-            render(plan(changed, database=url, staging_schema=tool), console)
-            _step(console, "And applied.")
-            render(apply(changed, database=url, staging_schema=tool), console)
+            _show(console, url, tool, kept)
         finally:
-            forget(admin, schema, tool)
-    _step(console, "The server is stopped and its folder removed.")
+            if kept is None:
+                forget(admin, schema, tool)
+    if kept is None:
+        _step(console, "The server is stopped and its folder removed.")
+    else:
+        _step(console, kept.told())
+
+
+def _show(console: Console, url: str, tool: str, kept: Kept | None) -> None:
+    """Migrates, and applies three exports."""
+
+    def show(name: str, report: Report) -> None:
+        render(report, console)
+        if kept is not None:
+            kept.report(name, report)
+
+    _step(
+        console,
+        "ispyb-sync migrate: externalId columns, the indexes that matching needs, beamLineSetupId may be NULL.",
+    )
+    console.print(Text("\n".join(migrate.upgrade(url, staging_schema=tool).lines())))
+    first, changed = sample.export(), sample.changed_export()
+    if kept is not None:
+        kept.settings()
+        kept.exports(first=first, changed=changed)
+    _step(console, f"ispyb-sync apply: the first export, {len(first)} proposals. Hand-typed rows are found.")
+    show("first", apply(first, database=url, staging_schema=tool))
+    _step(console, "The same export again: nothing changes.")
+    show("again", apply(first, database=url, staging_schema=tool))
+    _step(
+        console,
+        "A day later, first as a plan. A person typed in by hand gains its externalId, a login changes, and a"
+        " title has a letter that the column cannot store: that field is refused, all else goes on.",
+    )
+    show("plan", plan(changed, database=url, staging_schema=tool))
+    _step(console, "And applied.")
+    show("changed", apply(changed, database=url, staging_schema=tool))
 
 
 def legacy(admin: URL, schema: str) -> str:

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import IO
 
 from sqlalchemy import URL, NullPool, create_engine, make_url
@@ -28,6 +29,7 @@ IMAGE = "mariadb:10.11"
 FLAGS = ["--local-infile=1", "--skip-log-bin", "--innodb-flush-log-at-trx-commit=0"]
 # Nothing is kept, so nothing needs to be on the disk; --loose, since not every version has these.
 FLAGS += ["--loose-innodb-flush-method=nosync", "--loose-debug-no-sync"]
+FLAGS += ["--innodb-stats-persistent=0"]  # to keep statistics in tables costs a quarter of a CREATE or ALTER TABLE
 PATIENCE = 60.0  # seconds to wait for a server that is starting
 
 # mariadbd is not a child of Python but of this shell, which waits for the end of its input. The system
@@ -36,28 +38,42 @@ _KEEPER = """
 exec 3<&0 </dev/null
 if {install}; then
     {start} 3<&- & server=$!
-    (read -r _; kill -KILL $server) <&3 & guard=$!
+    (read -r _; kill -{signal} $server) <&3 & guard=$!
     wait $server
     kill $guard
 fi
-rm -rf {folder}
+{forget}
+"""
+
+_START = """#!/bin/sh
+# Starts the database that the demo has left here; Ctrl-C ends it.
+{command} & server=$!
+trap 'kill $server' INT TERM
+wait $server
+wait $server
 """
 
 
 @contextmanager
-def server(*, extra: Sequence[str] = ()) -> Iterator[URL]:
+def server(*, extra: Sequence[str] = (), parent: str | None = None, keep: str | None = None) -> Iterator[URL]:
     """Yield an admin URL, without a database, of a MariaDB under which schemas may be created.
 
+    `keep` is a folder in which its data stay, with `start`, a script that starts it again; only the machine's own
+    mariadbd can do so.
+
     `extra` are flags for mariadbd, such as "--sql-mode="; a running server cannot take them, so
-    ISPYB_SYNC_TEST_SERVER is passed over then. `str(url)` hides a password: pass the URL itself on.
+    ISPYB_SYNC_TEST_SERVER is passed over then. `parent` is where the machine's own mariadbd gets its folder, else
+    where temporary files are. `str(url)` hides a password: pass the URL itself on.
     """
     with ExitStack() as stack:
-        url = None if extra else _running()
-        url = url or _start_docker(stack, extra) or _start_local(stack, extra)
+        url = None if extra or keep else _running()
+        url = url or (None if keep else _start_docker(stack, extra)) or _start_local(stack, extra, parent, keep)
         if url is None:
             raise SyncError(
                 "no MariaDB to start",
-                hint=f"Install one (apt-get install mariadb-server), or start Docker, or set {RUNNING}.",
+                hint="Install one: apt-get install mariadb-server."
+                if keep
+                else f"Install one (apt-get install mariadb-server), or start Docker, or set {RUNNING}.",
             )
         yield url
 
@@ -102,13 +118,16 @@ def _start_docker(stack: ExitStack, extra: Sequence[str]) -> URL | None:
     return url
 
 
-def _start_local(stack: ExitStack, extra: Sequence[str]) -> URL | None:
-    """Start the machine's own mariadbd with an empty data folder."""
+def _start_local(
+    stack: ExitStack, extra: Sequence[str], parent: str | None = None, keep: str | None = None
+) -> URL | None:
+    """Start the machine's own mariadbd with an empty data folder, in a folder that goes, or in one that is kept."""
     install, mariadbd = _find("mariadb-install-db"), _find("mariadbd")
     if install is None or mariadbd is None:
         return None
-    folder = tempfile.mkdtemp(prefix="ispyb-sync-")
-    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    folder = keep or tempfile.mkdtemp(prefix="ispyb-sync-", dir=parent)
+    if keep is None:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
     log = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (closed by the stack)
     port = stack.enter_context(_reserved_port())
     # Every mariadbd that starts, the one of the installation too, deletes what others have in its tmpdir.
@@ -117,8 +136,14 @@ def _start_local(stack: ExitStack, extra: Sequence[str]) -> URL | None:
     script = _KEEPER.format(
         install=shlex.join([install, *common, "--auth-root-authentication-method=normal", "--skip-test-db"]),
         start=shlex.join([mariadbd, *common, *_local_flags(folder, port), *FLAGS, *extra]),
-        folder=shlex.quote(folder),
+        signal="TERM" if keep else "KILL",  # what is kept is written down first
+        forget="" if keep else f"rm -rf {shlex.quote(folder)}",
     )
+    if keep:
+        start = Path(keep) / "start"
+        command = shlex.join([mariadbd, *common, *_local_flags(folder, port), "--local-infile=1"])
+        start.write_text(_START.format(command=command), encoding="utf-8")
+        start.chmod(0o700)
     keeper = subprocess.Popen(
         ["/bin/sh", "-c", script], stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
     )

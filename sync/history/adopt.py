@@ -13,13 +13,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry, rights, tool_schema
-from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, Database, called, code_of, connect, failure
+from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, Connected, Database, code_of, connected, failure
 from sync.database.lock import Turn, run_lock
 from sync.database.sqlfiles import of_pass, put_words, tables_made
-from sync.database.statement import Statement
+from sync.database.statement import Statement, put_values
 from sync.history import runs
-from sync.history.changes import ALL_CHANGES, PLANNED, read_changes
-from sync.history.fingerprints import forget
+from sync.history.changes import ALL_CHANGES, IN_ORDER, PLANNED, read_changes
 from sync.model.entities import ENTITIES, Entity
 from sync.model.errors import DatabaseError, UsageError
 from sync.model.refusals import Refusal
@@ -44,8 +43,8 @@ def adopt(entity: str, key: str, database: Database, settings: Settings, *, writ
     own = not isinstance(database, Connection)
     for attempt in range(1, retry.ATTEMPTS + 1):
         try:
-            with connect(database) as connection:
-                return _Adoption(found, key, connection, settings, started, own=own).report(write=write)
+            with connected(database) as ispyb:
+                return _Adoption(found, key, ispyb, settings, started, own=own).report(write=write)
         except (DBAPIError, _Overtaken) as error:
             again = isinstance(error, _Overtaken) or code_of(error) in _AGAIN
             if not own or not again or attempt == retry.ATTEMPTS:
@@ -68,11 +67,12 @@ class _Adoption:
     """One attempt, on one connection."""
 
     def __init__(
-        self, entity: Entity, key: str, connection: Connection, settings: Settings, started: datetime, *, own: bool
+        self, entity: Entity, key: str, ispyb: Connected, settings: Settings, started: datetime, *, own: bool
     ) -> None:
         self._entity = entity
         self._key = key
-        self._connection = connection
+        self._ispyb = ispyb
+        self._connection = ispyb.connection
         self._settings = settings
         self._started = started
         self._own = own
@@ -113,23 +113,18 @@ class _Adoption:
         report = self._found("planned")
         self._connection.exec_driver_sql(runs.shadow(self._settings))
         self._record(PLANNED)
-        rows = runs.ask(self._connection, self._settings, "show_changes", run=PLANNED, limit=ALL_CHANGES)
+        given = {"run": PLANNED, "limit": ALL_CHANGES, "entities": IN_ORDER}
+        rows = runs.ask(self._connection, self._settings, "show_changes", **given)
         report.changes = [change for row in rows for change in read_changes(row[0], [tuple(row)[1:]])]
         if self._own:
             self._connection.rollback()
         return report
 
     def _written(self, turn: Turn) -> Report:
-        savepoint = None if self._own else self._connection.begin_nested()
-        try:
+        with retry.transaction(self._connection, own=self._own):
             report = self._found("applied")
             if not report.nothing_to_do:
                 self._write(report, turn)
-        except BaseException:
-            with suppress(DBAPIError):  # after a deadlock the server has done it
-                (self._connection if savepoint is None else savepoint).rollback()
-            raise
-        (self._connection if savepoint is None else savepoint).commit()
         return report
 
     def _write(self, report: Report, turn: Turn) -> None:
@@ -137,9 +132,8 @@ class _Adoption:
         (statement,) = of_pass("adopt", "apply")
         if self._run(statement).rowcount != updated:
             raise _Overtaken
-        forget(self._connection, self._settings.staging_schema)
         export = f"adopt {self._entity.name} {self._key}"
-        report.run = runs.record(self._connection, self._settings, report, self._started, export=export)
+        report.run = runs.record(self._ispyb, self._settings, report, self._started, export=export)
         self._record(report.run)
         turn.confirm(report.run)
 
@@ -148,7 +142,7 @@ class _Adoption:
         self._drop()
         for statement in of_pass("adopt", "find"):
             self._run(statement)
-        report = Report("adopt", status, database=called(self._connection))
+        report = Report("adopt", status, database=self._ispyb.called)
         counts, refusals = of_pass("adopt", "report")
         staged, updated, refused = map(int, self._run(counts).one())
         report.entities[self._entity.name] = Counts(staged, 0, updated, refused=refused)
@@ -171,12 +165,11 @@ class _Adoption:
         )
 
     def _record(self, run: int) -> None:
-        self._connection.exec_driver_sql("SET @run = %s", (run,))
         (statement,) = of_pass("adopt", "history")
-        self._run(statement)
+        self._run(statement, run=str(run))
 
-    def _run(self, statement: Statement) -> Any:
-        sql = statement.render(staging_schema=self._settings.staging_schema) or ""
+    def _run(self, statement: Statement, **values: str) -> Any:
+        sql = put_values(statement.render(staging_schema=self._settings.staging_schema) or "", values)
         return self._connection.exec_driver_sql(put_words(sql, self._words), execution_options={"no_parameters": True})
 
     def _drop(self) -> None:

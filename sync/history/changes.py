@@ -1,17 +1,20 @@
-"""Changes as history keeps them, and as people read them: names, old and new values."""
+"""Changes as history keeps them, and as people read them: names, old and new values, and why an undo leaves one."""
 
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
-from sync.model.entities import ENTITIES
-from sync.model.report import PARENT_IDS, Change
+from sync.model.entities import BY_NAME, ENTITIES, PARENT_IDS
+from sync.model.refusals import Refusal
+from sync.model.report import Change
 
 PLANNED = 0
 """Stands for the number of a run where there is none yet."""
 ALL_CHANGES = 2**63 - 1
 """A limit that is none."""
+IN_ORDER = ",".join(entity.name for entity in ENTITIES)
+"""The order of the entities, as FIND_IN_SET takes it."""
 
 
 def read_changes(entity: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[Change]:
@@ -62,3 +65,31 @@ def readable_external_id(digits: str) -> int | str:
     """An externalId from its 32 hexadecimal digits: a small one is an integer, any other a UUID."""
     number = int(digits, 16)
     return number if number < 2**64 else str(UUID(int=number))
+
+
+_REASONS = {
+    "row_gone": "is no longer in ISPyB",
+    "changed_since": "has changed since{by}: {held}. It is left as it is; correct it in ISPyB, or in the User Portal",
+    "parent_gone": "cannot have its old value back, since that row is gone: {held}",
+    "linked_again": "was linked again since; there is nothing to bring back",
+    "key_taken": "cannot have its old value back: {held}. Correct that row first, and undo again",
+    "referenced": "is in use: {held}. It is not deleted. Remove what refers to it, and undo again",
+    "not_seen": "is not deleted: this account may not see which tables refer to it. GRANT SELECT ON {schema}.* TO the "
+    "role of `ispyb-sync grants`, and undo again",
+}
+
+
+def kept(row: Any, schema: str) -> Refusal:
+    """Why an undo keeps a row: of entity, code, what holds it, action, id, second id, key, proposal, later run."""
+    entity, code, held, _action, number, second, key, proposal, by = row
+    name = f"{entity}:{number}" + (f" of person:{second}" if BY_NAME[entity].second_id else "")
+    return Refusal(
+        entity=entity,
+        code=code,
+        document=None,
+        proposal=label(proposal),
+        path=name,
+        field=None,
+        value=label(key),
+        message=f"{_REASONS[code].format(held=held, by=by or '', schema=schema)}.",
+    )

@@ -14,15 +14,14 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import ACCOUNT, SCHEMA, Database, connect, failure
+from sync.database.connection import Connected, Database, connect, failure
 from sync.database.release import tool_version
 from sync.database.sqlfiles import named
 from sync.database.tool_schema import demand_own
-from sync.history.changes import ALL_CHANGES, read_changes
-from sync.model.entities import ENTITIES
+from sync.history.changes import ALL_CHANGES, IN_ORDER, read_changes
 from sync.model.errors import UsageError
 from sync.model.refusals import Notice, Refusal
-from sync.model.report import BY_COMMAND, AskedBy, Change, Counts, Report, Vanished, storable
+from sync.model.report import BY_COMMAND, AskedBy, Counts, Report, Vanished, storable
 from sync.model.settings import Settings
 from sync.model.tables.triggers import TABLES
 
@@ -75,9 +74,9 @@ def runs(database: Database, settings: Settings, limit: int = LISTED_RUNS, *, pr
     """
     with opened(database, settings) as connection:
         if proposal is None:
-            return [_run(row) for row in ask(connection, settings, "list_runs", limit=limit)]
+            return [read_run(row) for row in ask(connection, settings, "list_runs", limit=limit)]
         found = ask(connection, settings, "list_runs_of_proposal", limit=limit, proposal=proposal)
-        return [_run(row) for row in found]
+        return [read_run(row) for row in found]
 
 
 def show(database: Database, settings: Settings, run: int, *, limit: int = ALL_CHANGES) -> Run:
@@ -86,22 +85,10 @@ def show(database: Database, settings: Settings, run: int, *, limit: int = ALL_C
         row = ask(connection, settings, "show_run", run=run).first()
         if row is None:
             raise UsageError(f"no run {run} in history", hint="`ispyb-sync history` lists them.")
-        found = _run(row)
-        for stored in ask(connection, settings, "show_changes", run=run, limit=limit):
+        found = read_run(row)
+        for stored in ask(connection, settings, "show_changes", run=run, limit=limit, entities=IN_ORDER):
             found.report.changes.extend(read_changes(stored.entity, [tuple(stored)[1:]]))
         return found
-
-
-def row(database: Database, settings: Settings, name: str) -> list[tuple[int, datetime, Change]]:
-    """What the tool ever did to one row, named as `person:4711`."""
-    entity, _, number = name.partition(":")
-    if entity not in {known.name for known in ENTITIES} or not number.isdecimal():
-        raise UsageError(f"{name!r} names no row", hint="Write it as person:4711, with one of the eight entities.")
-    with opened(database, settings) as connection:
-        return [
-            (stored.run, stored.started, next(read_changes(entity, [tuple(stored)[2:-1]])))
-            for stored in ask(connection, settings, "show_row", entity=entity, id=int(number))
-        ]
 
 
 @contextmanager
@@ -113,7 +100,7 @@ def opened(database: Database, settings: Settings) -> Iterator[Connection]:
 
 
 def record(
-    connection: Connection,
+    ispyb: Connected,
     settings: Settings,
     report: Report,
     started: datetime,
@@ -129,9 +116,9 @@ def record(
     asked  what started it, and who; without an actor the account counts as one
     more   kept with the settings, which are kept with the schema of ISPyB and without the database URL
     """
-    kept = settings.model_dump(mode="json", exclude={"database", *TABLES}) | {"schema": connection.info[SCHEMA]} | more
-    report.trigger, report.actor = asked.trigger, asked.actor or connection.info[ACCOUNT]
-    result = connection.exec_driver_sql(
+    kept = settings.model_dump(mode="json", exclude={"database", *TABLES}) | {"schema": ispyb.schema} | more
+    report.trigger, report.actor = asked.trigger, asked.actor or ispyb.account
+    result = ispyb.connection.exec_driver_sql(
         named("history", "record_run").render(staging_schema=settings.staging_schema) or "",
         {
             "mode": report.mode,
@@ -164,7 +151,8 @@ def ask(connection: Connection, settings: Settings, name: str, **parameters: obj
         raise failure(error, statement.origin) from None
 
 
-def _run(row: Any) -> Run:
+def read_run(row: Any) -> Run:
+    """A run from its row."""
     data = json.loads(row.report)
     report = Report(row.mode, row.status, run=row.run, trigger=row.trigger, actor=row.actor)
     report.documents_read = data["documents"]["read"]

@@ -10,77 +10,98 @@ changes history no longer has, one that is undone already, and an undo. A row th
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync.database import rights, tool_schema
-from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, called, code_of, connect, failure
+from sync.database import retry, rights, tool_schema
+from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Connected, Database
 from sync.database.lock import Turn, run_lock
-from sync.database.sqlfiles import named, of_pass, tables_made
+from sync.database.sqlfiles import for_entity, named, of_pass, tables_made
+from sync.database.statement import Statement
 from sync.history import runs, touched
-from sync.history.changes import label, read_changes
-from sync.history.fingerprints import forget
+from sync.history.changes import kept, read_changes
 from sync.history.references import fillings, references, sees_all, unique_facts
-from sync.model.conditions import Conditions
-from sync.model.entities import BY_NAME, ENTITIES, Entity
-from sync.model.errors import Unreachable, UsageError
-from sync.model.refusals import Refusal
+from sync.model.entities import ENTITIES, Entity
+from sync.model.errors import UsageError
 from sync.model.report import Counts, Report
 from sync.model.settings import Settings
 from sync.schema.introspection import introspect
-from sync.statements.send import Runner, origin_of
+from sync.statements.attempts import tried
+from sync.statements.send import Runner
 
-ATTEMPTS = 5
-_PAUSE_SECONDS = 0.2
 _FOREIGN_KEYS = (1451, 1452)
 _AGAIN = {DEADLOCK, LOCK_WAIT, DUPLICATE, *_FOREIGN_KEYS, *LOST}
 
 
-def undo(run: int, database: Database, settings: Settings, *, write: bool = True) -> Report:
+class _Unconfirmed(Exception):
+    """What is to be taken back is no longer what somebody was shown."""
+
+
+def undo(
+    run: int,
+    database: Database,
+    settings: Settings,
+    *,
+    write: bool = True,
+    confirm: Callable[[Report], bool] | None = None,
+) -> Report:
     """Takes back what a run wrote, or with `write=False` says what that would be.
+
+    confirm   is shown what is about to be taken back, and answers; nothing is held meanwhile, and it is asked anew if
+              that has changed by then. None: nobody is asked
 
     Raises UsageError where the run cannot be taken back, DatabaseError where the server fails: nothing was written.
     """
     started = datetime.now(UTC).replace(tzinfo=None)
     own = not isinstance(database, Connection)
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with connect(database) as connection:
-                return _Undo(run, connection, settings, started, own=own).report(write=write)
-        except DBAPIError as error:
-            if not own or code_of(error) not in _AGAIN or attempt == ATTEMPTS:
-                raise failure(error, origin_of(error)) from None
-        except Unreachable:
-            if attempt in (1, ATTEMPTS):  # in between, a server that was lost may be starting again
-                raise
-        time.sleep(_PAUSE_SECONDS * 2**attempt)
-    raise AssertionError("the last attempt returns or raises")
+
+    def attempt(*, write: bool, may_write: bool, agreed: object = None) -> Report:
+        def once(ispyb: Connected) -> Report:
+            return _Undo(run, ispyb, settings, started, agreed, own=own).report(write=write, may_write=may_write)
+
+        return tried(once, database, _AGAIN)
+
+    while True:
+        agreed = None
+        if write and confirm is not None:
+            shown = attempt(write=False, may_write=True)
+            if not shown.nothing_to_do and not confirm(shown):
+                return replace(shown, status="declined")
+            agreed = shown.shown
+        with suppress(_Unconfirmed):
+            return attempt(write=write, may_write=write, agreed=agreed)
 
 
 class _Undo:
-    """One attempt, on one connection."""
+    """One attempt, on one connection; `agreed` is what somebody was shown, None where nobody was asked."""
 
-    def __init__(self, run: int, connection: Connection, settings: Settings, started: datetime, *, own: bool) -> None:
+    def __init__(
+        self, run: int, ispyb: Connected, settings: Settings, started: datetime, agreed: object, *, own: bool
+    ) -> None:
         self._run = run
-        self._connection = connection
+        self._ispyb = ispyb
+        self._connection = ispyb.connection
         self._settings = settings
         self._started = started
+        self._agreed = agreed
         self._own = own
-        self._runner = Runner(connection, settings.staging_schema)
+        self._runner = Runner(ispyb.connection, settings.staging_schema)
+        self._values = {"undone": run, "started": started}
         self._entities = [entity for entity in ENTITIES if entity not in settings.left_entities]
 
-    def report(self, *, write: bool) -> Report:
-        """Undoes, or plans to."""
+    def report(self, *, write: bool, may_write: bool) -> Report:
+        """Undoes, or plans to; `may_write`: the rights to undo are needed already, since that follows."""
         schema = self._settings.staging_schema
-        left, delete = self._settings.left_entities, self._entities if write else ()
-        rights.demand(self._connection, schema, write=write, delete=delete, left=left)
+        left, delete = self._settings.left_entities, self._entities if may_write else ()
+        rights.demand(self._connection, schema, write=may_write, delete=delete, left=left)
         tool_schema.demand_own(self._connection, schema)
-        tool_schema.demand_own_run(self._connection, schema, self._run)
+        tool_schema.demand_own_run(self._ispyb, schema, self._run)
         start = time.perf_counter()
         try:
             if not write:
@@ -107,53 +128,43 @@ class _Undo:
 
     def _written(self, turn: Turn) -> Report:
         """Everything in one transaction; in a caller's, in a savepoint of it."""
-        self._set(undone=self._run, started=self._started)
         for (done,) in self._rows("find_undo"):
             return runs.show(self._connection, self._settings, done).report  # its commit was not answered
-        savepoint = None if self._own else self._connection.begin_nested()
-        try:
+        with retry.transaction(self._connection, own=self._own):
             self._prepare(lock=True)
             report = self._filled("applied")
             if not report.nothing_to_do:
+                if self._agreed not in (None, report.shown):
+                    raise _Unconfirmed
                 self._apply()
-                forget(self._connection, self._settings.staging_schema)
                 turn.confirm(self._record(report))
-        except BaseException:
-            with suppress(DBAPIError):  # after a deadlock or a lost connection the server has done it
-                if savepoint is None:
-                    self._connection.rollback()
-                else:
-                    savepoint.rollback()
-            raise
-        if savepoint is not None:
-            savepoint.commit()
-        else:
-            self._connection.commit()
         return report
 
     def _prepare(self, *, lock: bool) -> None:
         """Loads the changes and decides about each."""
-        self._set(undone=self._run)
         self._check()
         self._target = introspect(self._connection)
         self._unique = unique_facts(self._connection)
         self._drop()
         self._all("create")
+        for entity in ENTITIES:
+            self._each(of_pass(entity.name, "undo_create"), entity)
         self._all("load")
         if lock:
             for entity in self._entities:
-                self._runner.run(named("undo", f"lock_{entity.name}"))
+                self._each(of_pass("undo", "lock"), entity)
         if not sees_all(self._connection):
-            self._runner.run(named("undo", "keep_unseen"))
+            for entity in ENTITIES:
+                self._each(of_pass("undo", "unseen"), entity)
         schema = self._settings.staging_schema
         made = list(fillings(self._connection, schema))
         made += [(reference.entity, reference.statement(schema)) for reference in references(self._connection)]
         for entity in reversed(ENTITIES):
-            self._all(f"decide_{entity.name}", entity)
-            for statement in (sql for kept, sql in made if kept is entity):
+            self._each((*of_pass("undo", "decide"), *of_pass(entity.name, "undo_decide")), entity)
+            for statement in (sql for owner, sql in made if owner is entity):
                 self._connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
-            self._all(f"claim_{entity.name}", entity)
-            self._runner.run(named("undo", "keep_taken"))
+            self._each((*of_pass("undo", "claim"), *of_pass(entity.name, "undo_claim")), entity)
+            self._all("settle")
 
     def _check(self) -> None:
         """Refuses a run that cannot be taken back."""
@@ -169,82 +180,52 @@ class _Undo:
             if past.entities[entity.name].actions or past.entities[entity.name].deleted:
                 words = f"run {self._run} wrote {entity.name}, which the setting leave now leaves to ISPyB"
                 raise UsageError(words, hint="Undo it without that setting.")
-        ((kept,),) = self._rows("kept_changes")
-        if not kept and not past.nothing_to_do:
+        ((stored,),) = self._rows("kept_changes")
+        if not stored and not past.nothing_to_do:
             raise UsageError(
                 f"the changes of run {self._run} are no longer in history", hint="`history purge` has forgotten them."
             )
 
     def _filled(self, status: Any) -> Report:
         """What is done and what is kept."""
-        report = Report("undo", status, undoes=self._run, database=called(self._connection))
+        report = Report("undo", status, undoes=self._run, database=self._ispyb.called)
         for entity, staged, inserted, updated, refused, deleted in self._rows("counts"):
             report.entities[entity] = Counts(
                 int(staged), int(inserted), int(updated), refused=int(refused), deleted=int(deleted)
             )
-        schema = self._connection.exec_driver_sql("SELECT DATABASE()").scalar()
-        report.refusals.extend(_refusal(row, str(schema)) for row in self._rows("kept"))
+        report.refusals.extend(kept(row, self._ispyb.schema) for row in self._rows("kept"))
         if self._settings.mask:
             report.mask()  # before history keeps it
         return report
 
     def _apply(self) -> None:
         for entity in reversed(self._entities):
-            for statement in of_pass("undo", f"apply_{entity.name}"):
-                self._runner.run(statement, self._conditions(entity))
+            own = of_pass(entity.name, "undo_apply")
+            self._each((*of_pass("undo", "delete"), *own, *of_pass("undo", "update")), entity)
 
     def _record(self, report: Report) -> int:
         """Keeps the undo as a run of its own, and marks the run that it took back; returns its number."""
         report.run = run = runs.record(
-            self._connection, self._settings, report, self._started, export=f"run {self._run}", undoes=self._run
+            self._ispyb, self._settings, report, self._started, export=f"run {self._run}", undoes=self._run
         )
-        self._set(run=run)
-        self._all("history")
+        self._all("history", run=run)
         touched.touch(self._runner, run, report.refusals, staged=None)
         return run
 
-    def _all(self, pass_: str, entity: Entity | None = None) -> None:
+    def _all(self, pass_: str, **values: object) -> None:
         for statement in of_pass("undo", pass_):
-            self._runner.run(statement, self._conditions(ENTITIES[0] if entity is None else entity))
+            self._runner.run(statement, values=self._values | values)
+
+    def _each(self, statements: Iterable[Statement], entity: Entity) -> None:
+        """Statements as they are for one entity: those on stand-ins, and its own."""
+        conditions = self._target.conditions(entity).with_facts(self._unique[entity.name])
+        self._runner.run_all((for_entity(statement, entity) for statement in statements), conditions, self._values)
 
     def _rows(self, name: str) -> Iterator[Any]:
-        result = self._runner.run(named("undo", name))
+        result = self._runner.run(named("undo", name), values=self._values)
         assert result is not None
         return iter(result.all())
 
-    def _conditions(self, entity: Entity) -> Conditions:
-        return self._target.conditions(entity).with_facts(self._unique[entity.name])
-
-    def _set(self, **variables: object) -> None:
-        self._connection.exec_driver_sql(f"SET {', '.join(f'@{name} = %({name})s' for name in variables)}", variables)
-
     def _drop(self) -> None:
-        self._runner.drop(*tables_made(of_pass("undo", "create"), self._settings.staging_schema))
-
-
-_REASONS = {
-    "row_gone": "is no longer in ISPyB",
-    "changed_since": "has changed since{by}: {held}. It is left as it is; correct it in ISPyB, or in the User Portal",
-    "parent_gone": "cannot have its old value back, since that row is gone: {held}",
-    "linked_again": "was linked again since; there is nothing to bring back",
-    "key_taken": "cannot have its old value back: {held}. Correct that row first, and undo again",
-    "referenced": "is in use: {held}. It is not deleted. Remove what refers to it, and undo again",
-    "not_seen": "is not deleted: this account may not see which tables refer to it. GRANT SELECT ON {schema}.* TO the "
-    "role of sql/grants.sql, and undo again",
-}
-
-
-def _refusal(row: Any, schema: str) -> Refusal:
-    """Why a row was kept."""
-    entity, code, held, _action, number, second, key, proposal, by = row
-    name = f"{entity}:{number}" + (f" of person:{second}" if BY_NAME[entity].second_id else "")
-    return Refusal(
-        entity=entity,
-        code=code,
-        document=None,
-        proposal=label(proposal),
-        path=name,
-        field=None,
-        value=label(key),
-        message=f"{_REASONS[code].format(held=held, by=by or '', schema=schema)}.",
-    )
+        made = [*of_pass("undo", "create"), *(s for e in ENTITIES for s in of_pass(e.name, "undo_create"))]
+        self._runner.drop(*tables_made(made, self._settings.staging_schema))

@@ -10,10 +10,11 @@ from typing import Any
 
 import orjson
 
-from sync.model.tables.triggers import Listen
+from sync.model.tables.triggers import Listen, found_at
 from sync.model.text import printable
+from sync.portal.address import NAME
 
-_NAME = re.compile(r"([A-Za-z][A-Za-z0-9_]{0,44}-)?[A-Za-z0-9_]{1,45}").fullmatch
+_is_name = re.compile(NAME).fullmatch
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,14 @@ def proposal_of(event: Event, settings: Listen) -> str:
         body = orjson.loads(event.body)
     except orjson.JSONDecodeError:
         raise Unusable("the body is not JSON") from None
-    path = settings.proposal.split(".")
-    found = _at(body, path)
+    found = found_at(body, settings.proposal)
     if found is None:
-        found = _at(body, ["proposal", *path])
+        found = found_at(body, f"proposal.{settings.proposal}")
     if isinstance(found, int) and not isinstance(found, bool):
         found = str(found)
     if not isinstance(found, str):
         raise Unusable(f"the body names no proposal at {settings.proposal}")
-    if not _NAME(found.strip()):
+    if not _is_name(found.strip()):
         raise Unusable(f"what stands at {settings.proposal} is no name of a proposal")
     return found.strip()
 
@@ -57,9 +57,3 @@ def proposal_of(event: Event, settings: Listen) -> str:
 def names_of(events: list[Event]) -> str:
     """The names of events, each once, as history keeps them."""
     return ", ".join(sorted({printable(event.name) for event in events}))
-
-
-def _at(body: object, path: list[str]) -> object:
-    for name in path:
-        body = body.get(name) if isinstance(body, dict) else None
-    return body

@@ -6,7 +6,7 @@ the same way. Where something is added before the script runs, it stops at a uni
 
 from collections.abc import Iterator
 
-from sync.database.connection import Database, called, connect
+from sync.database.connection import Database, connected
 from sync.mend.live import Column, Live, quoted, shown
 from sync.model.entities import BY_NAME, ENTITIES, Entity
 from sync.model.errors import UsageError
@@ -25,14 +25,14 @@ def merge(name: str, keep: int, gone: int, database: Database) -> str:
         raise UsageError(f"{name} cannot be merged", hint=f"One of {', '.join(MERGED)}.")
     if keep == gone:
         raise UsageError(f"{keep} twice", hint="Give the id of the row that stays, then of the one that goes.")
-    with connect(database) as connection:
-        script = _Merging(Live(connection), BY_NAME[name])
-        return "\n".join([*_head(called(connection), script.entity, keep, gone), *script.lines(keep, gone), ""])
+    with connected(database) as ispyb:
+        script = _Merging(Live(ispyb), BY_NAME[name])
+        return "\n".join([*_head(ispyb.called, script.entity, keep, gone), *script.lines(keep, gone), ""])
 
 
 def _head(database: str, entity: Entity, keep: int, gone: int) -> Iterator[str]:
     key = entity.primary_key
-    yield f"-- {database}: {key} {gone} is the same {entity.word} as {key} {keep}."
+    yield f"-- {database}: {key} {gone} is the same {entity.words} as {key} {keep}."
     yield "-- ispyb-sync has printed this and changed nothing. Read it, then run it in the mariadb client, which stops"
     yield "-- at the first error: then nothing is written."
 

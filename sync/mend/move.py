@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sync.database.connection import Database, called, connect
+from sync.database.connection import Database, connected
 from sync.mend.live import Live, quoted, shown
 from sync.model.entities import BY_NAME
 from sync.model.errors import UsageError
@@ -17,9 +17,9 @@ def move(session: int, proposal: str, database: Database) -> str:
 
     Raises UsageError where one of them is not there, DatabaseError where not all that refers to them can be seen.
     """
-    with connect(database) as connection:
-        live = Live(connection)
-        return "\n".join([*_lines(live, called(connection), session, proposal), ""])
+    with connected(database) as ispyb:
+        live = Live(ispyb)
+        return "\n".join([*_lines(live, ispyb.called, session, proposal), ""])
 
 
 def _lines(live: Live, database: str, session: int, proposal: str) -> Iterator[str]:
@@ -34,7 +34,7 @@ def _lines(live: Live, database: str, session: int, proposal: str) -> Iterator[s
     yield "-- The session holds:"
     yield from (f"--   {name}: {shown(value)}" for name, value in row.items() if value is not None)
     yield "-- It takes along, as they refer to it:"
-    referring = live.referring("BLSession", "sessionId")
+    referring = live.referring(_SESSION.table, _SESSION.primary_key)
     yield from (f"--   {c.words}: {counted(live.count(c, session), 'row')}" for c in referring)
     yield ""
     yield "START TRANSACTION;"

@@ -6,42 +6,78 @@ taken back. Refuses to touch anything where one of the changes could not be made
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from io import StringIO
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
 
+from sync.database.connection import connected, failure
 from sync.database.revision import folder, head, is_current, revision
 from sync.database.statement import STAGING_SCHEMA
-from sync.model.errors import UsageError
+from sync.migrate.ddl.pending import pending, titles
+from sync.model.errors import SyncError, UsageError
+from sync.model.text import printable
+from sync.schema.introspection import read_tables
 
 __all__ = ["downgrade", "head", "is_current", "revision", "script", "upgrade"]
 
 
+@dataclass(frozen=True)
+class Migrated:
+    """What a migration did.
+
+    start, end  the revision before and after; None is before the first
+    done        what was made, or taken back, by name; what was there already is not among it
+    told        what it means that the tool schema was taken over, in lines
+    """
+
+    start: str | None
+    end: str | None
+    done: list[str]
+    told: list[str]
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        if self.start == self.end and not self.done:
+            return [f"nothing to do: the database is at revision {self.end or 'base'} already", *self.told]
+        verb = "made" if (self.end or "") >= (self.start or "") else "took back"
+        head = f"migrated from {self.start or 'base'} to {self.end or 'base'}"
+        return [f"{head}; {verb}:" if self.done else head, *(f"  {name}" for name in self.done), *self.told]
+
+
 def upgrade(
     database_url: str, *, staging_schema: str = STAGING_SCHEMA, revision: str = "head", serve_this: bool = False
-) -> list[str]:
+) -> Migrated:
     """Bring the database to a revision, also one whose tables were restored from an older dump.
 
     serve_this   take over a tool schema that serves another ISPyB: this is the same one, renamed, restored or moved
 
-    Returns what it means that the schema was taken over, in lines. Raises, with nothing changed, UsageError where the
-    tool schema serves another ISPyB, and DatabaseError that lists what else stands in the way.
+    Raises, with nothing changed, UsageError where the tool schema serves another ISPyB, and DatabaseError that lists
+    what else stands in the way.
     """
     config = _config(staging_schema, database=database_url, heal=True, serve_this=serve_this)
-    _run(command.upgrade, config, revision)
-    told: list[str] = config.attributes.get("told", [])
-    return told
+    return _migrated(command.upgrade, config, revision)
 
 
-def downgrade(database_url: str, revision: str, *, staging_schema: str = STAGING_SCHEMA, force: bool = False) -> None:
+def downgrade(
+    database_url: str, revision: str, *, staging_schema: str = STAGING_SCHEMA, force: bool = False
+) -> Migrated:
     """Take back what the revisions after this one ("base": all of them) added.
 
     Raises, with nothing changed, DatabaseError where that holds data and is not forced, and UsageError where the tool
     schema serves another ISPyB.
     """
-    _run(command.downgrade, _config(staging_schema, database=database_url, force=force), revision)
+    return _migrated(command.downgrade, _config(staging_schema, database=database_url, force=force), revision)
+
+
+def _migrated(act: Callable[..., None], config: Config, revision: str) -> Migrated:
+    _run(act, config, revision)
+    found = config.attributes
+    return Migrated(found["start"], found["end"], found["done"], found.get("told", []))
 
 
 def script(
@@ -51,16 +87,40 @@ def script(
     force: bool = False,
     serve_this: bool = False,
     database_name: str = "ispyb",
+    database_url: str | None = None,
 ) -> str:
-    """Give the upgrade, or the downgrade to a revision, as a script for the mariadb client."""
+    """Give the upgrade, or the downgrade to a revision, as a script for the mariadb client.
+
+    database_url   where it is going to run: an upgrade begins with what will change there
+    """
     text = StringIO()
     config = _config(staging_schema, database_name=database_name, force=force, serve_this=serve_this)
     config.output_buffer = text
     if down is None:
+        if database_url is not None:
+            config.attributes["here"] = _here(database_url, config, staging_schema)
         _run(command.upgrade, config, "head", sql=True)
     else:
         _run(command.downgrade, config, f"{head()}:{down}", sql=True)
     return text.getvalue()
+
+
+def _here(database_url: str, config: Config, staging_schema: str) -> str:
+    """What the script will change on that database, as a comment."""
+    revisions = ScriptDirectory.from_config(config).walk_revisions()
+    changes = [revision.module.change for revision in revisions][::-1]
+    try:
+        with connected(database_url) as ispyb:
+            connection, schema = ispyb.connection, ispyb.schema
+            if not read_tables(connection).tables["person"].columns:
+                return f"-- What will change in {schema} is not known: this account sees no table Person there.\n"
+            found = titles(changes, pending(connection, changes, staging_schema), staging_schema)
+    except (SyncError, DBAPIError) as error:
+        words = str(error if isinstance(error, SyncError) else failure(error)).splitlines()[0]
+        return f"-- What will change is not known, as the database could not be asked: {printable(words)}\n"
+    if not found:
+        return f"-- Nothing will change: {schema} and {staging_schema} have it all.\n"
+    return "\n".join([f"-- What will change in {schema} and {staging_schema}:", *(f"--   {n}" for n in found), ""])
 
 
 def _run(act: Callable[..., None], config: Config, revision: str, **options: bool) -> None:

@@ -13,6 +13,7 @@ class Field:
     column     in the live table
     facts      what is known of it
     parent     the entity that is referred to
+    parent_table  its table
     parent_id  the column that refers to it
     """
 
@@ -20,6 +21,7 @@ class Field:
     column: str
     facts: frozenset[str]
     parent: str = ""
+    parent_table: str = ""
     parent_id: str = ""
 
     def put_into(self, line: str) -> str:
@@ -28,6 +30,7 @@ class Field:
             ("a_column", self.column),
             ("a_field", self.name),
             ("a_parent_id", self.parent_id),
+            ("a_parent_table", self.parent_table),
             ("a_parent", self.parent),
         ):
             line = line.replace(stand_in, word)

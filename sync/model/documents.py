@@ -5,19 +5,14 @@ Each field has a title, a description, an example and a kind (`sync.model.values
 null. Lengths are those that ISPyB's tables usually have; the live table decides.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from sync.model.people import (
     EXTERNAL_ID,
-    Laboratory,
     Maybe,
-    Person,
     PersonOrNull,
-    SessionOptions,
-    SessionPerson,
     SomeParticipant,
     SomePerson,
     Thing,
@@ -79,7 +74,15 @@ class Proposal(_Part):
         Maybe[Text], about("Type", "Such as MX or BX. Feeds Proposal.proposalType (2 characters).", "MX")
     ] = UNSET
     externalId: Annotated[Maybe[ExternalId], about("External id", EXTERNAL_ID.format("Proposal"), 17)] = UNSET
-    state: Annotated[Maybe[Text], about("State", "Open, Closed or Cancelled. Feeds Proposal.state.", "Open")] = UNSET
+    state: Annotated[
+        Maybe[Text],
+        about(
+            "State",
+            "Open, Closed or Cancelled. Feeds Proposal.state.",
+            "Open",
+            enum=["Open", "Closed", "Cancelled", None],
+        ),
+    ] = UNSET
     persons: Annotated[
         Maybe[list[SomePerson]], about("Persons", "The proposer first. Feeds Proposal.personId and ProposalHasPerson.")
     ] = UNSET
@@ -187,7 +190,13 @@ class Protein(_Part):
         Maybe[Integer], about("Containment level", "Biosafety level, an integer. Feeds Protein.containmentLevel.", 1)
     ] = UNSET
     safetyLevel: Annotated[
-        Maybe[Text], about("Safety level", "GREEN, YELLOW or RED. Feeds Protein.safetyLevel.", "GREEN")
+        Maybe[Text],
+        about(
+            "Safety level",
+            "GREEN, YELLOW or RED. Feeds Protein.safetyLevel.",
+            "GREEN",
+            enum=["GREEN", "YELLOW", "RED", None],
+        ),
     ] = UNSET
     molecularMass: Annotated[
         Maybe[Decimal], about("Molecular mass", "Daltons. Feeds Protein.molecularMass.", 14313.0)
@@ -234,15 +243,3 @@ class WithUnknownKeys(Document, forbid_unknown_fields=False):
     proposal: _Proposal
     sessions: Maybe[list[_Session]] = UNSET  # type: ignore[assignment]
     proteins: Maybe[list[_Protein]] = UNSET  # type: ignore[assignment]
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of a document."""
-    models = (Document, Laboratory, Person, SessionOptions, SessionPerson)
-    _, definitions = msgspec.json.schema_components(models, ref_template="#/$defs/{name}")
-    for definition in definitions.values():
-        del definition["additionalProperties"]  # which are taken, and told
-        if not definition["required"]:
-            del definition["required"]
-    document: dict[str, Any] = definitions.pop("Document")
-    return document | {"$defs": definitions}

@@ -3,104 +3,10 @@
 A ninth entity is one row here, one SQL file, one class in `sync.model.documents` and one case folder.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
-
-Kind = Literal["text", "number", "float", "date", "bytes"]
-"""What a value is, in a document as in a column: text, a whole number, a number, a date, sixteen bytes."""
-
-_NUMBERS = {
-    *("laboratoryExtPk", "siteId", "expSessionPk", "visit_number", "nbShifts", "nbReimbDewars", "scheduled"),
-    *("usedFlag", "remote", "hazardGroup", "containmentLevel", "isCreatedBySampleSheet"),
-    *("dewarAvgCustomsValue", "dewarAvgTransportValue"),
-}
-_FLOATS = {"structureDeterminations", "dewarTransport", "databackupFrance", "databackupEurope", "molecularMass"}
-_DATES = {"startDate", "endDate", "lastUpdate"}
-
-
-def kind_of_field(name: str) -> Kind:
-    """What the values of a field of the document are, once they are validated."""
-    if name in _NUMBERS:
-        return "number"
-    if name in _FLOATS:
-        return "float"
-    if name in _DATES:
-        return "date"
-    return "bytes" if name == "externalId" else "text"
-
-
-@dataclass(frozen=True, eq=False)
-class Entity:
-    """One entity: its name everywhere, ISPyB's table, and the columns that its staging table takes from a document.
-
-    columns     fields of the document, staged under the same name
-    keys        the columns that matching uses: never emptied, and a value that does not fit refuses the row
-    names       those of them of which a row must give one, so that the next run finds it again
-    belongs_to  entities of which a row needs one each: without them it is refused
-    references  staged rows that a row points at, by the name of the column in the staging table
-    initial     columns that are written when a row is inserted, and belong to ISPyB afterwards
-    given_up    keys that a null empties where an earlier key finds the row
-    deprecated  columns that externalId replaces, so that they may go once every row has one
-    compared    columns that are staged also where the live table has none: they tell things apart
-    named_by_parent  whether a row that gives no key at all can still be found, by what it refers to
-    parent_of_field  the entity that a row goes on without when it is refused, and that a null takes off it
-    second_id   the column that names a row together with the primary key, where that alone does not
-    settled_after  the entity that must be matched before this one is settled, where that is not its own
-    of_people   whether its key says who somebody is
-    merged      whether two rows may be one that was typed in twice, with nothing but references behind them
-    several     how people call more than one, where that is not the name with an s
-    dated_by    columns that say when a row was made; the first that the live table has counts
-    aliases     a field whose column has another name in some variants
-    """
-
-    name: str
-    table: str
-    primary_key: str
-    columns: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    belongs_to: tuple[str, ...] = ()
-    references: tuple[str, ...] = ()
-    initial: tuple[str, ...] = ()
-    given_up: tuple[str, ...] = ()
-    deprecated: tuple[str, ...] = ()
-    compared: tuple[str, ...] = ()
-    named_by_parent: bool = False
-    parent_of_field: str | None = None
-    second_id: str | None = None
-    settled_after: str | None = None
-    of_people: bool = False
-    merged: bool = False
-    several: str = ""
-    dated_by: tuple[str, ...] = ()
-    aliases: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def staged_first(self) -> tuple[str, ...]:
-        """The columns of the staging table that come before those of the document, in their order."""
-        return ("row_id", "position", "document", "path", "refused", "contradicts", "unfit", "clears", *self.references)
-
-    @property
-    def word(self) -> str:
-        """How people call one."""
-        return self.name.replace("_", " ")
-
-    @property
-    def plural(self) -> str:
-        """How people call more than one."""
-        return self.several or f"{self.word}s"
-
-    @property
-    def is_link(self) -> bool:
-        """Whether a row only says that other rows belong together: pruning may delete it."""
-        return not self.keys
-
-    @property
-    def parents(self) -> tuple[str, ...]:
-        """The entities that a row refers to: first those that it belongs to."""
-        named = (reference.removesuffix("_row") for reference in self.references)
-        return tuple(dict.fromkeys((*self.belongs_to, *named)))
-
+from sync.model.registry.entity import Entity as Entity
+from sync.model.registry.entity import Kind as Kind
+from sync.model.registry.entity import Mark as Mark
+from sync.model.registry.entity import kind_of_field as kind_of_field
 
 LABORATORY = Entity(
     "laboratory",
@@ -111,7 +17,8 @@ LABORATORY = Entity(
     names=("externalId", "laboratoryExtPk", "name"),
     deprecated=("laboratoryExtPk",),
     aliases={"laboratoryExtPk": "laboratoryPk"},
-    several="laboratories",
+    chosen_by_name=True,
+    plural="laboratories",
     merged=True,
     settled_after="person",  # found by name, it is settled when it is known which people have it already
     dated_by=("recordTimeStamp",),
@@ -130,8 +37,9 @@ PERSON = Entity(
     given_up=("login", "siteId"),
     deprecated=("siteId", "personUUID"),
     parent_of_field="laboratory",
+    unique_id=True,
+    plural="people",
     of_people=True,
-    several="people",
     merged=True,
     dated_by=("recordTimeStamp",),
 )
@@ -144,6 +52,10 @@ PROPOSAL = Entity(
     names=("externalId", "proposalNumber"),
     references=("person_row",),
     compared=("proposalCode",),
+    is_document=True,
+    keeps=("person",),
+    unique_id=True,
+    twins="new proposals differ from one in ISPyB by leading zeros of their number only: are they the same?",
     dated_by=("bltimeStamp",),
 )
 PROPOSAL_HAS_PERSON = Entity(
@@ -153,8 +65,8 @@ PROPOSAL_HAS_PERSON = Entity(
     belongs_to=("proposal", "person"),
     references=("person_row",),
     named_by_parent=True,
+    plural="links",
     of_people=True,
-    several="links",
 )
 SESSION = Entity(
     "session",
@@ -168,11 +80,16 @@ SESSION = Entity(
     ),
     keys=("externalId", "expSessionPk", "visit_number"),
     names=("externalId", "expSessionPk", "visit_number"),
+    within=("visit_number",),
     belongs_to=("proposal",),
     initial=("comments", "usedFlag", "lastUpdate"),
+    filled=("lastUpdate",),
     given_up=("expSessionPk",),
     deprecated=("expSessionPk",),
     compared=("expSessionPk",),
+    unneeded=Mark("scheduled", 9, "cancelled sessions"),  # as Java ISPyB writes it
+    unique_id=True,
+    twins="new sessions overlap one that ISPyB has on the same beamline without a key: are they the same?",
     dated_by=("startDate", "bltimeStamp"),
 )
 SESSION_HAS_PERSON = Entity(
@@ -183,6 +100,7 @@ SESSION_HAS_PERSON = Entity(
     belongs_to=("session", "person"),
     references=("session_row", "person_row"),
     named_by_parent=True,
+    plural="links",
     second_id="personId",
     of_people=True,
 )
@@ -233,5 +151,8 @@ ENTITIES = (
     PROTEIN,
     LAB_CONTACT,
 )
+(DOCUMENT,) = (entity for entity in ENTITIES if entity.is_document)
 BY_NAME = {entity.name: entity for entity in ENTITIES}
+PARENT_IDS = frozenset(BY_NAME[parent].primary_key for entity in ENTITIES for parent in entity.parents)
+"""Columns that hold the id of another row."""
 LINKS = tuple(entity for entity in ENTITIES if entity.is_link)

@@ -15,7 +15,15 @@ _Value = TypeVar("_Value")
 Maybe: TypeAlias = _Value | UnsetType | None
 """A value, null, or absent: UNSET tells the last two apart."""
 
-EXTERNAL_ID = "Integer 0 ... 2^128-1 or UUID. Feeds {}.externalId (16 bytes, big-endian). 0 is a value."
+ROLES = (
+    *("Local Contact", "Local Contact 2", "Staff", "Team Leader", "Co-Investigator", "Principal Investigator"),
+    *("Alternate Contact", "Data Access", "Team Member", "ERA Admin", "Associate"),
+)
+"""What the column of roles in a session takes; some sites have the first seven only."""
+
+EXTERNAL_ID = (
+    "Integer 0 ... 2^128-1 or UUID. Feeds {}.externalId (16 bytes, big-endian). 0 counts as an id, not as empty."
+)
 
 
 def about(title: str, description: str, *examples: object, **more: object) -> Meta:
@@ -127,7 +135,10 @@ class SessionOptions(_Lasting, frozen=True):
     role: Annotated[
         Maybe[Text],
         about(
-            "Role", "One of the roles of Session_has_Person.role, such as Team Leader (22 characters).", "Team Leader"
+            "Role",
+            "One of the roles of Session_has_Person.role, such as Team Leader (22 characters).",
+            "Team Leader",
+            enum=[*ROLES, None],
         ),
     ] = UNSET
     remote: Annotated[

@@ -25,6 +25,9 @@ VALUE_REFUSED, NEW_WITHOUT = "the column keeps what it has", "the new row is wri
 MOST_EXAMPLES = 10
 """What a warning tells of the places that it is about."""
 
+NOTES = frozenset({"missing_column"})
+"""Codes of warnings that only tell how this database, or this run, is: nobody needs to act."""
+
 _LONGEST_VALUE = 200
 _LONGEST_NUMBER = 10**100
 _MASKED = re.compile(r"\(masked: (a number of \d+ digits|\d+( or more)? characters)\)")
@@ -133,6 +136,11 @@ class Notice:
     message: str
     count: int
     examples: tuple[Example, ...] = ()
+
+    @property
+    def word(self) -> str:
+        """What people are told that it is."""
+        return "note" if self.code in NOTES else "warning"
 
     def to_dict(self) -> dict[str, Any]:
         """As in the report's JSON."""

@@ -6,21 +6,23 @@ database knows of a run comes from `sync.reconcile.findings`.
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from sync.model.entities import ENTITIES
+from sync.model.entities import ENTITIES, PARENT_IDS
+from sync.model.published import frames
 from sync.model.refusals import Cause, Notice, Refusal, masked_value, refused_value
+
+if TYPE_CHECKING:  # it takes 0.3 s to load
+    import pandas as pd
 
 Mode = Literal["apply", "plan", "validate", "undo", "adopt"]
 Status = Literal["applied", "planned", "validated", "rolled_back", "declined", "failed", "undone", "partly_undone"]
 
 Trigger = Literal["command", "http", "broker"]
 
-SKIPPED = ("skipped_unchanged", "skipped_verified")
-"""Codes of the warnings that count documents which were left out."""
+COMMITTING = "committing"
+"""What a run tells when its commit begins: before that it has written nothing."""
 
-PARENT_IDS = frozenset({"laboratoryId", "personId", "proposalId"})
-"""Columns that hold the id of another row."""
 _OF_PEOPLE = frozenset(entity.name for entity in ENTITIES if entity.of_people)
 
 
@@ -115,6 +117,7 @@ class Report:
     status: Status
     run: int | None = None
     documents_read: int = 0
+    documents_verified: int = 0
     documents_refused: int = 0
     entities: dict[str, Counts] = field(default_factory=lambda: {e.name: Counts() for e in ENTITIES})
     refusals: list[Refusal] = field(default_factory=list)
@@ -143,11 +146,28 @@ class Report:
         """Whether ISPyB holds already what the export says."""
         return not any(c.inserted or c.updated or c.deleted for c in self.entities.values())
 
+    @property
+    def shown(self) -> object:
+        """What somebody is shown who is asked before it is done."""
+        return self.entities, self.refusals
+
     def mask(self) -> None:
         """Takes the values out of refusals, warnings and changes that are there by now."""
         self.refusals = [refusal.masked() for refusal in self.refusals]
         self.warnings = [warning.masked() for warning in self.warnings]
         self.changes = [change.masked() for change in self.changes]
+
+    def frame(self, entity: str) -> "pd.DataFrame":
+        """The changes of one entity as a pandas table: those of a plan, or of a run that history has read.
+
+        A row is one changed column: run, entity, id, action, adopted, proposal, key, column, old, new. A link, which
+        has no columns of its own, is one row. Raises UsageError where there is no such entity.
+        """
+        return frames.changes(self, entity)
+
+    def refusals_frame(self) -> "pd.DataFrame":
+        """The refusals as a pandas table: run, entity, code, document, proposal, path, field, value, message."""
+        return frames.refusals(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The report's public JSON form; `undoes` and `vanished` are there where they say something."""
@@ -161,7 +181,11 @@ class Report:
             "trigger": self.trigger,
             "actor": self.actor,
             "database": self.database,
-            "documents": {"read": self.documents_read, "refused": self.documents_refused},
+            "documents": {
+                "read": self.documents_read,
+                "verified": self.documents_verified,
+                "refused": self.documents_refused,
+            },
             "entities": {name: dict(counts.__dict__) for name, counts in self.entities.items()},
             "refusals": [refusal.to_dict() for refusal in self.refusals],
             "warnings": [warning.to_dict() for warning in self.warnings],

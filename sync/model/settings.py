@@ -50,15 +50,10 @@ class Settings(BaseSettings):
     timezone: str = _setting("UTC", "Zone of dates that carry an offset.", metavar="IANA")
     nulls: Literal["keep", "clear"] = _setting("keep", "A null in a document keeps the column, or clears it.")
     strict: bool = _setting(False, "Roll back if anything was refused.")
-    skip_unchanged: bool = _setting(
+    recheck: bool = _setting(
         False,
-        "Leave out documents that are as they were when they were last applied. Quick, for every five minutes; "
-        "what others changed in ISPyB meanwhile is not seen, and a run without it mends that.",
-    )
-    skip_verified: bool = _setting(
-        False,
-        "The same, but only those whose rows in ISPyB are as they were when a run last found nothing to change "
-        "in them: what others changed meanwhile is seen. The third run is quick.",
+        "Examine every document. Else those are left out that are as a run last took them, together with their rows "
+        "in ISPyB; what comes out is the same.",
     )
     prune: Literal["none", "owned", "all"] = _setting(
         "none",
@@ -134,9 +129,10 @@ class Settings(BaseSettings):
         return sorted({*names})
 
     @property
-    def skips(self) -> bool:
-        """Whether documents may be left out."""
-        return self.skip_unchanged or self.skip_verified
+    def leaves_out(self) -> bool:
+        """Whether documents may be left out: not where rows are left to ISPyB, which their digests cannot tell from
+        others."""
+        return not (self.recheck or self.full or self.leave)
 
     @field_validator("prune_limit", mode="before")
     @classmethod

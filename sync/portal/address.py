@@ -10,6 +10,8 @@ from sync.model.errors import UsageError
 from sync.model.refusals import printable
 
 PREFIX = "portal:"
+NAME = r"([A-Za-z][A-Za-z0-9_]{0,44}-)?[A-Za-z0-9_]{1,45}"
+"""What a proposal may be called that somebody asks for by a token or an event: nothing that means more in a URL."""
 _ALL = "all"
 _PLACEHOLDER = re.compile(r"\{(proposal|code|number)\}")
 

@@ -9,7 +9,7 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
 from sync.model.documents import Document
-from sync.model.people import Holds, Thing
+from sync.model.people import Holds, Person, Thing
 from sync.model.values import OLD_KEY, PHONE, TEXT, Kind
 
 
@@ -43,6 +43,16 @@ class Level:
     def entity(self) -> str:
         """The entity; empty for the document itself."""
         return getattr(self.model, "entity", "")
+
+    @property
+    def is_of_people(self) -> bool:
+        """Whether it is a person, whose text is read apart."""
+        return issubclass(self.model, Person)
+
+    @cached_property
+    def holding(self) -> tuple[Part, ...]:
+        """Its fields that hold objects."""
+        return tuple(part for part in self.parts if part.child is not None)
 
     @cached_property
     def children(self) -> tuple[tuple[str, bool, "Level"], ...]:

@@ -57,9 +57,11 @@ class RawDocument:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A document that is as it was when it was last applied."""
+    """A document that is as it was when a run last took it: only its text, not parsed."""
 
     number: int
+    fingerprint: bytes
+    text: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +166,13 @@ class Reader:
     def _from_dict(self, number: int, value: object) -> Item:
         if self._prints is not None:
             try:
-                fingerprint, left_out = self._prints(orjson.dumps(value))
+                text = orjson.dumps(value)
             except TypeError:  # not of JSON's kinds
                 return _item(number, None, value)
-            return LeftOut(number) if left_out else _item(number, None, value, fingerprint=fingerprint)
+            fingerprint, left_out = self._prints(text)
+            if left_out:
+                return LeftOut(number, fingerprint, text)
+            return _item(number, None, value, fingerprint=fingerprint)
         return _item(number, None, value)
 
     def _from_bytes(self, source: ByteSource) -> Iterator[Item]:
@@ -193,8 +198,8 @@ def read(source: Export, *, max_document_bytes: int) -> Reader:
 
 def _from_slot(number: int, slot: Slot) -> Item:
     fault = slot.fault
-    if slot.left_out:
-        return LeftOut(number)
+    if slot.left_out and slot.fingerprint is not None:
+        return LeftOut(number, slot.fingerprint, slot.text)
     if fault is None:
         return _item(number, slot.line, slot.value, slot.text, slot.fingerprint)
     return _unreadable(number, slot.line, fault, slot.no_document)

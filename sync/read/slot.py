@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sync.read.levels import ROOT
 from sync.read.parse import INVALID_DOCUMENT, INVALID_JSON, Fault, explain, fitting, parse
 
 Prints = Callable[[bytes], tuple[bytes, bool]]
 """Gives the fingerprint of a document's text, and whether the document is left out."""
 
-KEY = rb'"(?:proposal|sessions|proteins)"\s*+:'
+KEY = f'"(?:{"|".join(sorted(ROOT.known))})"\\s*+:'.encode()
 """What a document has, written as an expression."""
 _has_key = re.compile(KEY).search
 
@@ -41,7 +42,7 @@ def parsed(line: int, text: bytes, limit: int, prints: Prints | None) -> Slot:
     if prints is not None:
         fingerprint, left_out = prints(text)
         if left_out:
-            return Slot(line, len(text), left_out=True)
+            return Slot(line, len(text), text, fingerprint=fingerprint, left_out=True)
     try:
         return Slot(line, len(text), text, fitting(text) or parse(text), fingerprint=fingerprint)
     except ValueError as error:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import IO, Any, Self, cast
 
-from sync.history.fingerprints import Fingerprints
 from sync.model.errors import PortalError
-from sync.model.refusals import Notice, ValidDocument
+from sync.model.refusals import ValidDocument
 from sync.model.report import Report
 from sync.portal.answer import Answer
+from sync.read.kept import Kept
 from sync.read.parse import INVALID_JSON
 from sync.read.reader import Item, RawDocument, Reader, Unreadable
 from sync.read.turning.form import find
@@ -16,24 +16,37 @@ from sync.read.turning.sent import Sent
 from sync.read.turning.turned import Turned
 from sync.reconcile.request import Request
 from sync.validate.validator import Validator
+from sync.verify.fingerprints import Fingerprints
 
 
 class Reading:
     """Reads and validates the export of a request; refusals go into the report as they are met.
 
     What the User Portal is asked for is fetched as it is read; leaving the context ends that.
+
+    kept  keeps what cannot be read again, where that may be needed
     """
 
-    def __init__(self, request: Request, origins: Origins, fingerprints: Fingerprints | None, report: Report) -> None:
+    def __init__(
+        self,
+        request: Request,
+        origins: Origins,
+        fingerprints: Fingerprints | None,
+        report: Report,
+        kept: Kept | None = None,
+    ) -> None:
         settings = request.settings
         self._request = request
         self._fingerprints = fingerprints
         self._report = report
         self._answer: Answer | None = None
-        if request.asked is not None:
-            self._answer = Answer(request.asked, settings.portal, request.waits or _nobody_listens)
         self._sent: RawDocument | None = None
-        source = request.export if self._answer is None else cast(IO[Any], self._answer)
+        source = request.export
+        if request.asked is not None and not (kept is not None and kept.has_copy):
+            self._answer = Answer(request.asked, settings.portal, request.waits or _nobody_listens)
+            source = cast(IO[Any], self._answer)
+        if kept is not None:
+            source = kept.open(source)
         make_form = find(request.form)
         if make_form is None:
             limit = int(settings.max_document_mb * 1_000_000)
@@ -57,11 +70,29 @@ class Reading:
             self._answer.close()
 
     def documents(self) -> Iterator[ValidDocument]:
-        """What is to be staged; the export is read as this is asked for."""
+        """What is to be staged; the export is read as this is asked for.
+
+        As long as an export may be a short one its documents wait: they are looked up together.
+        """
+        waiting: list[ValidDocument] = []
+        prints = self._fingerprints
         for valid in self._validator.documents(self._items()):
             if self._request.prints is not None and self._sent is not None:
                 self._request.prints(self._sent.raw)
+            if prints is not None and prints.is_short:
+                waiting.append(valid)
+                continue
+            yield from self._to_examine(waiting)
+            waiting.clear()
             yield valid
+        yield from self._to_examine(waiting)
+
+    def _to_examine(self, waiting: list[ValidDocument]) -> list[ValidDocument]:
+        """Those that waited, less what need not be examined."""
+        if self._fingerprints is None or not waiting:
+            return waiting
+        left_out = self._fingerprints.leave_out_met()
+        return [valid for valid in waiting if valid.number not in left_out]
 
     def _items(self) -> Iterator[Item]:
         progress = self._request.progress
@@ -79,22 +110,13 @@ class Reading:
 
     def finish(self) -> None:
         """Puts into the report how much was read, and what is worth telling of it."""
-        report, validator, prints = self._report, self._validator, self._fingerprints
+        report, validator = self._report, self._validator
         report.documents_read = validator.read
         report.documents_refused = validator.refused
         if isinstance(self.reader, Turned):
             report.warnings.extend(self.reader.notices())
         report.warnings.extend(validator.notices())
-        if prints is not None and prints.skipped:
-            if self._request.settings.skip_verified:
-                code = "skipped_verified"
-                words = "documents left out, as they and their rows in ISPyB are as last verified"
-            else:
-                code = "skipped_unchanged"
-                words = (
-                    "documents left out, as they are as last applied; what others changed in ISPyB since is not seen"
-                )
-            report.warnings.append(Notice(code, words, prints.skipped))
+        report.documents_verified = 0 if self._fingerprints is None else len(self._fingerprints.left_out)
 
 
 def _nobody_listens(words: str) -> None:

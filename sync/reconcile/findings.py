@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from sync.history.changes import label, read_changes, readable_external_id
-from sync.model.entities import ENTITIES, Entity
+from sync.model.entities import DOCUMENT, ENTITIES, Entity
 from sync.model.refusals import MOST_EXAMPLES, NEW_WITHOUT, VALUE_REFUSED, Example, Notice, Refusal, printable
-from sync.model.report import Counts, Report, Vanished
-from sync.reconcile.reconciliation import Found, Reconciliation
+from sync.model.report import Report, Vanished
+from sync.reconcile.plan import Found, Plan
+from sync.reconcile.reconciliation import Reconciliation
 from sync.reconcile.words.causes import Causes, Parent
 from sync.reconcile.words.contradictions import contradictions
 from sync.reconcile.words.message import Refused, holder, message, read_value
@@ -19,9 +20,8 @@ from sync.stage.misfits import ROW_REFUSED
 from sync.statements.by_halves import RefusedRow
 
 
-def fill(report: Report, reconciliation: Reconciliation, target: Target, *, changes: bool) -> None:
+def fill(report: Report, plan: Plan, reconciliation: Reconciliation, target: Target, *, changes: bool) -> None:
     """Adds what the database knows of the run to the report."""
-    found = reconciliation.read(("counts", "deleted", "stale_links", "stale_people", "possible_twins", *_NOTICES))
     causes = Causes(report.refusals)
     for row in reconciliation.refused_rows:
         for mention in row.mentions:
@@ -29,30 +29,23 @@ def fill(report: Report, reconciliation: Reconciliation, target: Target, *, chan
     for entity in ENTITIES:
         if not reconciliation.is_staged(entity):
             continue
-        ((staged, inserted, updated, refused),) = found[entity.name, "counts"]
-        left = reconciliation.leaving.count(entity)
-        counts = Counts(int(staged), int(inserted), int(updated), refused=int(refused) - left)
-        counts.unchanged = counts.staged - counts.inserted - counts.updated - counts.refused
-        counts.deleted = sum(int(deleted) for (deleted,) in found.get((entity.name, "deleted"), ()))
-        report.entities[entity.name] = counts
-        reconciliation.actions[entity.name] = counts.actions
-        reconciliation.doomed[entity.name] = counts.deleted
+        counts = report.entities[entity.name] = replace(plan.counts[entity.name])
         if counts.refused:
-            report.refusals.extend(_refusals(entity, reconciliation, causes, "refusals"))
-            _refuse_whole_rows(report, entity, reconciliation.rows(entity, "contradicted"))
+            report.refusals.extend(_refusals(entity, plan, reconciliation, causes, "refusals"))
+            _refuse_whole_rows(report, entity, reconciliation.rows(plan, entity, "contradicted"))
         if counts.inserted:
-            _tell_new_rows(report, entity, reconciliation.rows(entity, "new_unfit"))
+            _tell_new_rows(report, entity, reconciliation.rows(plan, entity, "new_unfit"))
         parent = entity.parent_of_field
         if parent is not None and report.entities[parent].refused:
             along = reconciliation.leaving.places(entity, parent)
-            told = _refusals(entity, reconciliation, causes, "field_refusals")
+            told = _refusals(entity, plan, reconciliation, causes, "field_refusals")
             report.refusals.extend(refusal for refusal in told if (refusal.document, refusal.path) not in along)
-        report.warnings.extend(_notices(entity, found, target))
-        report.warnings.extend(reconciliation.leaving.notices(entity, left))
+        report.warnings.extend(_notices(entity, plan.found))
+        report.warnings.extend(reconciliation.leaving.notices(entity, plan.left[entity.name]))
+    report.warnings.extend(_missing_columns(target))
     if changes:
-        report.changes = [change for row in reconciliation.planned() for change in read_changes(row[0], [row[1:]])]
-    refused_proposals = report.entities["proposal"].refused
-    report.documents_refused += refused_proposals
+        report.changes = [change for row in reconciliation.changes(plan) for change in read_changes(row[0], [row[1:]])]
+    report.documents_refused += report.entities[DOCUMENT.name].refused
 
 
 def refused_by_database(row: RefusedRow) -> Refusal:
@@ -86,12 +79,12 @@ def _tell_new_rows(report: Report, entity: Entity, rows: Iterable[tuple[Any, ...
             report.refusals[place] = replace(refusal, message=refusal.message.replace(VALUE_REFUSED, NEW_WITHOUT))
 
 
-def find_vanished(report: Report, reconciliation: Reconciliation) -> None:
+def find_vanished(report: Report, plan: Plan, reconciliation: Reconciliation) -> None:
     """Adds what a full export no longer has to the report."""
     report.vanished = [
         Vanished(entity.name, number, label(key) or None, label(proposal), readable_external_id(digits))
         for entity in ENTITIES
-        for number, key, proposal, digits in reconciliation.vanished(entity)
+        for number, key, proposal, digits in reconciliation.vanished(plan, entity)
     ]
     unreadable = sum(refusal.code in ("invalid_json", "invalid_document") for refusal in report.refusals)
     if report.vanished and unreadable:
@@ -106,22 +99,18 @@ _NOTICES = {
     "kept_lists": "lists of {entity} with somebody who was refused: nothing is pruned from these",
     "kept_card_name": "lab contacts were found by their person; the card keeps the name it has in ISPyB",
 }
+TOLD = ("stale_links", "stale_people", "possible_twins", *_NOTICES)
+"""Statements of the report pass whose rows a report tells of."""
 
 
-_TWINS = {
-    "proposal": "new proposals differ from one in ISPyB by leading zeros of their number only: are they the same?",
-    "session": "new sessions overlap one that ISPyB has on the same beamline without a key: are they the same?",
-}
-
-
-def _notices(entity: Entity, found: Found, target: Target) -> Iterator[Notice]:
+def _notices(entity: Entity, found: Found) -> Iterator[Notice]:
     for code, words in _NOTICES.items():
         if rows := found.get((entity.name, code), ()):
             places = tuple(Example(document, label(of), path, label(value)) for _, document, of, path, value in rows)
             yield Notice(code, words.format(entity=entity.name), int(rows[0][0]), places)
     if twins := found.get((entity.name, "possible_twins"), ()):
         examples = [Example(d, label(proposal), path, f"{v} ({twin})") for d, proposal, path, v, twin in twins]
-        yield Notice("possible_twin", _TWINS[entity.name], len(twins), tuple(examples[:MOST_EXAMPLES]))
+        yield Notice("possible_twin", entity.twins, len(twins), tuple(examples[:MOST_EXAMPLES]))
     for stale, owned in found.get((entity.name, "stale_links"), ()):
         if stale:
             words = (
@@ -132,18 +121,30 @@ def _notices(entity: Entity, found: Found, target: Target) -> Iterator[Notice]:
                 Example(d, label(of), path, label(key)) for d, of, path, key in found[entity.name, "stale_people"]
             ]
             yield Notice("stale_links", words, int(stale), tuple(people))
-    if missing := target[entity].missing:
-        words = f"{entity.table} of this ISPyB has no column {', '.join(missing)}; these fields are ignored"
-        yield Notice("missing_column", words, len(missing))
 
 
-def _refusals(entity: Entity, reconciliation: Reconciliation, causes: Causes, name: str) -> Iterator[Refusal]:
+def _missing_columns(target: Target) -> Iterator[Notice]:
+    """Of all entities: what an export does not name today, or what is left out, it may name tomorrow."""
+    for entity in ENTITIES:
+        if missing := target[entity].missing:
+            words = f"{entity.table} of this ISPyB has no column {', '.join(missing)}; these fields are ignored"
+            yield Notice("missing_column", words, len(missing))
+
+
+_SHARED = ("shared_keys", "shared_earlier_keys")
+"""Statements of the report pass that give the keys of rows which contradict each other; one of them runs."""
+
+
+def _refusals(
+    entity: Entity, plan: Plan, reconciliation: Reconciliation, causes: Causes, name: str
+) -> Iterator[Refusal]:
     """What a statement of the report pass refuses, in words."""
-    told = contradictions(entity.primary_key, reconciliation.rows(entity, "shared_keys"))
-    claims = list(reconciliation.rows(entity, "holders"))
+    shared = [row for statement in _SHARED for row in reconciliation.rows(plan, entity, statement)]
+    told = contradictions(entity.primary_key, shared)
+    claims = list(reconciliation.rows(plan, entity, "holders"))
     several = Counter(row_id for row_id, *_ in claims)
     held_by = {row_id: holder(*row) for row_id, *row in claims if several[row_id] == 1}
-    for code, field, value, held, document, proposal, path, row_id, parent in reconciliation.rows(entity, name):
+    for code, field, value, held, document, proposal, path, row_id, parent in reconciliation.rows(plan, entity, name):
         contradiction = told.get(row_id)
         value = read_value(field, value)
         if code == "duplicate_key" and contradiction is not None and contradiction.key in entity.keys:

@@ -4,10 +4,11 @@ Counts what the SQL of the two link tables doomed (pass `prune`); deletes nothin
 """
 
 from collections import Counter
+from collections.abc import Callable
 
 from sync.history.changes import label
 from sync.model.entities import LINKS
-from sync.model.report import Report
+from sync.reconcile.plan import Plan
 from sync.reconcile.reconciliation import Reconciliation
 
 FEWEST = 20
@@ -21,29 +22,31 @@ HINT = (
 )
 
 
-def excess(report: Report, reconciliation: Reconciliation, limit: str) -> str | None:
+def excess(plan: Plan, reconciliation: Reconciliation, limit: str, left_out: Callable[[], int]) -> str | None:
     """Why this run may not delete what it would, with the largest losers; None where it may.
 
-    limit   a number of links, or a share of all links of the export's proposals such as 5%, and at least FEWEST
+    limit     a number of links, or a share of all links of the export's proposals such as 5%, and at least FEWEST
+    left_out  tells how many links the proposals have whose documents were left out: these count too
     """
-    doomed = {entity.name: report.entities[entity.name].deleted for entity in LINKS}
+    doomed = {e.name: plan.counts[e.name].deleted if e.name in plan.counts else 0 for e in LINKS}
     total = sum(doomed.values())
     if total <= (FEWEST if limit.endswith("%") else int(limit)):
         return None
     words = f"{total:,} links would be deleted (" + ", ".join(f"{name} {n:,}" for name, n in doomed.items()) + ")"
     if limit.endswith("%"):
-        links = sum(_number(count) for entity in LINKS for (count,) in reconciliation.rows(entity, "all_links"))
+        links = sum(_number(count) for entity in LINKS for (count,) in reconciliation.rows(plan, entity, "all_links"))
+        links += left_out()
         allowed = max(FEWEST, int(links * float(limit[:-1]) / 100))
         if total <= allowed:
             return None
         limit = f"{allowed:,}: {limit} of the {links:,} links of the export's proposals, and at least {FEWEST}"
-    return f"{words}, and the limit is {limit}. {_losers(reconciliation)}"
+    return f"{words}, and the limit is {limit}. {_losers(plan, reconciliation)}"
 
 
-def _losers(reconciliation: Reconciliation) -> str:
+def _losers(plan: Plan, reconciliation: Reconciliation) -> str:
     lost: Counter[str | None] = Counter()
     for entity in LINKS:
-        for proposal, links in reconciliation.rows(entity, "losers"):
+        for proposal, links in reconciliation.rows(plan, entity, "losers"):
             lost[label(None if proposal is None else str(proposal))] += _number(links)
     return "Most lose: " + ", ".join(f"{proposal} {links:,}" for proposal, links in lost.most_common(LOSERS))
 

@@ -10,7 +10,8 @@
 Up to prune only the staging tables are written: an apply and a plan are the same to that point.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
@@ -18,13 +19,16 @@ from sqlalchemy.exc import DBAPIError
 from sync.database.connection import DUPLICATE, NO_PARENT, code_of, words_of
 from sync.database.sqlfiles import named, of_pass
 from sync.database.statement import Statement
-from sync.history.changes import ALL_CHANGES, PLANNED
-from sync.model.entities import ENTITIES, PROPOSAL, Entity
+from sync.history.changes import ALL_CHANGES, IN_ORDER, PLANNED
+from sync.model.conditions import Conditions
+from sync.model.entities import ENTITIES, Entity
+from sync.model.report import Counts
 from sync.reconcile.leaving import Leaving
+from sync.reconcile.plan import Found, Left, Plan
 from sync.schema.target import Target
 from sync.statements.block import Outcome
 from sync.statements.by_halves import WRITES, RefusedRow, RowsRefused, is_a_rows_fault, mark_refused, refused_rows
-from sync.statements.play import Move, Player
+from sync.statements.play import Move, Player, at_first
 from sync.statements.send import Runner, origin_of
 from sync.statements.staged_facts import Given
 from sync.statements.temporary_tables import MOST_KEPT, Tables
@@ -45,45 +49,44 @@ def _matching() -> Iterator[tuple[Entity, str]]:
 MATCHING = tuple(_matching())
 """The passes that say who is who, in their order."""
 
-Found = dict[tuple[str, str], Sequence[tuple[Any, ...]]]
-"""Rows by entity and statement."""
-
 
 class Overtaken(Exception):
     """Another writer changed what this run had matched; the transaction must start anew."""
 
 
 class Reconciliation:
-    """One run's staging tables and the statements on them.
+    """One run's staging tables and the statements on them; what it finds is a `Plan`.
 
-    actions  what is to be done with each entity, as `sync.reconcile.findings.fill` finds it: insert, update, delete
     leaving  what is left to ISPyB
-    doomed   how many links of it are to be deleted
     refused_rows  what the database has refused so far
     """
 
     def __init__(self, runner: Runner, target: Target, left: Collection[Entity] = ()) -> None:
         self._runner = runner
         self._target = target
-        self.actions: dict[str, set[str]] = {}
-        self.doomed: dict[str, int] = {}
         self.refused_rows: list[RefusedRow] = []
         self._given = Given(target)
-        self._player = Player(runner, target, self._given)
         self._tables = Tables(runner, target)
+        self._now: object = None
         self.leaving = Leaving(runner, target, left)
 
     def create(self) -> None:
         """Makes the staging tables, unless they are there."""
-        self._runner.connection.exec_driver_sql("SET @now = NOW()")
+        self._now = self._runner.connection.exec_driver_sql("SELECT NOW()").scalar_one()
         if not self._tables.take():
             self._tables.drop()
-            self._play((entity, "create") for entity in ENTITIES)
+            player = Player(self._runner, at_first(self._target, self._given))
+            player.play_passes((entity, "create") for entity in ENTITIES)
 
     def stage(self, entity: Entity, columns: Sequence[Sequence[Any]]) -> None:
         """Notes that rows of an entity are staged."""
         self._given.see(entity, columns)
         self.leaving.see(entity, columns)
+
+    @property
+    def staged_rows(self) -> int:
+        """How many rows are staged."""
+        return self._given.rows.total()
 
     def is_staged(self, entity: Entity) -> bool:
         """Whether the entity has staged rows."""
@@ -96,58 +99,67 @@ class Reconciliation:
         else:
             self._tables.drop()
 
-    def match(self) -> None:
-        """Finds who is who, and refuses what cannot be decided."""
-        self._player.forget()
+    def plan(self, prune: str, unread: Iterable[str], told: Iterable[str]) -> Plan:
+        """Finds who is who, what cannot be decided, what differs, and which links the export no longer names.
+
+        prune    which of these links go: none, those of the tool's own, or all
+        unread   proposals of which a document could not be read: no link of theirs goes
+        told     names of statements of the report pass whose rows are wanted too
+        """
+        player = Player(self._runner, at_first(self._target, self._given))
+        self._match(player)
+        player.play_passes((entity, "compare") for entity in self._staged())
+        changed = self.leaving.drop_actions(self._staged())
+        values = {"prune": prune, "unread": ",".join(unread)}
+        player.play_passes(((entity, "prune") for entity in self._written()), values)
+        found = self._found(player, {"counts", "deleted", *told})
+        left = {e.name: Left(self.leaving.count(e), changed.get(e, 0)) for e in self._staged()}
+        counts = {e.name: _counts(e, found, left[e.name]) for e in self._staged()}
+        return Plan(player.known, counts, left, found)
+
+    def _match(self, player: Player) -> None:
         matching = [(entity, pass_) for entity, pass_ in MATCHING if self.is_staged(entity)]
         if not self.leaving.is_needed:
-            self._play(matching)
+            player.play_passes(matching)
             return
         for entity, pass_ in matching:
-            self._play([(entity, pass_)])
+            player.play_passes([(entity, pass_)])
             if pass_ == "settle":
-                self.leaving.mark(entity, self._player.conditions(entity))
+                self.leaving.mark(entity)
 
-    def compare(self) -> None:
-        """Finds what differs, column by column."""
-        self._play((entity, "compare") for entity in self._staged())
-        self.leaving.drop_actions(self._staged())
+    def apply(self, plan: Plan, again: str | None = None, begins: Callable[[Entity], None] = lambda _: None) -> Plan:
+        """Writes to ISPyB; gives the plan with what is known then.
 
-    def prune(self, which: str, unread: Iterable[str]) -> None:
-        """Finds the links that the export no longer names, and dooms none of them, the tool's own, or all.
-
-        unread   proposals of which a document could not be read: nothing of theirs is doomed
-        """
-        self._runner.connection.exec_driver_sql("SET @prune = %s, @unread = %s", (which, ",".join(unread)))
-        self._play((entity, "prune") for entity in self._written())
-
-    def apply(self, again: str | None = None) -> None:
-        """Writes to ISPyB.
-
+        begins  is told of each entity before it is written
         again   what the server said when an earlier attempt failed as if another writer had come in between
 
         Raises Overtaken where a row that was inserted or is to be deleted is not found again; RowsRefused for rows
         that the database refuses for a reason of its own; DBAPIError where another writer may have come in between.
         """
+        player = Player(self._runner, plan.conditions)
         for entity in self._written():
-            actions = self.actions[entity.name]
-            moves = [m for m in self._player.moves(entity, "apply") if m.statement.does in (None, *actions)]
-            if "insert" in actions:
-                self._player.find(entity, "inserted")
-                moves += self._looking_again(entity)
+            begins(entity)
+            counts = plan.counts[entity.name]
+            moves = [m for m in player.moves(entity, "apply") if m.statement.does in (None, *counts.actions)]
+            if counts.inserted:
+                player.find(entity, "inserted")
+                moves += _looking_again(player, entity)
             try:
-                outcomes = self._player.play(moves)
+                outcomes = player.play(moves, {"now": self._now})
             except DBAPIError as error:
-                self._refuse_rows(entity, moves, error, again)
+                self._refuse_rows(entity, moves, error, player.conditions(entity), again)
                 raise
-            self._check(entity, outcomes)
+            _check(entity, outcomes, counts.deleted)
+        return replace(plan, conditions=player.known)
 
     def refuse(self, rows: Sequence[RefusedRow]) -> None:
         """Leaves out what the database has refused, when the run starts anew."""
         self.refused_rows.extend(rows)
         mark_refused(self._runner, rows)
 
-    def _refuse_rows(self, entity: Entity, moves: Sequence[Move], error: DBAPIError, again: str | None) -> None:
+    def _refuse_rows(
+        self, entity: Entity, moves: Sequence[Move], error: DBAPIError, known: Conditions, again: str | None
+    ) -> None:
         """Raises RowsRefused where single rows are at fault: not before another writer is ruled out."""
         origin = origin_of(error)
         statement = next((m.statement for m in moves if m.statement.origin == origin), None)
@@ -155,63 +167,40 @@ class Reconciliation:
             return
         if code_of(error) in (DUPLICATE, NO_PARENT) and words_of(error) != again:
             return
-        if rows := refused_rows(self._runner, entity, statement, self._player.conditions(entity)):
+        if rows := refused_rows(self._runner, entity, statement, known, {"now": self._now}):
             raise RowsRefused(rows) from None
 
-    def record(self, run: int) -> None:
+    def record(self, plan: Plan, run: int) -> None:
         """Writes what was changed into the tool's own history, in the same transaction."""
-        self._runner.connection.exec_driver_sql("SET @run = %s", (run,))
-        self._play((entity, "history") for entity in self._staged() if self.actions[entity.name])
+        changed = ((entity, "history") for entity in self._staged() if plan.counts[entity.name].actions)
+        Player(self._runner, plan.conditions).play_passes(changed, {"run": run, "now": self._now})
 
-    def planned(self) -> Iterator[tuple[Any, ...]]:
+    def changes(self, plan: Plan) -> Iterator[tuple[Any, ...]]:
         """What would be changed: rows of entity and what `sync.history.changes.read_changes` takes."""
         self._runner.run(named("history", "shadow_change"))
-        self.record(PLANNED)
-        sql = named("history", "show_changes").render(staging_schema=self._runner.staging_schema) or ""
-        yield from map(tuple, self._runner.connection.exec_driver_sql(sql, {"run": PLANNED, "limit": ALL_CHANGES}))
+        self.record(plan, PLANNED)
+        values = {"run": PLANNED, "limit": ALL_CHANGES, "entities": IN_ORDER}
+        yield from map(tuple, self._runner.run(named("history", "show_changes"), values=values) or ())
 
-    def read(self, names: Collection[str]) -> Found:
-        """The rows of statements of the report pass, of all entities at once, by entity and statement."""
-        moves = [
-            m for entity in self._staged() for m in self._player.moves(entity, "report", lambda s: s.name in names)
-        ]
-        outcomes = self._player.play(moves)
+    def rows(self, plan: Plan, entity: Entity, name: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of one statement of the report pass."""
+        for statement in of_pass(entity.name, "report"):
+            if statement.name == name:
+                yield from map(tuple, self._runner.run(statement, plan.conditions[entity.name]) or ())
+
+    def vanished(self, plan: Plan, entity: Entity) -> Iterator[tuple[Any, ...]]:
+        """Rows of ISPyB with an externalId that nothing of the export found or names: id, key, proposal, externalId."""
+        return self.rows(plan, entity, "vanished")
+
+    def _found(self, player: Player, names: Collection[str]) -> Found:
+        """The rows of statements of the report pass, of all entities at once."""
+        moves = [m for e in self._staged() for m in player.moves(e, "report", lambda s: s.name in names)]
+        outcomes = player.play(moves)
         return {
             (move.entity.name, move.statement.name): outcomes[move.statement].selected
             for move in moves
             if move.statement in outcomes
         }
-
-    def rows(self, entity: Entity, name: str) -> Iterator[tuple[Any, ...]]:
-        """The rows of one statement of the report pass."""
-        for statement in of_pass(entity.name, "report"):
-            if statement.name == name:
-                yield from map(tuple, self._runner.run(statement, self._player.conditions(entity)) or ())
-
-    def vanished(self, entity: Entity) -> Iterator[tuple[Any, ...]]:
-        """Rows of ISPyB with an externalId that nothing of the export found or names: id, key, proposal, externalId."""
-        return self.rows(entity, "vanished")
-
-    def joined_documents(self) -> set[int]:
-        """Numbers of the documents that share their proposal with another one."""
-        if "joined" not in self._player.conditions(PROPOSAL).facts:
-            return set()
-        return {number for (number,) in self._runner.run(named("fingerprint", "joined_documents")) or ()}
-
-    def _looking_again(self, entity: Entity) -> Iterator[Move]:
-        """Learns the ids of inserted rows by their keys, and looks for rows that another writer has added meanwhile."""
-        for pass_ in ("match", "settle", "report"):
-            yield from self._player.moves(entity, pass_, lambda s: s.again == "inserted")
-
-    def _check(self, entity: Entity, outcomes: dict[Statement, Outcome]) -> None:
-        """Whether what was written is what was planned: no link was gone already, no new row is lost or doubled."""
-        for statement, outcome in outcomes.items():
-            if statement.does == "delete" and outcome.rows != self.doomed[entity.name]:
-                raise Overtaken(f"rows of {entity.table}")
-            if statement.counts == "overtaken":
-                ((odd,),) = outcome.selected
-                if odd:
-                    raise Overtaken(f"{odd} rows of {entity.table}")
 
     def _staged(self) -> Iterator[Entity]:
         return filter(self.is_staged, ENTITIES)
@@ -219,5 +208,28 @@ class Reconciliation:
     def _written(self) -> Iterator[Entity]:
         return (entity for entity in self._staged() if entity not in self.leaving.entities)
 
-    def _play(self, passes: Iterable[tuple[Entity, str]]) -> None:
-        self._player.play([move for entity, pass_ in passes for move in self._player.moves(entity, pass_)])
+
+def _looking_again(player: Player, entity: Entity) -> Iterator[Move]:
+    """Learns the ids of inserted rows by their keys, and looks for rows that another writer has added meanwhile."""
+    for pass_ in ("match", "settle", "report"):
+        yield from player.moves(entity, pass_, lambda s: s.again == "inserted")
+
+
+def _check(entity: Entity, outcomes: dict[Statement, Outcome], doomed: int) -> None:
+    """Whether what was written is what was planned: no link was gone already, no new row is lost or doubled."""
+    for statement, outcome in outcomes.items():
+        if statement.does == "delete" and outcome.rows != doomed:
+            raise Overtaken(f"rows of {entity.table}")
+        if statement.counts == "overtaken":
+            ((odd,),) = outcome.selected
+            if odd:
+                raise Overtaken(f"{odd} rows of {entity.table}")
+
+
+def _counts(entity: Entity, found: Found, left: Left) -> Counts:
+    """How many things of an entity the export names, and what becomes of them."""
+    ((staged, inserted, updated, refused),) = found[entity.name, "counts"]
+    counts = Counts(int(staged), int(inserted), int(updated), refused=int(refused) - left.new)
+    counts.unchanged = counts.staged - counts.inserted - counts.updated - counts.refused
+    counts.deleted = sum(int(deleted) for (deleted,) in found.get((entity.name, "deleted"), ()))
+    return counts

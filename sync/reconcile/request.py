@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from sync.database.connection import Database
+from sync.model.entities import ENTITIES, Entity
 from sync.model.report import BY_COMMAND, AskedBy, Report
 from sync.model.settings import Settings
 from sync.portal.address import Address, address
@@ -33,6 +34,7 @@ class Request:
     asked_by   what started it, and who
     confirm    is shown what an apply is about to write, and answers; None: nobody is asked
     waits      is told what the User Portal is waited for
+    phase      is told what is done now, or waited for: in words, how many of how many rows are done; None: not known
     prints     takes each document that is valid, at least in part, as it was read
     """
 
@@ -45,6 +47,7 @@ class Request:
     confirm: Confirm | None = None
     asked_by: AskedBy = BY_COMMAND
     waits: Callable[[str], None] | None = None
+    phase: Callable[[str, int, int | None], None] | None = None
     prints: Callable[[dict[str, Any]], None] | None = None
 
     @property
@@ -56,6 +59,17 @@ class Request:
     def write(self) -> bool:
         """Whether ISPyB is to be changed."""
         return self.mode == "apply"
+
+    def tell(self, words: str, done: int = 0, total: int | None = None) -> None:
+        """Tells what is done now."""
+        if self.phase is not None:
+            self.phase(words, done, total)
+
+    def tell_of(self, entity: Entity, report: Report) -> None:
+        """Tells which entity is written next, and how many rows of those before it are written."""
+        rows = {name: c.inserted + c.updated + c.deleted for name, c in report.entities.items()}
+        before = sum(rows[other.name] for other in ENTITIES[: ENTITIES.index(entity)])
+        self.tell(f"writing {entity.name}", before, sum(rows.values()))
 
     @cached_property
     def asked(self) -> Address | None:

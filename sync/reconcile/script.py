@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from pymysql.converters import escape_item
-
 from sync.database.connection import settings_as_sql
 from sync.database.sqlfiles import load, named, of_pass
-from sync.database.statement import Statement, origin_and_text
-from sync.history.changes import ALL_CHANGES, PLANNED
+from sync.database.statement import Statement, literal, origin_and_text, put_values
+from sync.history.changes import ALL_CHANGES, IN_ORDER, PLANNED
 from sync.model.conditions import Conditions
 from sync.model.entities import ENTITIES, Entity
 from sync.model.report import Report
@@ -29,6 +27,9 @@ from sync.stage.stager import Stager
 from sync.statements.staged_facts import Given
 
 _ROWS_AT_ONCE = 200
+_VALUES = {name: f"@{name}" for name in ("now", "run", "prune", "unread")}
+_VALUES |= {"limit": str(ALL_CHANGES), "entities": literal(IN_ORDER)}
+"""What stands in place of the values of a run: variables, which the head of the script sets, for readers to edit."""
 _FINDINGS = {s.finds for entity in ENTITIES for s in load(entity.name) if s.finds is not None} | {"inserted"}
 
 
@@ -109,7 +110,7 @@ class Script:
         stager.flush()
         yield from pieces
         if unread := ",".join(sorted(unread_proposals(report))):
-            yield f"\nSET @unread = {_literal(unread)};\n"
+            yield f"\nSET @unread = {literal(unread)};\n"
         if report.refusals:
             yield f"\n-- {len(report.refusals)} values and documents do not fit; `ispyb-sync plan` lists them.\n"
 
@@ -118,14 +119,14 @@ class Script:
         every = list(rows)
         for first in range(0, len(every), _ROWS_AT_ONCE):
             several = every[first : first + _ROWS_AT_ONCE]
-            values = ",\n    ".join(f"({', '.join(map(_literal, row))})" for row in several)
+            values = ",\n    ".join(f"({', '.join(map(literal, row))})" for row in several)
             table = f"`{self._settings.staging_schema}`.stage_{entity.name}"
             yield f"\nINSERT INTO {table} ({columns}) VALUES\n    {values};\n"
 
     def _left(self, entity: Entity) -> Iterator[str]:
         """Marks what a run leaves to ISPyB."""
         if entity in self._entities and self._is_staged(entity):
-            for sql in leaving.statements(entity, self._conditions(entity), self._settings.staging_schema):
+            for sql in leaving.statements(entity, self._target, self._settings.staging_schema):
                 origin, text = origin_and_text(sql)
                 yield f"\n-- {origin.removeprefix('/* ').removesuffix(' */')}\n{text};\n"
 
@@ -143,8 +144,7 @@ class Script:
             yield from self._text(named("history", "shadow_change"), Conditions())
         yield from self._pass("history", lambda s: True)
         if self._whole:
-            for piece in self._text(named("history", "show_changes"), Conditions()):
-                yield piece.replace("%(run)s", str(PLANNED)).replace("%(limit)s", str(ALL_CHANGES))
+            yield from self._text(named("history", "show_changes"), Conditions())
 
     def _pass(self, pass_: str, which: Callable[[Statement], bool]) -> Iterator[str]:
         for entity in ENTITIES:
@@ -192,10 +192,4 @@ class Script:
         source = f" is {statement.text_from}" if statement.text_from else ""
         yield f"\n-- {statement.origin}{source}\n"
         yield from (f"-- {line}\n" for line in statement.comment)
-        yield f"{origin_and_text(sql)[1]};\n"
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, bytes):
-        return f"X'{value.hex()}'"
-    return str(escape_item(value, "utf8mb4"))
+        yield f"{put_values(origin_and_text(sql)[1], _VALUES)};\n"

@@ -1,37 +1,48 @@
 """The write phase: decides and writes in one transaction, which starts anew where other writers came in between.
 
-In a transaction of a caller what a run wrote can be taken back by itself. A commit that the server did not answer
-is told as such: whether it happened, the run's row in history says.
+A commit that the server did not answer is told as such: whether it happened, the run's row in history says.
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry
-from sync.database.connection import DUPLICATE, LOST, NO_PARENT, OVERTAKEN, code_of, failure, roll_back, words_of
+from sync.database.connection import (
+    DUPLICATE,
+    LOST,
+    NO_PARENT,
+    OVERTAKEN,
+    Connected,
+    code_of,
+    failure,
+    words_of,
+)
 from sync.database.lock import Turn, run_lock
 from sync.history import runs
-from sync.history.fingerprints import Fingerprints
 from sync.history.touched import touch
-from sync.model.entities import ENTITIES, PROPOSAL
+from sync.model.entities import DOCUMENT, ENTITIES
 from sync.model.errors import DatabaseError, LimitError
 from sync.model.refusals import Notice, Refusal
-from sync.model.report import Counts, Report
+from sync.model.report import COMMITTING, Counts, Report
 from sync.read.reader import Reader
 from sync.read.turning.origin import Origins
 from sync.reconcile import prune_limit
-from sync.reconcile.findings import fill, find_vanished, refused_by_database
+from sync.reconcile.findings import TOLD, fill, find_vanished, refused_by_database
+from sync.reconcile.left_out import Drawn, draw, links_left_out, remember
+from sync.reconcile.plan import Plan
 from sync.reconcile.reconciliation import Overtaken, Reconciliation
 from sync.reconcile.request import Request, timed, unread_proposals
 from sync.schema.target import Target
 from sync.statements.by_halves import RefusedRow, RowsRefused
 from sync.statements.send import Runner, origin_of
+from sync.verify.digests import Digests
+from sync.verify.fingerprints import Fingerprints
 
 
 class CommitUnanswered(Exception):
@@ -75,7 +86,9 @@ class Writing:
     request: Request
     origins: Origins
     fingerprints: Fingerprints | None
+    digests: Digests
     report: Report
+    ispyb: Connected
     runner: Runner
     reconciliation: Reconciliation
     target: Target
@@ -84,30 +97,34 @@ class Writing:
     own: bool
 
     def plan(self) -> None:
-        """Decides, and writes nothing."""
-        self._decide(changes=True)
-        if (excess := self._excess()) is not None:
+        """Decides, and writes nothing. Raises Drawn."""
+        try:
+            plan = self._decide(changes=True)
+        except Drawn:
+            self._roll_back()
+            raise
+        if (excess := self._excess(plan)) is not None:
             self.report.warnings.append(Notice("prune_limit", f"apply would stop: {excess}", 1))
-        if self.own:
-            self.runner.connection.rollback()
+        self._roll_back()
 
     def write(self) -> None:
         """Applies. Where somebody is asked first, neither the run's lock nor a transaction is held until the answer.
 
-        After it all is decided anew, and asked anew if that is not what was shown.
+        After it all is decided anew, and asked anew if that is not what was shown. Raises Drawn.
         """
         report, settings, runner = self.report, self.request.settings, self.runner
         as_read = _AsRead(report.refusals, report.warnings, report.documents_refused)
         agreed = None
         while True:
-            with run_lock(runner.connection, settings.lock_timeout, runner.staging_schema, own=self.own) as turn:
+            connection, schema = runner.connection, runner.staging_schema
+            with run_lock(connection, settings.lock_timeout, schema, own=self.own, waits=self.request.tell) as turn:
                 if self._apply(as_read, agreed, turn):
                     return
             with timed(report, "confirm"):
                 if self.request.confirm is None or not self.request.confirm(report):
                     report.status = "declined"
                     return
-            agreed = _what_is_shown(report)
+            agreed = report.shown
 
     def _apply(self, as_read: _AsRead, agreed: object, turn: Turn) -> bool:
         """One transaction; again where others came in between. False: it must be confirmed first."""
@@ -115,9 +132,12 @@ class Writing:
         while True:
             as_read.restore(self.report)
             try:
-                with _savepoint(self.runner.connection, self.own):
+                with retry.savepoint(self.runner.connection, own=self.own):
                     self._transaction(agreed, turn, again)
                 return True
+            except Drawn:
+                self._roll_back()
+                raise
             except RowsRefused as refused:
                 self._roll_back()
                 self._leave_out(refused.rows, as_read)
@@ -151,47 +171,53 @@ class Writing:
 
     def _transaction(self, agreed: object, turn: Turn, again: str | None) -> None:
         report, request = self.report, self.request
-        self._decide(changes=False)
-        if (excess := self._excess()) is not None:
+        plan = self._decide(changes=False)
+        if (excess := self._excess(plan)) is not None:
             raise LimitError(excess, hint=prune_limit.HINT)
         if request.settings.strict and report.refusals:
             raise _RolledBack
-        if request.confirm is not None and not report.nothing_to_do and _what_is_shown(report) != agreed:
+        if request.confirm is not None and not report.nothing_to_do and report.shown != agreed:
             raise _Unconfirmed
         if not report.nothing_to_do:
             with timed(report, "apply"):
-                self.reconciliation.apply(again)
+                plan = self.reconciliation.apply(plan, again, lambda entity: request.tell_of(entity, report))
+        request.tell("writing history")
         report.run = self._record()
-        self.reconciliation.record(report.run)
-        touch(self.runner, report.run, report.refusals, staged=report.entities[PROPOSAL.name].staged)
+        self.reconciliation.record(plan, report.run)
+        touch(self.runner, report.run, report.refusals, staged=report.entities[DOCUMENT.name].staged)
         if self.fingerprints is not None:
-            joined = self.reconciliation.joined_documents()
-            self.fingerprints.remember({refusal.document for refusal in report.refusals}, joined)
+            request.tell("noting what is verified")
+            with timed(report, "verify"):
+                remember(self.runner, plan, self.fingerprints, self.digests, report.refusals)
         turn.confirm(report.run)
         if self.own:
+            request.tell(COMMITTING)
             _commit(self.runner.connection, report, self.started)
 
-    def _decide(self, *, changes: bool) -> None:
+    def _decide(self, *, changes: bool) -> Plan:
+        """What is to be done, which the report tells too. Raises Drawn."""
         report, settings, reconciliation = self.report, self.request.settings, self.reconciliation
+        self.request.tell(f"matching {reconciliation.staged_rows:,} rows")
         with timed(report, "match"):
-            reconciliation.match()
-            reconciliation.compare()
-            reconciliation.prune(settings.prune, unread_proposals(report))
-            fill(report, reconciliation, self.target, changes=changes)
+            plan = reconciliation.plan(settings.prune, unread_proposals(report), TOLD)
+            draw(self.runner, plan, self.fingerprints)
+            fill(report, plan, reconciliation, self.target, changes=changes)
             if settings.full:
-                find_vanished(report, reconciliation)
+                find_vanished(report, plan, reconciliation)
             self.origins.rename(report)
             if settings.mask:
                 report.mask()
+        return plan
 
-    def _excess(self) -> str | None:
-        return prune_limit.excess(self.report, self.reconciliation, self.request.settings.prune_limit)
+    def _excess(self, plan: Plan) -> str | None:
+        also = partial(links_left_out, self.runner, self.fingerprints)
+        return prune_limit.excess(plan, self.reconciliation, self.request.settings.prune_limit, also)
 
     def _record(self) -> int:
         """Writes the run into the tool's own schema; returns its number."""
         info = self.reader.info
         return runs.record(
-            self.runner.connection,
+            self.ispyb,
             self.request.settings,
             self.report,
             self.started,
@@ -204,11 +230,7 @@ class Writing:
 
     def _roll_back(self) -> None:
         if self.own:
-            roll_back(self.runner.connection)
-
-
-def _what_is_shown(report: Report) -> object:
-    return report.entities, report.refusals
+            retry.roll_back(self.runner.connection)
 
 
 def _gave_up(error: DBAPIError | Overtaken, attempts: int) -> DatabaseError:
@@ -217,22 +239,6 @@ def _gave_up(error: DBAPIError | Overtaken, attempts: int) -> DatabaseError:
     return DatabaseError(
         f"other writers changed {error} in between, in {attempts} attempts", hint="ISPyB is unchanged. Try again."
     )
-
-
-@contextmanager
-def _savepoint(connection: Connection, own: bool) -> Iterator[None]:
-    """In a caller's transaction, what a run wrote can be taken back without the caller's own work."""
-    if own:
-        yield
-        return
-    savepoint = connection.begin_nested()
-    try:
-        yield
-    except BaseException:
-        with suppress(DBAPIError):  # after a deadlock there is none: the server has ended the transaction
-            savepoint.rollback()
-        raise
-    savepoint.commit()
 
 
 def _commit(connection: Connection, report: Report, started: datetime) -> None:

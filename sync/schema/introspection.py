@@ -1,11 +1,14 @@
 """Reads from information_schema what the live database is: the columns, limits and keys of the eight tables."""
 
+from collections.abc import Iterator
+
 from sqlalchemy import Connection
 
-from sync.model.entities import ENTITIES, kind_of_field
+from sync.model.entities import BY_NAME, ENTITIES, Entity, kind_of_field
 from sync.model.errors import DatabaseError
+from sync.schema.column import TEXTS, WITH_LENGTH, Column
 from sync.schema.repertoire import repertoires
-from sync.schema.target import REFERENCES, TEXTS, WITH_LENGTH, Column, Table, Target
+from sync.schema.target import REFERENCES, Table, Target
 
 _COLUMNS = """
 SELECT
@@ -19,13 +22,13 @@ WHERE
 ORDER BY TABLE_NAME, ORDINAL_POSITION
 """
 
-_UNIQUE_VISIT = """
-SELECT GROUP_CONCAT(LOWER(COLUMN_NAME) ORDER BY SEQ_IN_INDEX)
+_UNIQUE = """
+SELECT LOWER(TABLE_NAME), GROUP_CONCAT(LOWER(COLUMN_NAME))
 FROM information_schema.STATISTICS
 WHERE
-    TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'BLSession' AND NON_UNIQUE = 0
-    AND (@@lower_case_table_names > 0 OR BINARY TABLE_NAME = 'BLSession')
-GROUP BY INDEX_NAME
+    TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN %(tables)s AND NON_UNIQUE = 0
+    AND (@@lower_case_table_names > 0 OR BINARY TABLE_NAME IN %(tables)s)
+GROUP BY TABLE_NAME, INDEX_NAME
 """
 
 
@@ -41,17 +44,26 @@ def read_tables(connection: Connection) -> Target:
         if not column.generated:  # nobody can write it
             columns[names[table.lower()]][column.name] = column
     charsets = {c.charset for table in columns.values() for c in table.values() if c.charset is not None}
-    unique = {"proposalid,visit_number", "visit_number,proposalid"} & set(
-        connection.exec_driver_sql(_UNIQUE_VISIT).scalars()
-    )
     return Target(
-        tables={
-            entity.name: Table(entity, columns[entity.name], entity.name == "session" and bool(unique))
-            for entity in ENTITIES
-        },
+        tables={entity.name: Table(entity, columns[entity.name], unique) for entity, unique in _unique(connection)},
         local_infile=bool(connection.exec_driver_sql("SELECT @@GLOBAL.local_infile").scalar()),
         repertoires=repertoires(connection, {*charsets, "utf8mb4"}),
     )
+
+
+def _unique(connection: Connection) -> Iterator[tuple[Entity, frozenset[str]]]:
+    """Of each entity, the keys that are unique within what a row belongs to, where that has to be asked."""
+    tables = [entity.table for entity in ENTITIES if entity.within]
+    rows = connection.exec_driver_sql(_UNIQUE, {"tables": tables})
+    found = {(table, frozenset(columns.split(","))) for table, columns in rows}
+    for entity in ENTITIES:
+        owners = [BY_NAME[name].primary_key for name in entity.belongs_to]
+        keys = (k for k in entity.within if (entity.table.lower(), _lower(k, *owners)) in found)
+        yield entity, frozenset(keys)
+
+
+def _lower(*names: str) -> frozenset[str]:
+    return frozenset(map(str.lower, names))
 
 
 def _column(
@@ -92,7 +104,7 @@ def introspect(connection: Connection) -> Target:
         schema = connection.exec_driver_sql("SELECT DATABASE()").scalar()
         raise DatabaseError(
             f"schema {schema}: no table {', '.join(absent)}, or no right to see it",
-            hint="Point --database at the ISPyB schema, and grant the role of sql/grants.sql.",
+            hint="Point --database at the ISPyB schema, and grant the role that `ispyb-sync grants` prints.",
         )
     unmigrated = [
         table.entity.table

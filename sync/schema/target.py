@@ -4,19 +4,15 @@ Never assumed: DLS, ESRF and py-ispyb differ, and so do sites. The tables, their
 them must be there, and `externalId`, which `migrate` adds; each other column may be absent.
 """
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from sync.model.conditions import Conditions, Field
 from sync.model.entities import BY_NAME, ENTITIES, Entity, Kind, kind_of_field
+from sync.schema.column import Column
 from sync.schema.repertoire import Repertoire
 
-_INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
-TEXTS = ("tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob")
-WITH_LENGTH = ("varchar", "char", "varbinary", "binary")
-_EXTERNAL_ID_BYTES = 16
 _CONVERTED: dict[Kind, tuple[Kind, ...]] = {
     "text": ("text", "number"),
     "number": ("number", "text"),
@@ -27,91 +23,21 @@ _CONVERTED: dict[Kind, tuple[Kind, ...]] = {
 """By kind of field, the kinds of column that hold it: whole numbers and text are converted where that is exact."""
 
 
-@dataclass(frozen=True)
-class Column:
-    """One column of a live table, and what fits into it.
-
-    default     as the server writes it, an expression; None where there is none
-    characters  most characters a text column holds, most bytes a binary one; None for other types
-    octets      most bytes a TEXT or BLOB column holds; None for other types
-    charset     MariaDB's name of the character set; None for other types
-    extra       such as auto_increment
-    generated   whether its value is computed; `comment` is the table's
-    """
-
-    name: str
-    type_name: str
-    column_type: str
-    nullable: bool
-    default: str | None = None
-    characters: int | None = None
-    octets: int | None = None
-    charset: str | None = None
-    collation: str | None = None
-    extra: str = ""
-    generated: bool = False
-    comment: str = ""
-
-    @property
-    def has_default(self) -> bool:
-        """Whether a row that does not give the column gets a value all the same."""
-        return self.default not in (None, "NULL")
-
-    @cached_property
-    def members(self) -> dict[str, str]:
-        """The members of an ENUM by their folded form; MariaDB compares them without case."""
-        if self.type_name != "enum":
-            return {}
-        found = re.findall(r"'((?:[^']|'')*)'", self.column_type)
-        return {member.replace("''", "'").casefold(): member.replace("''", "'") for member in found}
-
-    @cached_property
-    def bounds(self) -> tuple[int, int] | None:
-        """The lowest and highest value of a column of whole numbers."""
-        if self.type_name == "decimal":
-            digits, scale = map(int, re.findall(r"\d+", self.column_type)[:2])
-            most = 10 ** (digits - scale) - 1
-            return None if scale else (0 if "unsigned" in self.column_type else -most, most)
-        bits = _INTEGER_BITS.get(self.type_name)
-        if bits is None:
-            return None
-        if "unsigned" in self.column_type:
-            return 0, 2**bits - 1
-        return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-
-    @cached_property
-    def kind(self) -> Kind | None:
-        """What its values are; None for a type that no field of a document can feed."""
-        if self.name == "externalId":
-            return "bytes" if self.type_name in ("binary", "varbinary") and self._holds_external_ids else None
-        if self.bounds is not None:
-            return "number"
-        if self.type_name in ("float", "double"):
-            return "float"
-        if self.type_name in ("datetime", "timestamp"):
-            return "date"
-        return "text" if self.type_name in (*TEXTS, "varchar", "char", "varbinary", "enum") else None
-
-    @property
-    def _holds_external_ids(self) -> bool:
-        exactly = self.type_name == "binary"
-        return self.characters == _EXTERNAL_ID_BYTES if exactly else (self.characters or 0) >= _EXTERNAL_ID_BYTES
-
-
 _ABSENT = Column("", "varchar", "varchar(255)", nullable=True, characters=255, charset="utf8mb4")
 """As the staging table has a column that the live table has not."""
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """One of the eight tables: its columns by name, and whether a visit number names a session.
+    """One of the eight tables: its columns by name.
 
-    left   fields of the document that are left to ISPyB: as if the table had no column for them
+    unique  keys that are unique within what a row belongs to, of those that name it only then
+    left    fields of the document that are left to ISPyB: as if the table had no column for them
     """
 
     entity: Entity
     columns: dict[str, Column]
-    visit_number_unique: bool = False
+    unique: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
 
     def column(self, field: str) -> Column | None:
@@ -121,6 +47,10 @@ class Table:
     def staged_as(self, field: str) -> Column | None:
         """The column as the staging table has it, or None where it is left empty."""
         return self.column(field) or (_ABSENT if field in self.entity.compared else None)
+
+    def identifies(self, field: str) -> bool:
+        """Whether the live table has the column, so that it may name a row: some do only where they are unique."""
+        return self.column(field) is not None and (field not in self.entity.within or field in self.unique)
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
@@ -165,10 +95,13 @@ class Table:
         for name, alias in self.entity.aliases.items():
             if name in facts:
                 facts.discard(alias)
-        if not self.entity.keys:
+        if self.entity.is_link:
             facts.add("link")
-        if self.visit_number_unique:
-            facts.add("unique(visit_number)")
+        if self.entity.second_id is not None:
+            facts.add("paired")
+        if any("live" in field.facts for field in self.fields):
+            facts.add("any(live)")
+        facts |= {f"unique({name})" for name in self.unique}
         facts |= {f"nullable({column.name})" for column in self.columns.values() if column.nullable}
         facts |= {f"default({column.name})" for column in self.columns.values() if column.has_default}
         if any("required" in field.facts for field in self.fields):
@@ -204,7 +137,7 @@ def _fields(entity: Entity, columns: tuple[Column, ...]) -> tuple[Field, ...]:
             facts |= {column.kind or "", "initial" if name in entity.initial else "portal"}
             if column.has_default:
                 facts.add("default")
-            elif not column.nullable and name != "lastUpdate" and entity.names != (name,):
+            elif not column.nullable and name not in entity.filled and entity.names != (name,):
                 facts.add("required")
         fields.append(Field(name, "" if column is None else column.name, frozenset(facts)))
     return (*fields, *_parents(entity))
@@ -216,7 +149,8 @@ def _parents(entity: Entity) -> Iterator[Field]:
         facts = {"owner" if parent in entity.belongs_to else "reference"}
         if f"{parent}_row" in entity.references:
             facts.add("staged")
-        yield Field(f"{parent}_row", "", frozenset(facts), parent, BY_NAME[parent].primary_key)
+        known = BY_NAME[parent]
+        yield Field(f"{parent}_row", "", frozenset(facts), parent, known.table, known.primary_key)
 
 
 @dataclass(frozen=True, eq=False)

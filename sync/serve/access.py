@@ -15,7 +15,7 @@ import jwt
 from fastapi import Request
 
 from sync.model.errors import UsageError
-from sync.model.tables.triggers import Auth
+from sync.model.tables.triggers import Auth, found_at
 from sync.model.text import printable
 from sync.serve.keys import Keys, KeysAway
 
@@ -162,12 +162,7 @@ def _caller(claims: dict[str, Any], auth: Auth) -> Caller:
 
 def _at(claims: dict[str, Any], path: str) -> object:
     """What stands at a path such as resource_access.ispyb-sync.roles, or under a name that has dots itself."""
-    if path in claims:
-        return claims[path]
-    found: object = claims
-    for name in path.split("."):
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
+    return claims[path] if path in claims else found_at(claims, path)
 
 
 def _read_secret(auth: Auth) -> bytes:

@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from sync.database.connection import open_engine
 from sync.database.release import tool_version
 from sync.demo import sample
-from sync.model import documents
+from sync.model.published import json_schema
 from sync.model.settings import Settings
 from sync.serve.access import Access, Refused
 from sync.serve.body import Gone
@@ -83,7 +83,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is not None:
         return app.openapi_schema
     found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    schema = documents.schema()
+    schema = json_schema.schema()
     parts = schema.pop("$defs")
     components = found.setdefault("components", {})
     place = "#/components/schemas/"

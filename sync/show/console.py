@@ -4,27 +4,22 @@ Values come from exports and databases: control characters are escaped, and noth
 """
 
 from collections import defaultdict
-from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from sync.history.order import in_order, refusals_in_order, vanished_in_order
-from sync.history.runs import Run
 from sync.model.entities import ENTITIES
 from sync.model.refusals import Refusal, printable, refused_value
-from sync.model.report import SKIPPED, Change, Report, Vanished
+from sync.model.report import Change, Report, Vanished
 from sync.model.text import counted
-from sync.show.lines import change_line, place_line, refusal_line, waits_line
+from sync.show.lines import change_line, fits, place_line, refusal_line, waits_line
 
 LISTED = 10
 """Changes and refusals shown per entity; `--json` has all."""
 
 NOTHING = "nothing to do"
-
-WIDE = 110
-"""Columns that the list of runs needs whole."""
 
 STATUS = {
     "applied": "applied",
@@ -41,7 +36,8 @@ STATUS = {
 def render(report: Report, console: Console, *, verbose: bool = False) -> None:
     """Prints one report; a plan of nothing is one line, and its warnings are left to the caller."""
     if is_idle(report):
-        console.print(Text(f"{NOTHING} in {report.database}" if report.database else NOTHING))
+        where = f" in {printable(report.database)}" if report.database else ""
+        console.print(Text(f"{NOTHING}{where}: {_why_nothing(report)}; {_documents(report)}"))
         return
     head = f"{report.mode}: {STATUS[report.status]}"
     if report.run is not None:
@@ -49,7 +45,7 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
     if report.database is not None:
         head += f"; {printable(report.database)}"
     if report.undoes is None and report.mode != "adopt":
-        head += f"; {counted(report.documents_read, 'document')} read, {report.documents_refused:,} refused whole"
+        head += f"; {_documents(report)}, {report.documents_refused:,} refused whole"
         if report.mode != "validate":
             head += f", {counted(report.values_refused, 'value')} refused"
     elif report.undoes is not None:
@@ -63,11 +59,17 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
         if report.nothing_to_do and not report.refusals:
             console.print(Text(f"{NOTHING}: {_why_nothing(report)}"))
         elif any(any(vars(counts).values()) for counts in report.entities.values()):
-            console.print(_totals(report))
+            _print_totals(report, console)
     _list_refusals(report, console, verbose=verbose)
     render_warnings(report, console, verbose=verbose)
     _list_changes(report, console, LISTED if not verbose else len(report.changes))
     _list_vanished(report, console, LISTED if not verbose else len(report.vanished or ()))
+
+
+def _documents(report: Report) -> str:
+    """How many were read, and how many of them were not examined, as nothing has changed since a run took them."""
+    verified = f", {report.documents_verified:,} verified" if report.documents_verified else ""
+    return f"{counted(report.documents_read, 'document')} read{verified}"
 
 
 def _why_nothing(report: Report) -> str:
@@ -75,11 +77,11 @@ def _why_nothing(report: Report) -> str:
         return "the run changed nothing"
     if report.mode == "adopt":
         return "no row has the key and no externalId"
-    looked_at = any(counts.staged for counts in report.entities.values())
-    if looked_at:
+    if any(counts.staged for counts in report.entities.values()):
         return "ISPyB holds what the export says"
-    skipped = sum(warning.count for warning in report.warnings if warning.code in SKIPPED)
-    return f"all {counted(skipped, 'document')} are unchanged since the last run" if skipped else "no document was read"
+    if report.documents_verified:
+        return "ISPyB and the export are as the last run left them"
+    return "no document is of a proposal that was asked for" if report.documents_read else "no document was read"
 
 
 def is_idle(report: Report) -> bool:
@@ -99,8 +101,8 @@ def render_warnings(report: Report, console: Console, *, verbose: bool = False) 
     A plan shows all examples of people who are linked and no longer listed: pruning would delete them.
     """
     for warning in report.warnings:
-        words = f"warning: {printable(warning.message)} ({warning.count:,})"
-        console.print(Text(words, style="yellow"), soft_wrap=True)
+        words = f"{warning.word}: {printable(warning.message)} ({warning.count:,})"
+        console.print(Text(words, style="yellow" if warning.word == "warning" else "dim"), soft_wrap=True)
         all_shown = verbose or (warning.code == "stale_links" and report.mode == "plan")
         for example in warning.examples if all_shown else warning.examples[:1]:
             console.print(Text(f"  {place_line(example)}"), soft_wrap=True)
@@ -109,68 +111,16 @@ def render_warnings(report: Report, console: Console, *, verbose: bool = False) 
             console.print(Text(f"  … and {more:,} more", style="dim"))
 
 
-def render_run(run: Run, console: Console, *, verbose: bool = False) -> None:
-    """Prints one run of history: who, when, on which export and with which settings, then its report."""
-    who = f"run {run.report.run}, {run.started:%Y-%m-%d %H:%M:%S} UTC, by {_actor(run)} ({run.report.trigger})"
-    console.print(Text(f"{who}, ispyb-sync {run.tool_version}"), soft_wrap=True)
-    export = refused_value(run.export or "an export without a name")
-    if run.bytes is not None:
-        export += f", {run.bytes:,} bytes"
-    if run.sha256 is not None:
-        export += f", SHA-256 {run.sha256}"
-    console.print(Text(f"of {export}"), soft_wrap=True)
-    chosen = [f"{name} {refused_value(value)}" for name, value in run.settings.items() if value]
-    console.print(Text(f"with {', '.join(chosen)}"), soft_wrap=True)
-    if run.elsewhere:
-        console.print(Text(f"on {_ispyb_of(run)}: its ids mean nothing here"), soft_wrap=True)
-    render(run.report, console, verbose=verbose)
-
-
-def render_runs(runs: list[Run], console: Console) -> None:
-    """Prints past runs, one a line, newest first; on a narrow terminal without the account and the export."""
-    if not runs:
-        console.print(Text("no runs yet"))
+def _print_totals(report: Report, console: Console) -> None:
+    """A table; on a terminal that is too narrow for its headers, a line for each entity."""
+    table = _totals(report)
+    if fits(table, console):
+        console.print(table)
         return
-    wide, table = console.width >= WIDE, Table(box=None, pad_edge=False)
-    for name in ("run", "started (UTC)", "mode", "status"):
-        table.add_column(name, no_wrap=True)
-    for name in ("inserted", "updated", "deleted", "refused"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("trigger", "actor", "export") if wide else ():
-        table.add_column(name, overflow="fold")
-    for run in runs:
-        report = run.report
-        sums = [sum(getattr(c, name) for c in report.entities.values()) for name in ("inserted", "updated", "deleted")]
-        table.add_row(
-            str(report.run),
-            f"{run.started:%Y-%m-%d %H:%M:%S}" if wide else f"{run.started:%Y-%m-%d %H:%M}",
-            report.mode,
-            "elsewhere" if run.elsewhere else report.status,
-            *(f"{number:,}" if number else "-" for number in (*sums, len(report.refusals))),
-            *((report.trigger, _actor(run), refused_value(run.export or "")) if wide else ()),
-        )
-    console.print(table)
-    if others := sorted({_ispyb_of(run) for run in runs if run.elsewhere}):
-        console.print(Text(f"  elsewhere: on {', '.join(others)}; nothing here goes by these runs"), soft_wrap=True)
-    if not wide:
-        console.print(Text(f"  trigger, actor and export need {WIDE} columns; `history RUN` has them", style="dim"))
-
-
-def _actor(run: Run) -> str:
-    """Who asked for a run: the database account, unless a token or an event says more."""
-    return refused_value(run.report.actor or run.account)
-
-
-def _ispyb_of(run: Run) -> str:
-    return refused_value(run.settings.get("schema", "another ISPyB"))
-
-
-def render_row(changes: list[tuple[int, datetime, Change]], console: Console) -> None:
-    """Prints what was done to one row, oldest first."""
-    if not changes:
-        console.print(Text("no run changed this row"))
-    for run, started, change in changes:
-        console.print(Text(f"run {run}, {started:%Y-%m-%d %H:%M:%S} UTC: {change_line(change)}"), soft_wrap=True)
+    for entity, counts in report.entities.items():
+        words = [f"{number:,} {name}" for name, number in vars(counts).items() if number]
+        if words:
+            console.print(Text(f"{entity}: {', '.join(words)}"), soft_wrap=True)
 
 
 def _totals(report: Report) -> Table:

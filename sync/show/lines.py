@@ -1,7 +1,17 @@
-"""One line each: a refusal, a place in an export, a change."""
+"""One line each: a refusal, a place in an export, a change; and whether a table is to be one line a row."""
+
+from rich.console import Console
+from rich.table import Table
 
 from sync.model.refusals import Example, Refusal, as_json, printable, refused_value
 from sync.model.report import Change
+
+_ANY_WIDTH = 10_000
+
+
+def fits(table: Table, console: Console) -> bool:
+    """Whether a table can be drawn without a break in a cell."""
+    return console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum <= console.width
 
 
 def refusal_line(refusal: Refusal) -> str:

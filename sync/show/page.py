@@ -66,6 +66,7 @@ def page(run: Run, past: Sequence[Run]) -> str:
             kind_refused=_refused(report),
             warnings=[
                 {
+                    "word": warning.word,
                     "message": printable(warning.message),
                     "count": warning.count,
                     "examples": list(map(_place, warning.examples)),

@@ -8,23 +8,19 @@ apostrophe in front, as OWASP advises; a number stays a number. Nothing else in 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from sync.history.order import in_order, refusals_in_order, vanished_in_order
 from sync.model.entities import ENTITIES
+from sync.model.published.frames import CHANGE_COLUMNS, REFUSAL_COLUMNS, Cells, change_rows, table
 from sync.model.report import Change, Report
 
-CHANGE_COLUMNS = ("run", "entity", "id", "action", "adopted", "proposal", "key", "column", "old", "new")
-REFUSAL_COLUMNS = ("run", "entity", "code", "document", "proposal", "path", "field", "value", "message", "cause")
 VANISHED_COLUMNS = ("run", "entity", "id", "key", "proposal", "externalId")
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 """Characters that make a formula of a cell, also as wide as Asian letters."""
 _ROWS_AT_ONCE = 50_000
-
-Cells = tuple[Any, ...]
 
 
 def write_sheets(report: Report, folder: Path) -> None:
@@ -33,7 +29,7 @@ def write_sheets(report: Report, folder: Path) -> None:
     for change in in_order(report.changes):
         by_entity[change.entity].append(change)
     for entity in ENTITIES:
-        rows = (row for change in by_entity[entity.name] for row in _change_rows(report.run, change))
+        rows = (row for change in by_entity[entity.name] for row in change_rows(report.run, change))
         write_sheet(folder / f"{entity.name}.csv", CHANGE_COLUMNS, rows)
     refusals = (
         (report.run, *(refusal.to_dict() | {"cause": refusal.cause and str(refusal.cause)}).values())
@@ -46,13 +42,11 @@ def write_sheets(report: Report, folder: Path) -> None:
 
 def write_sheet(path: Path, columns: tuple[str, ...], rows: Iterable[Cells]) -> None:
     """Writes one CSV file in UTF-8, its lines ended as RFC 4180 says; many rows go in slices."""
-    import pandas as pd  # 0.3 s, which most commands need not wait for
-
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         waiting, header = iter(rows), True
         while (slice_ := list(islice(waiting, _ROWS_AT_ONCE))) or header:
             cells = [[harmless(cell) for cell in row] for row in slice_]
-            frame = pd.DataFrame(cells, columns=list(columns), dtype=object)  # else 7 beside null becomes 7.0
+            frame = table(columns, cells)
             # Either sign of a line's end is quoted where it stands in a cell.
             frame.to_csv(file, header=header, index=False, lineterminator="\r\n")
             header = False
@@ -61,11 +55,3 @@ def write_sheet(path: Path, columns: tuple[str, ...], rows: Iterable[Cells]) -> 
 def harmless(cell: object) -> object:
     """A cell that no spreadsheet takes for a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
-
-
-def _change_rows(run: int | None, change: Change) -> Iterator[Cells]:
-    row = (run, change.entity, change.id, change.action, change.adopted, change.proposal, change.key)
-    for name, value in change.fields.items():
-        yield (*row, name, value["old"], value["new"])
-    if not change.fields:
-        yield (*row, None, None, None)

@@ -13,7 +13,8 @@ from msgspec import UNSET
 
 from sync.model.entities import ENTITIES, Entity, kind_of_field
 from sync.model.people import Thing
-from sync.schema.target import Column, Target
+from sync.schema.column import Column
+from sync.schema.target import Target
 from sync.stage.limits import AllFit, Misfit, all_fit, converter, misfit
 
 Row = tuple[Any, ...]
@@ -99,9 +100,9 @@ def _fields(entity: Entity, target: Target) -> list[Field]:
                 convert=converter(kind_of_field(name), column),
                 misfit=misfit(column, target.repertoires),
                 all_fit=all_fit(column, target.repertoires),
-                is_key=is_live and name in entity.keys and (name != "visit_number" or table.visit_number_unique),
-                is_name=is_live and name in entity.names and (name != "visit_number" or table.visit_number_unique),
-                required=not column.nullable and not column.has_default and name != "lastUpdate",
+                is_key=name in entity.keys and table.identifies(name),
+                is_name=name in entity.names and table.identifies(name),
+                required=not column.nullable and not column.has_default and name not in entity.filled,
                 contradicts=by_default,
                 clearable=is_live and column.nullable,
                 limit=f" ({entity.table}.{column.name or name} is {column.column_type}"

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from sync.model.entities import Kind
+from sync.schema.column import Column
 from sync.schema.repertoire import Repertoire
-from sync.schema.target import Column
 
 Misfit = Callable[[Any], str | None]
 """Returns the refusal code of a value that does not fit, or None."""

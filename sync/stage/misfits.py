@@ -7,11 +7,11 @@ Values are looked at by the column, which is much quicker than one by one.
 import unicodedata
 from collections.abc import Callable
 
-from sync.model import entities
 from sync.model.entities import Entity
 from sync.model.refusals import VALUE_REFUSED, Refusal, told
 from sync.model.text import printable
 from sync.stage.columns import Columns, Field, Fields, Row, columns_of, given
+from sync.stage.shapes import FIELD_OF_LINK
 
 ROW_REFUSED = "the row is refused"
 """What becomes of a row in which a key does not fit."""
@@ -46,7 +46,7 @@ class Fitting:
         row_id, position, number, path, refused, _, _, *between = row[: fields.before]
         if refused is not None:
             return row
-        place = f"{path}.session_options" if entity is entities.SESSION_HAS_PERSON else path
+        place = f"{path}.{name}" if (name := FIELD_OF_LINK.get(entity.name)) else path
         values, refused, contradicts, unfit = self._fitting(entity, fields, row[fields.before :], number, place)
         return (row_id, position, number, path, refused, contradicts, unfit, *between, *values)
 
@@ -87,8 +87,8 @@ class Fitting:
         )
 
     def _refuse_nameless(self, entity: Entity, number: int, path: str) -> None:
-        usable = ", ".join(field.name for field in self._fields[entity.name].all if field.is_name)
-        message = f"no key that this database can match by. Give one of: {usable}."
+        usable = " or ".join(field.name for field in self._fields[entity.name].all if field.is_name)
+        message = f"it has no identifier that this database has a column for; give {usable}."
         self._refuse(Refusal(entity.name, "invalid_document", number, self.labels[number], path, None, None, message))
 
 

@@ -3,23 +3,23 @@
 Each distinct content is staged once: people and laboratories repeat on every session. Rows of a document keep the
 order of the file; `position` is the place of a row's last copy, by which the last one wins. A list of
 persons that is given and empty is staged as a link to nobody: pruning tells it from one that is not given.
-What does not fit the live column is refused by `sync.stage.misfits`: by the column, and people and laboratories, which
-wait long, when they are met. Never decides who is who.
+What does not fit the live column is refused by `sync.stage.misfits`: by the column, and what many documents share,
+which waits long, when it is met. Never decides who is who.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import lru_cache
 from statistics import median_high
 from typing import Any
 
-from sync.model import entities
-from sync.model.documents import Document, LabContact, Protein, Session
-from sync.model.entities import ENTITIES, Entity
-from sync.model.people import Laboratory, Person
+from sync.model.entities import DOCUMENT, ENTITIES, Entity
+from sync.model.people import Participant
 from sync.model.refusals import REFUSED, Refusal, ValidDocument
 from sync.schema.target import Target
 from sync.stage.columns import Columns, Fields, Row, clears_of, columns_of, given
 from sync.stage.misfits import Fitting
+from sync.stage.shapes import IN_SHARED, OF_DOCUMENT, Shape
 
 Load = Callable[[Entity, Columns], None]
 
@@ -31,6 +31,8 @@ MOST_SHARED = 50_000
 the longest time, since a few are on many proposals."""
 
 _POSITION = 1
+_SHARED = tuple(entity for entity in reversed(ENTITIES) if entity.is_shared)
+"""What many documents name, before what it refers to."""
 
 
 class Stager:
@@ -49,8 +51,8 @@ class Stager:
         self._fields = {entity.name: Fields(entity, target) for entity in ENTITIES}
         self._fit = Fitting(self._fields, refuse)
         self._rows: dict[str, list[Row]] = {entity.name: [] for entity in ENTITIES}
-        self._people: dict[Person, list[Any]] = {}  # rows are lists, as their positions change
-        self._laboratories: dict[Laboratory, list[Any]] = {}
+        # Rows of what is shared are lists, as their positions change.
+        self._shared: dict[str, dict[Any, list[Any]]] = {entity.name: {} for entity in _SHARED}
         self._waiting = 0
         self._position = 0
         self._at: ValidDocument
@@ -59,18 +61,14 @@ class Stager:
         """Stages one document; its number is the row_id of its proposal."""
         self._at = valid
         self._fit.labels[valid.number] = valid.proposal
-        document: Document = valid.document
-        self._proposal(document)
-        for number, contact in enumerate(document.proposal.labcontacts or ()):
-            self._lab_contact(contact, f"proposal.labcontacts[{number}]")
-        for number, session in enumerate(document.sessions or ()):
-            self._session(session, f"sessions[{number}]")
-        for number, protein in enumerate(document.proteins or ()):
-            self._protein(protein, f"proteins[{number}]")
+        self._fields[DOCUMENT.name].last_row = valid.number - 1
+        for shape in OF_DOCUMENT:
+            self._stage_all(shape, valid.document, "", {})
         if self._waiting >= BATCH_ROWS:
             self._flush_rows()
-        if len(self._people) >= MOST_SHARED:
-            self._let_go(median_high(row[_POSITION] for row in self._people.values()))
+        most = max(self._shared.values(), key=len)
+        if len(most) >= MOST_SHARED:
+            self._let_go(median_high(row[_POSITION] for row in most.values()))
 
     def flush(self) -> None:
         """Loads all that waits, and forgets the people and laboratories seen so far."""
@@ -78,27 +76,32 @@ class Stager:
         self._flush_rows()
 
     def _let_go(self, since: int) -> None:
-        """Adds to the rows that wait the people who were not mentioned since this position, and forgets them.
+        """Adds to the rows that wait what was not mentioned since this position, and forgets it.
 
         A laboratory goes with the last of its people.
         """
-        people = {}
-        for person, row in self._people.items():
-            if person.laboratory:
-                laboratory_row = self._laboratories[person.laboratory]
-                laboratory_row[_POSITION] = max(laboratory_row[_POSITION], row[_POSITION])
-            if row[_POSITION] >= since:
-                people[person] = row
-            else:
-                self._wait(entities.PERSON, row)
-        in_use = {person.laboratory for person in people}
-        laboratories = {}
-        for laboratory, row in self._laboratories.items():
-            if laboratory in in_use:
-                laboratories[laboratory] = row
-            else:
-                self._wait(entities.LABORATORY, row)
-        self._people, self._laboratories = people, laboratories
+        in_use: set[Any] = set()
+        for entity in _SHARED:
+            staying = {}
+            for thing, row in self._shared[entity.name].items():
+                stays = row[_POSITION] >= since or thing in in_use
+                for inner, inner_row in self._inside(entity, thing):
+                    inner_row[_POSITION] = max(inner_row[_POSITION], row[_POSITION])
+                    if stays:
+                        in_use.add(inner)
+                if stays:
+                    staying[thing] = row
+                else:
+                    self._wait(entity, row)
+            self._shared[entity.name] = staying
+
+    def _inside(self, entity: Entity, thing: Any) -> list[tuple[Any, list[Any]]]:
+        """What a shared thing refers to, each with its row."""
+        found = []
+        for name, other in IN_SHARED[entity.name]:
+            if inner := getattr(thing, name):
+                found.append((inner, self._shared[other.name][inner]))
+        return found
 
     def _wait(self, entity: Entity, row: list[Any]) -> None:
         """Adds a row to those that wait, and loads these where they are many."""
@@ -109,77 +112,82 @@ class Stager:
     def _flush_rows(self) -> None:
         for entity in ENTITIES:
             rows = self._rows[entity.name]
-            if rows:
-                checked = entity in (entities.PERSON, entities.LABORATORY)  # when they were met
-                self._load(entity, columns_of(rows) if checked else self._fit.columns(entity, rows))
+            if rows:  # what is shared was checked when it was met
+                self._load(entity, columns_of(rows) if entity.is_shared else self._fit.columns(entity, rows))
                 self._rows[entity.name] = []
         self._fit.labels.clear()
         self._waiting = 0
 
-    def _proposal(self, document: Document) -> None:
-        people: Any = document.proposal.persons or ()
-        rows = [self._person(person, f"proposal.persons[{number}]") for number, person in enumerate(people)]
-        proposer = rows[0] if rows else None
-        self._fields["proposal"].last_row = self._at.number - 1  # the document's number is the row's
-        self._row(entities.PROPOSAL, document.proposal, "proposal", proposer)
-        for number, person_row in _first_of_each(rows):
-            self._row(entities.PROPOSAL_HAS_PERSON, None, f"proposal.persons[{number}]", person_row)
-        if document.proposal.persons == []:
-            self._row(entities.PROPOSAL_HAS_PERSON, None, "proposal.persons", None)
-
-    def _session(self, session: Session, path: str) -> None:
-        session_row = self._row(entities.SESSION, session, path)
-        if session is REFUSED:
+    def _stage_all(self, shape: Shape, holder: Any, path: str, within: dict[str, int | None]) -> None:
+        """The things of one kind that stand in another one, or in the document; `within` is the other one's row."""
+        at = f"{path}.{shape.name}" if path else shape.name
+        value = getattr(holder, shape.name)
+        if not shape.many:
+            self._thing(shape, value, at, within)
             return
+        for number, thing in enumerate(value or ()):
+            self._thing(shape, thing, f"{at}[{number}]", within)
+
+    def _thing(self, shape: Shape, thing: Any, path: str, within: dict[str, int | None]) -> None:
+        """One thing of a document, with who is named in it, and all that it owns."""
+        named = within.copy()
+        lists = []
+        if thing is REFUSED:
+            self._row(shape.entity, REFUSED, path, *(named.get(name) for name in shape.refers_to))
+            return
+        for part in shape.shared:
+            at = f"{path}.{part.name}"
+            value = getattr(thing, part.name)
+            if not part.many:
+                named[part.entity.name] = self._mention(part, value, at) if value else None
+            else:
+                rows = [self._taking_part(part, one, f"{at}[{number}]") for number, one in enumerate(value or ())]
+                named[part.entity.name] = rows[0][0] if rows else None
+                if part.link is not None:
+                    lists.append((part.link, part.linked, at, rows, value == []))
+        row = self._row(shape.entity, thing, path, *(named[name] for name in shape.refers_to))
+        for link, linked, at, rows, is_empty in lists:
+            self._links(link, linked, at, row, rows)
+            if is_empty:
+                self._row(link, None, at, *((row, None)[end] for end in linked))
+        for part in shape.owned:
+            self._stage_all(part, thing, path, {shape.entity.name: row})
+
+    def _taking_part(self, part: Shape, one: Any, path: str) -> tuple[int, Any]:
+        """The row of somebody in a list, and what is said of the link to them."""
+        if isinstance(one, Participant):
+            return self._mention(part, one.person, path), one.session_options
+        return self._mention(part, one, path), None
+
+    def _links(self, link: Entity, linked: tuple[int, ...], path: str, row: int, people: list[tuple[int, Any]]) -> None:
+        """The links of a list to the thing that has it, each once."""
         seen = set()
-        people: Any = session.persons or ()
-        for number, participant in enumerate(people):
-            person_path = f"{path}.persons[{number}]"
-            refused = participant is REFUSED
-            options = None if refused else participant.session_options
-            person_row = self._person(REFUSED if refused else participant.person, person_path)
-            link = (person_row, options and (given(options.role), given(options.remote)))
-            if link not in seen:
-                seen.add(link)
-                self._row(entities.SESSION_HAS_PERSON, options, person_path, session_row, person_row)
-        if session.persons == []:
-            self._row(entities.SESSION_HAS_PERSON, None, f"{path}.persons", session_row, None)
+        for number, (person, options) in enumerate(people):
+            mark = (person, options and _said(link, options))
+            if mark not in seen:
+                seen.add(mark)
+                ends = (row, person)
+                self._row(link, options, f"{path}[{number}]", *[ends[end] for end in linked])
 
-    def _protein(self, protein: Protein, path: str) -> None:
-        person_row = None
-        if protein is not REFUSED and protein.person:
-            person_row = self._person(protein.person, f"{path}.person")
-        self._row(entities.PROTEIN, protein, path, person_row)
-
-    def _lab_contact(self, contact: LabContact, path: str) -> None:
-        person_row = None if contact is REFUSED else self._person(contact.person, f"{path}.person")
-        self._row(entities.LAB_CONTACT, contact, path, person_row)
-
-    def _person(self, person: Any, path: str) -> int:
-        """The row of a person, staged once for all its mentions."""
-        if person is REFUSED:
-            return self._row(entities.PERSON, REFUSED, path, None)
-        row = self._people.get(person)
+    def _mention(self, shape: Shape, thing: Any, path: str) -> int:
+        """The row of somebody or something that is staged once for all its mentions."""
+        entity = shape.entity
+        if thing is REFUSED:
+            return self._row(entity, REFUSED, path, *(None for _ in entity.references))
+        row = self._shared[entity.name].get(thing)
         if row is None:
-            laboratory_row = self._laboratory(person.laboratory, f"{path}.laboratory") if person.laboratory else None
-            row = self._people[person] = self._shared(entities.PERSON, person, path, laboratory_row)
+            named: dict[str, int | None] = {}
+            for part in shape.shared:
+                value = getattr(thing, part.name)
+                named[part.entity.name] = self._mention(part, value, f"{path}.{part.name}") if value else None
+            self._row(entity, thing, path, *(named[name] for name in shape.refers_to))
+            row = list(self._fit.row(entity, self._rows[entity.name].pop()))  # it does not wait with the others
+            self._shared[entity.name][thing] = row
         else:
             self._position += 1
             row[_POSITION] = self._position
         found: int = row[0]
         return found
-
-    def _laboratory(self, laboratory: Laboratory, path: str) -> int:
-        row = self._laboratories.get(laboratory)
-        if row is None:
-            row = self._laboratories[laboratory] = self._shared(entities.LABORATORY, laboratory, path)
-        found: int = row[0]
-        return found
-
-    def _shared(self, entity: Entity, thing: Any, path: str, *references: int | None) -> list[Any]:
-        """A row that does not wait: its position changes with each mention."""
-        self._row(entity, thing, path, *references)
-        return list(self._fit.row(entity, self._rows[entity.name].pop()))
 
     def _row(self, entity: Entity, thing: Any, path: str, *references: int | None) -> int:
         """Adds one row to those that wait; returns its row_id. `thing` is of a class of documents, REFUSED or None."""
@@ -205,9 +213,7 @@ class Stager:
         return row_id
 
 
-def _first_of_each(rows: Iterable[int]) -> Iterable[tuple[int, int]]:
-    """Number and row of each person, the first time it is named."""
-    first: dict[int, int] = {}
-    for number, row in enumerate(rows):
-        first.setdefault(row, number)
-    return ((number, row) for row, number in first.items())
+@lru_cache(maxsize=1000)
+def _said(link: Entity, options: Any) -> tuple[Any, ...]:
+    """The values that somebody's options give; absent and null are the same here."""
+    return tuple(given(getattr(options, name)) for name in link.columns)

@@ -14,8 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from sync.database.connection import DEADLOCK, DENIED, LOCK_WAIT, LOST, code_of, words_of
 from sync.database.statement import Statement
 from sync.model.conditions import Conditions
-from sync.model.entities import Entity
-from sync.statements.send import Runner
+from sync.model.entities import DOCUMENT, Entity
+from sync.statements.send import Runner, Values
 
 _NOT_A_ROWS_FAULT = {
     *LOST,
@@ -63,7 +63,9 @@ def is_a_rows_fault(runner: Runner, error: DBAPIError) -> bool:
     return code is not None and code not in _NOT_A_ROWS_FAULT and not runner.connection.invalidated
 
 
-def refused_rows(runner: Runner, entity: Entity, statement: Statement, given: Conditions) -> list[RefusedRow]:
+def refused_rows(
+    runner: Runner, entity: Entity, statement: Statement, given: Conditions, values: Values
+) -> list[RefusedRow]:
     """Writes the rows of a statement that failed, in ever smaller parts, and returns those that the database refuses.
 
     Raises DBAPIError where the server fails for another reason.
@@ -74,7 +76,8 @@ def refused_rows(runner: Runner, entity: Entity, statement: Statement, given: Co
     while parts:
         first, last = parts.pop()
         try:
-            _write(runner, statement, given, numbers[first], numbers[last - 1])
+            part = {"first_row": numbers[first], "last_row": numbers[last - 1]}
+            runner.run(statement, given.with_facts({"part"}), {**values, **part})
         except DBAPIError as error:
             if not is_a_rows_fault(runner, error):
                 raise
@@ -92,18 +95,13 @@ def _numbers(runner: Runner, entity: Entity, action: str) -> list[int]:
     return list(runner.connection.exec_driver_sql(sql, (action,)).scalars())
 
 
-def _write(runner: Runner, statement: Statement, given: Conditions, first: int, last: int) -> None:
-    runner.connection.exec_driver_sql("SET @first_row = %s, @last_row = %s", (first, last))
-    runner.run(statement, given.with_facts({"part"}))
-
-
 def _refused(runner: Runner, entity: Entity, number: int, error: DBAPIError) -> RefusedRow:
     schema = runner.staging_schema
     row = runner.connection.exec_driver_sql(
         # names of the registry and a checked setting, never data
         "SELECT s.document, s.path, COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), "  # noqa: S608
         f"CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) FROM `{schema}`.stage_{entity.name} AS s "
-        f"INNER JOIN `{schema}`.stage_proposal AS d ON d.row_id = s.document WHERE s.row_id = %s",
+        f"INNER JOIN `{schema}`.stage_{DOCUMENT.name} AS d ON d.row_id = s.document WHERE s.row_id = %s",
         (number,),
     ).one()
     sql = f"SELECT row_id FROM `{schema}`.map_{entity.name} WHERE thing = %s"  # noqa: S608

@@ -6,7 +6,7 @@ one does, the next block begins.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -16,7 +16,7 @@ from sync.model.conditions import Conditions
 from sync.model.entities import ENTITIES, Entity
 from sync.schema.target import Target
 from sync.statements.block import Outcome, Step
-from sync.statements.send import Runner
+from sync.statements.send import NO_VALUES, Runner, Values
 from sync.statements.staged_facts import Given
 
 
@@ -34,20 +34,25 @@ class Move:
         return len(self.round) > 1 and self.round[-1] is self
 
 
+def at_first(target: Target, given: Given) -> dict[str, Conditions]:
+    """By entity, what the marks of statements ask for when all rows are staged, and nothing is found yet."""
+    return {entity.name: target.conditions(entity).with_facts(given.facts(entity)) for entity in ENTITIES}
+
+
 class Player:
-    """Plays statements for one run, and remembers by entity what they found."""
+    """Plays statements, and remembers by entity what they found.
 
-    def __init__(self, runner: Runner, target: Target, given: Given) -> None:
+    known   what is found already, as `at_first` gives it, or another player; it stays as it is
+    """
+
+    def __init__(self, runner: Runner, known: Mapping[str, Conditions]) -> None:
         self._runner = runner
-        self._target = target
-        self._given = given
-        self._conditions = {entity.name: target.conditions(entity) for entity in ENTITIES}
+        self._conditions = dict(known)
 
-    def forget(self) -> None:
-        """Nothing is found yet; all rows are staged."""
-        self._conditions = {
-            entity.name: self._target.conditions(entity).with_facts(self._given.facts(entity)) for entity in ENTITIES
-        }
+    @property
+    def known(self) -> dict[str, Conditions]:
+        """What was found so far."""
+        return self._conditions.copy()
 
     def find(self, entity: Entity, finding: str) -> None:
         """Remembers a finding."""
@@ -70,12 +75,15 @@ class Player:
                     in_round.append(move)
         return moves
 
-    def play(self, moves: Iterable[Move]) -> dict[Statement, Outcome]:
-        """Runs statements in their order, a round until it finds nothing more; gives the last outcome of each."""
+    def play(self, moves: Iterable[Move], values: Values = NO_VALUES) -> dict[Statement, Outcome]:
+        """Runs statements in their order, a round until it finds nothing more; gives the last outcome of each.
+
+        values   what the run gives them, by name
+        """
         waiting = deque(moves)
         outcomes: dict[Statement, Outcome] = {}
         again = False
-        while block := self._block(waiting, until_round_ends=again):
+        while block := self._block(waiting, values, until_round_ends=again):
             for move, outcome in zip(block, self._runner.run_block(list(block.values())), strict=False):
                 while waiting.popleft() is not move:
                     pass  # that one's condition does not hold
@@ -88,11 +96,15 @@ class Player:
                     again = False
         return outcomes
 
-    def _block(self, waiting: Iterable[Move], *, until_round_ends: bool) -> dict[Move, Step]:
+    def play_passes(self, passes: Iterable[tuple[Entity, str]], values: Values = NO_VALUES) -> None:
+        """Runs whole passes of entities, one after another."""
+        self.play([move for entity, pass_ in passes for move in self.moves(entity, pass_)], values)
+
+    def _block(self, waiting: Iterable[Move], values: Values, *, until_round_ends: bool) -> dict[Move, Step]:
         """What would run next if it found nothing."""
         block = {}
         for move in waiting:
-            sql = move.statement.render(self.conditions(move.entity), self._runner.staging_schema)
+            sql = self._runner.text(move.statement, self.conditions(move.entity), values)
             if sql is not None:
                 block[move] = Step(move.statement, sql, decides=move.statement.finds is not None)
                 if until_round_ends and move.ends_round:

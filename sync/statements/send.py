@@ -1,7 +1,7 @@
 """Sends the statements of the SQL files, one by one or several as a block, and keeps their times."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,14 @@ from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from sync.database.connection import LOST, code_of, log
-from sync.database.statement import Statement
+from sync.database.statement import Statement, literal, put_values
 from sync.model.conditions import NO_CONDITIONS, Conditions
 from sync.statements.block import FAILED, Outcome, Step, compound, is_select, told
+
+Values = Mapping[str, object]
+"""What a run gives to statements, by name."""
+
+NO_VALUES: Values = {}
 
 _AS_IT_STANDS = {"no_parameters": True}  # a percent sign in a statement is just that
 
@@ -37,9 +42,21 @@ class Runner:
         self.connection = connection
         self.staging_schema = staging_schema
 
-    def run(self, statement: Statement, given: Conditions = NO_CONDITIONS) -> CursorResult[Any] | None:
-        """Runs one statement, or nothing where its condition does not hold; errors name the statement."""
+    def text(self, statement: Statement, given: Conditions = NO_CONDITIONS, values: Values = NO_VALUES) -> str | None:
+        """A statement as it is sent; None where its condition does not hold.
+
+        values   what the run gives it, by name: it stands in place of `%(run)s`
+        """
         sql = statement.render(given, self.staging_schema)
+        if sql is None or not values:
+            return sql
+        return put_values(sql, {name: literal(value) for name, value in values.items()})
+
+    def run(
+        self, statement: Statement, given: Conditions = NO_CONDITIONS, values: Values = NO_VALUES
+    ) -> CursorResult[Any] | None:
+        """Runs one statement, or nothing where its condition does not hold; errors name the statement."""
+        sql = self.text(statement, given, values)
         if sql is None:
             return None
         start = time.perf_counter()
@@ -50,6 +67,12 @@ class Runner:
             raise
         log.debug("%s", Profile(statement.origin, result.rowcount, 1000 * (time.perf_counter() - start)))
         return result
+
+    def run_all(self, statements: Iterable[Statement], given: Conditions, values: Values = NO_VALUES) -> None:
+        """Runs those statements of which the condition holds, in one round trip; errors name the statement."""
+        texts = ((statement, self.text(statement, given, values)) for statement in statements)
+        if steps := [Step(statement, sql) for statement, sql in texts if sql is not None]:
+            self.run_block(steps)
 
     def run_block(self, steps: Sequence[Step]) -> list[Outcome]:
         """Runs statements in one round trip, up to the first that decides and finds something; errors name theirs."""

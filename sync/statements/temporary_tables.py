@@ -9,12 +9,11 @@ from itertools import chain
 from sync.database.sqlfiles import of_pass, tables_made
 from sync.model.entities import ENTITIES
 from sync.schema.target import Target
+from sync.statements.kept import kept
 from sync.statements.send import Runner
 
 MOST_KEPT = 1_000
 """Rows of a run whose tables are emptied: of more, it is quicker to make them again."""
-
-_KEPT = "ispyb-sync has made"
 
 
 class Tables:
@@ -26,17 +25,19 @@ class Tables:
 
     def take(self) -> bool:
         """Whether an earlier run has left them empty, in the types that the live tables have."""
-        return bool(self._runner.connection.info.pop(_KEPT, None) == self._mark)
+        left = kept(self._runner.connection)
+        tables, left.tables = left.tables, None
+        return tables == self._mark
 
     def keep(self) -> None:
         """Empties them for the next run. Whether the caller commits or rolls back, they are empty then."""
         deletes = "; ".join(f"DELETE FROM {name}" for name in self._names())  # noqa: S608 (names of sql/*.sql)
         self._runner.connection.exec_driver_sql(f"BEGIN NOT ATOMIC {deletes}; END")
-        self._runner.connection.info[_KEPT] = self._mark
+        kept(self._runner.connection).tables = self._mark
 
     def drop(self) -> None:
         """Drops those that are there, and the changes of a plan, which hide the tool's own."""
-        self._runner.connection.info.pop(_KEPT, None)
+        kept(self._runner.connection).tables = None
         self._runner.drop(f"`{self._runner.staging_schema}`.`change`", *self._names())
 
     def _names(self) -> list[str]:

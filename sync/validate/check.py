@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sync.model.documents import REFUSED, Document
+from sync.model.entities import BY_NAME
 from sync.model.people import Participant, Person, SessionPerson
 from sync.model.values import Wrong
 from sync.read.levels import ROOT, Level, Part
@@ -76,8 +77,7 @@ class _Checking:
             return None
         names = kind.model.named_by
         if names and all(values.get(name) is None for name in names):
-            words = f"nothing names it: one of {', '.join(names)} is needed"
-            self.errors.append(Error("no_key", place, sent, words, names))
+            self.errors.append(Error("no_key", place, sent, _how_to_name(kind), names))
             return None
         return _made(kind, values)
 
@@ -98,6 +98,13 @@ class _Checking:
             REFUSED if one is REFUSED else self.thing(part.child, one, (*place, number))
             for number, one in enumerate(value)
         ]
+
+
+def _how_to_name(kind: Level) -> str:
+    """What to give a thing that gives no key: the first one, or another one that is not about to go."""
+    first, *others = (name for name in kind.model.named_by if name not in BY_NAME[kind.entity].deprecated)
+    more = f" (preferred) or {' or '.join(others)}" if others else ""
+    return f"it has no identifier; give {first}{more}"
 
 
 def _made(kind: Level, values: dict[str, Any]) -> Any:

@@ -3,15 +3,16 @@
 Refuses nothing itself: where anything does not fit, `sync.validate.check` tells what, and where.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sync.model.documents import Document, LabContact, Proposal, Protein, Session, WithUnknownKeys
-from sync.read.levels import ROOT
+from sync.model.documents import Document, WithUnknownKeys
+from sync.model.people import SessionPerson
+from sync.read.levels import ROOT, Level, Part
 from sync.validate.keep import Keeper
 from sync.validate.mentions import Mentions, Tell
-from sync.validate.unknown_keys import Odd, Place, unknown_keys_around_people
+from sync.validate.unknown_keys import Odd, odd_there, unknown_keys_around_people
 
 _NULL = b"null"
 
@@ -21,43 +22,54 @@ class Quick:
 
     def __init__(self, zone: ZoneInfo) -> None:
         self._mentions = Mentions(zone)
-        kinds = {kind.model: kind for kind in ROOT.all()}
-        self._proposal, self._card = Keeper(kinds[Proposal], zone), Keeper(kinds[LabContact], zone)
-        self._session, self._protein = Keeper(kinds[Session], zone), Keeper(kinds[Protein], zone)
+        kinds = [kind for kind in ROOT.all() if kind is not ROOT and not kind.is_of_people]
+        self._keepers = {kind.path: Keeper(kind, zone) for kind in kinds if kind.entity}
 
     def keep(self, document: Document, text: bytes) -> list[Odd]:
         """Makes the document valid, where it is; returns what is odd in it. Raises ValueError where it does not fit."""
-        mentions = self._mentions
-        proposal: Any = document.proposal
-        odd = self._proposal.keep([proposal])
-
-        def tell(place: Place) -> Tell:
-            return lambda found: odd.extend(place.of(found))
-
-        if proposal.persons:
-            proposal.persons = mentions.people(proposal.persons, tell(Place.PROPOSAL))
-        if proposal.labcontacts:
-            odd += self._card.keep(proposal.labcontacts)
-            self._each_person(proposal.labcontacts, tell(Place.LAB_CONTACT))
-        if document.sessions:
-            odd += self._session.keep(document.sessions)
-            session: Any
-            tell_of_session = tell(Place.SESSION)
-            for session in document.sessions:
-                if session.persons:
-                    session.persons = mentions.participants(session.persons, tell_of_session)
-        if document.proteins:
-            odd += self._protein.keep(document.proteins)
-            protein: Any
-            for protein in document.proteins:
-                if protein.person and bytes(protein.person) == _NULL:
-                    protein.person = None
-            self._each_person([protein for protein in document.proteins if protein.person], tell(Place.PROTEIN))
+        odd: list[Odd] = []
+        self._keep_parts(ROOT, [document], odd)
         if isinstance(document, WithUnknownKeys):
             odd += unknown_keys_around_people(text)
         return odd
 
-    def _each_person(self, things: Sequence[Any], tell: Tell) -> None:
+    def _keep_parts(self, kind: Level, things: Sequence[Any], odd: list[Odd]) -> None:
+        """What is in things of one kind: their people, and other things."""
+        for part in kind.holding:
+            holders = [thing for thing in things if getattr(thing, part.name)]
+            child = part.child
+            if not holders or child is None:
+                continue
+            if child.is_of_people:
+                self._keep_people(part, child, holders, odd)
+                continue
+            inner: list[Any] = []
+            for thing in holders:
+                value = getattr(thing, part.name)
+                inner += value if part.many else (value,)
+            odd += self._keepers[child.path].keep(inner)
+            self._keep_parts(child, inner, odd)
+
+    def _keep_people(self, part: Part, child: Level, holders: Sequence[Any], odd: list[Odd]) -> None:
         """Puts people in the places of their texts."""
-        for thing, person in zip(things, self._mentions.people([t.person for t in things], tell), strict=True):
-            thing.person = person
+        name = part.name
+
+        def tell(found: Iterable[Odd]) -> None:
+            odd.extend(odd_there(child.path, found))
+
+        if not part.many:
+            self._keep_person(part, holders, tell)
+            return
+        read: Any = self._mentions.participants if child.model is SessionPerson else self._mentions.people
+        for thing in holders:
+            setattr(thing, name, read(getattr(thing, name), tell))
+
+    def _keep_person(self, part: Part, holders: Sequence[Any], tell: Tell) -> None:
+        name, named = part.name, []
+        for thing in holders:
+            if not part.required and bytes(getattr(thing, name)) == _NULL:
+                setattr(thing, name, None)
+            else:
+                named.append(thing)
+        for thing, person in zip(named, self._mentions.people([getattr(t, name) for t in named], tell), strict=True):
+            setattr(thing, name, person)

@@ -5,12 +5,14 @@ without its person; a lab contact falls with its person. An error outside all of
 own fields, refuses the document. The document that was given is never changed.
 """
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sync.model.documents import REFUSED
+from sync.model.entities import BY_NAME, DOCUMENT
 from sync.model.refusals import Cause, Refusal, refused_value, told
 from sync.read.closest import closest_key
-from sync.read.levels import KEYS
+from sync.read.levels import KEYS, ROOT
 from sync.read.parse import INVALID_DOCUMENT
 from sync.validate.check import Error, Place
 from sync.validate.wording import complaint, remedy
@@ -21,14 +23,25 @@ MOST_ERRORS = 10_000
 _CODES = {"null_word": "value_not_allowed"}
 """Of errors in a value that is of the right kind."""
 
-_ENTITIES: dict[int | str, str] = {
-    "persons": "person",
-    "person": "person",
-    "laboratory": "laboratory",
-    "labcontacts": "lab_contact",
-    "sessions": "session",
-    "proteins": "protein",
-}
+
+@dataclass(frozen=True)
+class _Around:
+    """The smallest thing around an error.
+
+    entity   what the error is about
+    goes     the thing that has to go
+    place    where that is; of the document itself, ()
+    holder   the thing that it is in, and its place, where it stands there alone and not in a list
+    name     under which name
+    needed   whether the holder cannot be without it
+    """
+
+    entity: str
+    goes: str
+    place: Place
+    holder: tuple[str, Place] | None = None
+    name: str = ""
+    needed: bool = False
 
 
 class Repair:
@@ -45,7 +58,7 @@ class Repair:
         """Takes out all that these errors are about; False if that is the document."""
         if len(errors) > MOST_ERRORS:
             message = f"the document has {len(errors):,} errors; the document is refused. {remedy(None)}"
-            self._refuse("proposal", (), INVALID_DOCUMENT, None, message)
+            self._refuse(DOCUMENT.name, (), INVALID_DOCUMENT, None, message)
             return False
         places = {self._refuse_error(error) for error in errors}
         if () in places:
@@ -57,21 +70,22 @@ class Repair:
 
     def _refuse_error(self, error: Error) -> Place:
         """Reports one error; returns the place of what has to go."""
-        entity, place = _thing_around(error)
+        around = _thing_around(error)
+        place = around.place
         misspelt = _misspelt(error)
         what_to_do = "Correct the key." if misspelt else remedy(error)
         self._refuse(
-            entity,
+            around.entity,
             error.place,
             _CODES.get(error.what, INVALID_DOCUMENT),
             None if error.what in ("missing", "no_key") else told(error.value),
-            f"{complaint(error)}{misspelt}; {_consequence(entity, place)}. {what_to_do}",
+            f"{complaint(error)}{misspelt}; {_consequence(around)}. {what_to_do}",
             field=str(error.place[-1]) if len(error.place) > len(place) else None,
         )
-        if place[-1:] == ("person",) and "labcontacts" in place:
-            place = place[:-1]
-            message = "its person is refused; the lab contact is refused. Correct the person."
-            self._refuse("lab_contact", place, "parent_refused", None, message, cause=self.refusals[-1].place)
+        if around.holder is not None and around.needed:
+            holder, place = around.holder
+            message = f"its {around.name} is refused; the {_words(holder)} is refused. Correct the {around.name}."
+            self._refuse(holder, place, "parent_refused", None, message, cause=self.refusals[-1].place)
         return place
 
     def _refuse(
@@ -107,32 +121,43 @@ class Repair:
         return container
 
 
-def _thing_around(error: Error) -> tuple[str, Place]:
-    """The entity and the place of the smallest thing around an error."""
+def _thing_around(error: Error) -> _Around:
     location = error.place
-    entity = "proposal"
-    place: Place = ()
-    for index, part in enumerate(location):
-        if part in ("laboratory", "person"):
-            absent = error.value is None or error.what == "missing"
-            if absent and index + 1 == len(location):
-                break  # what lacks a person is at fault, not the person
-            entity, place = _ENTITIES[part], location[: index + 1]
-        elif part in _ENTITIES and index + 1 < len(location):
-            entity, place = _ENTITIES[part], location[: index + 2]
-        elif part == "session_options":
-            entity = "session_has_person"
-    return entity, place
+    around = _Around(DOCUMENT.name, DOCUMENT.name, ())
+    level = ROOT
+    for index, name in enumerate(location):
+        part = next((part for part in level.parts if part.name == name and part.child is not None), None)
+        if part is None or part.child is None:
+            if isinstance(name, int):
+                continue
+            break
+        level, ends = part.child, index + 1 == len(location)
+        if part.many:
+            if ends:
+                break  # the list itself
+            around = _Around(level.entity, level.entity, location[: index + 2])
+        elif ends and (error.value is None or error.what == "missing"):
+            break  # what lacks a person is at fault, not the person
+        elif not level.model.named_by:
+            around = replace(around, entity=level.entity)  # it has no row of its own, and falls with what it is in
+        elif level.entity != DOCUMENT.name:
+            holder = around.goes, around.place
+            around = _Around(level.entity, level.entity, location[: index + 1], holder, part.name, part.required)
+    return around
 
 
-def _consequence(entity: str, place: Place) -> str:
-    if place[-1:] == ("laboratory",):
-        return "the person goes on without a laboratory"
-    if place[-1:] == ("person",) and place[0] == "proteins":
-        return "the protein goes on without a person"
-    if not place:
+def _consequence(around: _Around) -> str:
+    if around.holder is not None and not around.needed:
+        return f"the {_words(around.holder[0])} goes on without a {around.name}"
+    if not around.place:
         return "the document is refused"
-    return "the person is left out here" if "person" in entity else f"the {entity.replace('_', ' ')} is refused"
+    if BY_NAME[around.goes].is_shared:
+        return f"the {around.goes} is left out here"
+    return f"the {_words(around.goes)} is refused"
+
+
+def _words(entity: str) -> str:
+    return entity.replace("_", " ")
 
 
 def _misspelt(error: Error) -> str:

@@ -7,7 +7,6 @@ more, without its people, of whom `sync.validate.mentions` knows what is odd in 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import chain
 from typing import Any
 
@@ -28,20 +27,11 @@ Odd = tuple[str, str, object]
 """What is odd: the code of its warning; the kind of object by its path, or by its entity; and the key or field."""
 
 
-class Place(StrEnum):
-    """Where documents name people."""
-
-    PROPOSAL = "proposal.persons[]"
-    LAB_CONTACT = "proposal.labcontacts[].person"
-    PROTEIN = "proteins[].person"
-    SESSION = "sessions[].persons[]"
-
-    def of(self, odd: Iterable[Odd]) -> list[Odd]:
-        """What is odd in somebody who is named there, where it was told of the person by itself."""
-        return [
-            (code, (f"{self.value}.{kind}" if kind else self.value) if code == "unknown_key" else kind, key)
-            for code, kind, key in odd
-        ]
+def odd_there(path: str, odd: Iterable[Odd]) -> list[Odd]:
+    """What is odd in somebody who is named at a path, where it was told of the person by itself."""
+    return [
+        (code, (f"{path}.{kind}" if kind else path) if code == "unknown_key" else kind, key) for code, kind, key in odd
+    ]
 
 
 @dataclass
@@ -59,12 +49,17 @@ class Survey:
         self._beyond = 0
         self._wanting: set[Odd] = set()
 
-    def look(self, raw: dict[str, Any], number: int, proposal: str | None) -> None:
-        """Counts all that is odd in one document."""
-        for kind, _, thing in ROOT.places(raw):
-            for odd, _ in _all_odd(kind, thing):
-                self._count(odd)
+    @property
+    def wants_examples(self) -> bool:
+        """Whether the document that was counted last has something of which there are too few examples."""
+        return bool(self._wanting)
+
+    def look(self, raw: dict[str, Any], number: int, proposal: str | None) -> list[Odd]:
+        """Counts all that is odd in one document; gives it."""
+        found = [odd for kind, _, thing in ROOT.places(raw) for odd, _ in _all_odd(kind, thing)]
+        self.count(found)
         self._exemplify(raw, number, proposal)
+        return found
 
     def count(self, odd: Iterable[Odd]) -> None:
         """Counts what is odd in a document."""
@@ -164,5 +159,5 @@ def _message(code: str, kind: str, key: object) -> str:
     return f"{message} (did you mean {close}?)" if close else message
 
 
-_AROUND_PEOPLE = ROOT.without(set(Place))
+_AROUND_PEOPLE = ROOT.without({kind.path for kind in ROOT.all() if kind.is_of_people})
 _ONE, _SEVERAL = msgspec.json.Decoder(dict[str, Raw]), msgspec.json.Decoder(list[dict[str, Raw]] | None)

@@ -9,16 +9,17 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sync.history.fingerprints import Fingerprints
 from sync.model.documents import Document
 from sync.model.refusals import Notice, Refusal, ValidDocument, refused_value
 from sync.read.closest import folded, nearest
+from sync.read.parse import parse
 from sync.read.reader import Item, LeftOut, RawDocument, Unreadable
 from sync.validate.check import Unfit, check
 from sync.validate.dates import Dates
 from sync.validate.quick import Quick
 from sync.validate.repair import Repair
-from sync.validate.unknown_keys import Survey
+from sync.validate.unknown_keys import Odd, Survey
+from sync.verify.fingerprints import Fingerprints
 
 NOT_FOUND = "proposal_not_found"
 """The code of the warning of a proposal that was asked for and is not there: a run that did not do what it was told."""
@@ -32,7 +33,7 @@ class Validator:
 
     timezone   IANA name of the zone that dates are stored in
     refuse     takes each refusal
-    fingerprints  of the documents that were applied before
+    fingerprints  of the documents that earlier runs took
     proposals  labels of the proposals to take, as `proposal_label` gives them, in any case; None for all
 
     read, refused, not_selected   documents so far; those not selected are not validated
@@ -64,6 +65,7 @@ class Validator:
         for item in items:
             self.read += 1
             if isinstance(item, LeftOut):
+                self._repeat_warnings(item)
                 continue
             if isinstance(item, Unreadable):
                 self.refused += 1
@@ -117,6 +119,7 @@ class Validator:
             except ValueError:
                 return self._as_sent(item, label)
             if odd:
+                self._note_odd(item, odd)
                 self._survey.count(odd)
                 self._survey.exemplify(lambda: item.raw, item.number, label)
             return document
@@ -133,9 +136,22 @@ class Validator:
         document = self._repaired(repair)
         for refusal in repair.refusals:
             self._refuse(refusal)
-        if document is not None:
-            self._survey.look(repair.raw, item.number, label)
+        if document is not None and (odd := self._survey.look(repair.raw, item.number, label)):
+            self._note_odd(item, odd)
         return document
+
+    def _note_odd(self, item: RawDocument, odd: list[Odd]) -> None:
+        if self._fingerprints is not None:
+            self._fingerprints.found_odd(item.number, odd)
+
+    def _repeat_warnings(self, item: LeftOut) -> None:
+        """Counts what was odd in a document when it was last read."""
+        odd = [] if self._fingerprints is None else self._fingerprints.odd_in(item.fingerprint)
+        if odd:
+            self._survey.count(odd)
+            raw = parse(item.text) if self._survey.wants_examples else None
+            if isinstance(raw, dict):
+                self._survey.exemplify(lambda: raw, item.number, proposal_label(raw))
 
     def _repaired(self, repair: Repair) -> Document | None:
         while True:

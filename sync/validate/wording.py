@@ -13,7 +13,6 @@ _REMEDIES = {
     "external_id": "Send an integer 0 ... 2^128-1 or a UUID, or null.",
     "external_id_range": "Send an integer 0 ... 2^128-1 or a UUID, or null.",
     "null_word": "Send null, or leave the field out.",
-    "no_key": "Send one of them.",
     "list_type": "Send a list, or null.",
     "missing": "Send it.",
 }
@@ -29,6 +28,8 @@ _EXPECTED = {
 def complaint(error: Error) -> str:
     """What is wrong."""
     kind, value = error.what, error.value
+    if kind == "missing" and len(error.place) == 1:
+        return 'not a document: it needs {"proposal": {…}, "sessions": […]}'
     if kind == "missing":
         return f"{error.place[-1]} is missing"
     if kind == "int_type" and isinstance(value, float):
@@ -47,6 +48,8 @@ def remedy(error: Error | None) -> str:
     if error is None:
         return _CORRECT
     kind, value = error.what, error.value
+    if kind == "missing" and len(error.place) == 1:
+        return _CORRECT
     if value is None or isinstance(value, list | dict):
-        return _REMEDIES[kind] if kind in ("list_type", "no_key", "missing") else _CORRECT
+        return _REMEDIES[kind] if kind in ("list_type", "missing") else _CORRECT
     return _REMEDIES.get(kind, _CORRECT)

@@ -69,7 +69,7 @@ def test_a_missing_right_is_named_with_its_table(legacy: Fresh, login: Login) ->
         f"UPDATE on {legacy.schema}.Person",
         f"CREATE TEMPORARY TABLES on {legacy.staging_schema}.*",
     ]
-    assert all(error.remedy.startswith("Grant the role of sql/grants.sql (GRANT ") for error in errors)
+    assert all(error.remedy.startswith("Grant the role that `ispyb-sync grants` prints (GRANT ") for error in errors)
     assert [error.remedy.partition("Or ")[2] for error in errors] == [
         "leave to ISPyB what it keeps by itself: --leave person.",
         "",
@@ -101,6 +101,12 @@ def test_a_schema_without_the_tables_is_an_error(legacy: Fresh) -> None:
     assert error.level == "error"
     assert "Session_has_Person" in error.message
     assert error.remedy
+
+
+def test_of_a_schema_without_any_of_the_tables_nothing_else_is_said(legacy: Fresh) -> None:
+    (found,) = check(legacy.admin.set(database="mysql").render_as_string(hide_password=False), Settings())
+    assert (found.level, found.subject) == ("error", "tables")
+    assert "mysql has none of ISPyB's tables" in found.message
 
 
 def test_a_dump_restored_over_migrated_tables_is_noticed(legacy: Fresh) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from support.databases import Ispyb
-from support.small import ROWS, CommandLine, document, export, hear_interrupts, holds, trigger, write
+from support.small import ROWS, CommandLine, Done, document, export, hear_interrupts, holds, trigger, write
 
 COUNTS = {"staged", "inserted", "updated", "unchanged", "refused", "deleted"}
 REPORT = {"run", "mode", "status", "trigger", "actor", "documents", "entities"}
@@ -71,13 +71,13 @@ def test_json_is_one_object_and_nothing_else(
     report = json.loads(done.out)
     assert (report["mode"], report["status"]) == (mode, status)
     assert report.keys() == REPORT
-    assert report["documents"].keys() == {"read", "refused"}
+    assert report["documents"].keys() == {"read", "verified", "refused"}
     assert len(report["entities"]) == len(ROWS)
     assert all(entity.keys() == COUNTS for entity in report["entities"].values())
     assert (report["run"] is None) == (status != "applied")
     assert bool(report["changes"]) == (mode == "plan" and status == "planned")
     if status != "failed":
-        assert report["documents"] == {"read": 2, "refused": 1}
+        assert report["documents"] == {"read": 2, "verified": 0, "refused": 1}
         assert {"entity", "code", "document", "proposal", "path", "field", "value", "message", "cause"} == report[
             "refusals"
         ][0].keys()
@@ -89,7 +89,7 @@ def test_standard_input_gzip_and_array_are_read_alike(command: CommandLine, monk
     for source, data in (("array.json.gz", b""), ("-", text), ("-", gzip.compress(text))):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
         report = json.loads(command("plan", source, "--json").out)
-        assert report["documents"] == {"read": 3, "refused": 0}
+        assert report["documents"] == {"read": 3, "verified": 0, "refused": 0}
         assert report["entities"]["person"]["inserted"] == 9
 
 
@@ -143,7 +143,7 @@ def test_an_apply_that_is_stopped_leaves_nothing(command: CommandLine, dls: Ispy
         out, err = process.communicate(timeout=20)
         assert process.returncode == (130 if number == signal.SIGINT else -number)
         assert (out, "Traceback" in err) == ("", False)
-        assert ("interrupted: nothing was written" in err) == (number == signal.SIGINT)
+        assert err == ("interrupted: nothing was written\n" if number == signal.SIGINT else "")
         wait_until(lambda: "User sleep" not in states(dls))
     assert holds(dls, 0)
     assert command("apply", "good.ndjson", "--lock-timeout", "1").code == 0
@@ -204,3 +204,28 @@ def test_letters_that_a_terminal_lacks_stop_nothing(command: CommandLine) -> Non
     assert 'title = "\\u03a9 \\u2014 é"' in text
     assert json.loads(report)["refusals"][0]["value"] == "Ω — é"
     assert [err for _, err in done] == ["", ""]
+
+
+def test_quiet_prints_nothing_unless_something_was_refused_or_failed(command: CommandLine, dls: Ispyb) -> None:
+    write("warned.ndjson", [document(1) | {"unheard_of": 1}])
+    for arguments in (["validate"], ["plan"], ["apply"], ["apply"]):
+        assert command(*arguments, "warned.ndjson", "--quiet") == Done(0, "", "")
+    assert holds(dls, 1)
+    loud, quiet = command("plan", "partly.ndjson"), command("plan", "partly.ndjson", "--quiet")
+    assert quiet.code == 1
+    assert quiet.out.splitlines()[1:] == loud.out.splitlines()[1:]  # the first line has the seconds
+    assert "no document of MX-3" in command("plan", "good.ndjson", "--proposal", "MX-3", "--quiet").err
+    assert "error: cannot read nosuch.ndjson" in command("apply", "nosuch.ndjson", "--quiet").err
+
+
+def test_the_example_of_the_schema_is_applied_whole(command: CommandLine, ispyb: Ispyb) -> None:
+    """In each variant: nothing is refused, and no warning asks for anything."""
+    printed = command("schema", "--example").out
+    assert printed.count("\n") > 50
+    Path("example.json").write_text(printed)
+    done = command("apply", "example.json", "--json")
+    report = json.loads(done.out)
+    assert (done.code, report["refusals"]) == (0, [])
+    assert {warning["code"] for warning in report["warnings"]} <= {"missing_column"}
+    assert all(counts["inserted"] == 1 for counts in report["entities"].values())
+    assert json.loads(command("schema").out)["$defs"]["Person"]["properties"]["login"]["maxLength"] == 45

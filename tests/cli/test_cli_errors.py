@@ -61,15 +61,53 @@ def test_a_wrong_setting_is_explained_in_words(command: CommandLine, flags: list
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["history", "1", "--row", "person:1"], "--row"),
+        (["history", "--person", "a", "--row", "person:1"], "--row"),
+        (["history", "1", "--limit", "3"], "--limit"),
         (["history", "--older-than", "3d"], "purge"),
         (["history", "purge"], "--older-than"),
         (["migrate", "--force"], "--down"),
         (["check", "--csv", "folder"], "--columns"),
+        (["apply", "good.ndjson", "--quiet", "--json"], "--json"),
     ],
 )
 def test_a_flag_that_would_be_passed_over_is_refused(command: CommandLine, arguments: list[str], word: str) -> None:
     assert_explained(command(*arguments), 2, word)
+
+
+def test_a_flag_in_front_of_the_command_is_told_where_it_goes(command: CommandLine) -> None:
+    done = command("--database", "mysql+pymysql://sync@nowhere/ispyb", "plan", "good.ndjson")
+    assert_explained(done, 2, "--database stands in front of the command", "ispyb-sync plan --database …")
+    assert "nowhere" not in done.err
+    assert "No such option" in command("--nonsense", "plan").err
+
+
+def test_a_password_that_everybody_can_read_is_warned_of(
+    command: CommandLine, dls: Ispyb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Path("ispyb-sync.toml")
+    file.write_text(f'database = "{dls.role_url}"\n')
+    monkeypatch.delenv("ISPYB_SYNC_DATABASE")
+    for mode, warned in ((0o644, True), (0o640, False), (0o600, False)):
+        file.chmod(mode)
+        done = command("history")
+        assert done.code == 0
+        assert ("holds a password" in done.err) == warned
+        assert password(dls) not in done.err
+    file.write_text('timezone = "UTC"\n')
+    file.chmod(0o644)
+    monkeypatch.setenv("ISPYB_SYNC_DATABASE", dls.role_url)
+    assert command("history").err == ""
+
+
+def test_a_shell_completes_commands_and_flags(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def completed(words: str) -> list[str]:
+        monkeypatch.setenv("_ISPYB_SYNC_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+        return command().out.split()
+
+    assert completed("ispyb-sync hist") == ["history"]
+    assert "--staging-schema" in completed("ispyb-sync plan --stag")
 
 
 def test_an_account_that_may_not_alter_is_told_who_may(command: CommandLine) -> None:
@@ -104,7 +142,7 @@ def test_no_database_is_set(command: CommandLine, monkeypatch: pytest.MonkeyPatc
         ("mysql://u:s3cret@{server}/ispyb?nosuch=1", 2, "nosuch"),
         ("mysql://u:s3cret@{server}/ispyb?plugin=nosuch", 2, "nosuch"),
         ("mysql://u:s3cret@{server}/ispyb?ssl_ca=/no/such.pem", 2, "/no/such.pem"),
-        ("mysql://{account}@{server}/nosuch", 3, "sql/grants.sql"),
+        ("mysql://{account}@{server}/nosuch", 3, "`ispyb-sync grants`"),
         ("mysql://{account}@{server}/", 2, "names no schema"),
         ("mysql://u:s3cret@127.0.0.1:1/ispyb", 3, "127.0.0.1"),
         ("mysql://u:s3cret@127.0.0.1:1/ispyb", 3, "or start the server"),
@@ -128,7 +166,7 @@ def test_a_database_that_is_not_migrated(command: CommandLine, dls: Ispyb) -> No
         done = command(*arguments, "--staging-schema", "not_there", "--database", dls.url)
         assert_explained(done, 3, "not migrated", "ispyb-sync migrate --sql")
     done = command("apply", "good.ndjson", "--staging-schema", "not_there")
-    assert_explained(done, 3, "not_there", "ispyb-sync migrate", "sql/grants.sql")
+    assert_explained(done, 3, "not_there", "ispyb-sync migrate", "`ispyb-sync grants`")
 
 
 def test_a_failing_statement_is_named(command: CommandLine, dls: Ispyb) -> None:
@@ -176,20 +214,14 @@ class Surprise(io.RawIOBase):
         raise RuntimeError("s3cret \x1b[31m")
 
 
-@pytest.mark.parametrize(
-    ("verb", "state"),
-    [
-        ("validate", "Nothing was written"),
-        ("plan", "Nothing was written"),
-        ("apply", "Nothing was written, unless the commit had begun"),
-    ],
-)
+@pytest.mark.parametrize("verb", ["validate", "plan", "apply"])
 def test_what_nobody_expected_names_its_place_and_what_was_written(
-    command: CommandLine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, verb: str, state: str
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, verb: str
 ) -> None:
+    """While an export is read no commit has begun."""
     monkeypatch.setattr(sys, "stdin", Surprise())
     done = command(verb, "-")
-    assert_explained(done, 3, state, "; please report it", "ispyb-sync -v")
+    assert_explained(done, 3, "Nothing was written. `ispyb-sync -v", "; please report it")
     assert re.search(r"error: unexpected RuntimeError in sync/read/source\.py:\d+;", done.err)
     assert "s3cret" not in done.err  # it may be of an export
     (logged,) = caplog.records

@@ -1,18 +1,24 @@
 """apply on a terminal: the summary, the question, and nothing held while somebody thinks. On a real pseudo-terminal."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import make_url
 from support.databases import Ispyb
-from support.small import CommandLine, document, export, holds, run, write
+from support.small import ROWS, CommandLine, counts, document, export, holds, run, trigger, write
 from support.terminal import QUESTION, AtTerminal
 
 from sync import api
 from sync.api import Request
+from sync.database.connection import connect
+from sync.database.lock import run_lock
 from sync.history import runs as history
+from sync.history.undo import undo
+from sync.model.entities import ENTITIES
 from sync.model.report import Report
 from sync.model.settings import load_settings
 
@@ -154,3 +160,86 @@ def kill_statements(ispyb: Ispyb) -> list[str]:
     with ispyb.engine.connect() as connection:
         query = f"SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{login}'"
         return [f"KILL {number}" for number in connection.exec_driver_sql(query).scalars()]
+
+
+# undo, which asks as apply does
+
+
+def test_an_undo_shows_what_it_would_take_back_and_asks(
+    command: CommandLine, ispyb: Ispyb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ISPYB_SYNC_DATABASE", ispyb.url)  # which sees that nothing refers to the rows
+    assert command("apply", "good.ndjson").code == 0
+    for answer, code, left in (("n\n", 4, 2), ("y\n", 0, 0)):
+        with AtTerminal("undo", "1") as terminal:
+            seen = terminal.asked()
+            assert "undo: planned, nothing written; takes back run 1" in seen
+            assert "delete 1 MX-1" in seen
+            assert holds(ispyb, 2)
+            terminal.answer(answer)
+            assert terminal.ended()[0] == code
+        assert {table for table, rows in counts(ispyb).items() if rows} == (set(ROWS) if left else set())
+    write("good.ndjson", export(1))
+    assert command("apply", "good.ndjson").code == 0
+    with AtTerminal("undo", "3", "--yes") as terminal:
+        assert terminal.ended()[0] == 0
+        assert QUESTION not in terminal.seen
+
+
+def test_an_undo_holds_nothing_while_somebody_thinks_and_asks_anew(command: CommandLine, ispyb: Ispyb) -> None:
+    assert command("apply", "good.ndjson").code == 0
+    shown = []
+
+    def somebody(report: Report) -> bool:
+        shown.append(len(report.refusals))
+        if len(shown) == 1:
+            run(ispyb, "UPDATE Protein SET acronym = 'changed'")
+        return True
+
+    settings = load_settings(staging_schema=ispyb.staging_schema)
+    report = undo(1, ispyb.url, settings, confirm=somebody)
+    assert shown[0] == 0
+    assert shown[1:] == [len(report.refusals)]
+    assert shown[1] > 0
+
+
+# What is done now, and what is waited for
+
+
+def test_each_phase_is_told_with_its_count(ispyb: Ispyb) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    settings = load_settings(staging_schema=ispyb.staging_schema)
+    asked = Request("apply", "good.ndjson", settings, ispyb.role_url)
+    report = api.run(replace(asked, phase=lambda *what: told.append(what)))
+    rows = sum(counts.staged for counts in report.entities.values())
+    words = [what for what, _done, _total in told]
+    assert words[0] == "loading what was read"
+    assert re.fullmatch(r"matching \d+ rows", words[1])
+    assert words[2:10] == [f"writing {entity.name}" for entity in ENTITIES]
+    assert words[10:] == ["writing history", "noting what is verified", "committing"]
+    written = [(done, total) for what, done, total in told if total is not None]
+    assert written[0] == (0, rows)
+    assert written == sorted(written)
+
+
+def test_the_terminal_shows_the_phases_and_who_holds_the_lock(
+    command: CommandLine, ispyb: Ispyb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    account = make_url(ispyb.role_url).username
+    with (
+        connect(ispyb.role_url) as other,
+        run_lock(other, 0),
+        AtTerminal("apply", "good.ndjson", "--yes", "--lock-timeout", "1") as terminal,
+    ):
+        assert terminal.ended()[0] == 3
+    assert f"waiting for another run: {account} from " in terminal.seen
+    assert "lock (" + str(account) in terminal.seen  # the error names the holder too
+    slow = trigger(ispyb, "BEFORE INSERT ON LabContact", "SET @slept = SLEEP(1)")
+    with slow, AtTerminal("apply", "good.ndjson", "--yes") as terminal:
+        assert terminal.ended()[0] == 0
+    assert "writing lab_contact" in terminal.seen
+    assert re.search(r"\d+ of \d+ rows", terminal.seen)
+    with AtTerminal("apply", "good.ndjson", "--yes", "--quiet") as terminal:
+        assert terminal.ended() == (0, "")
+    assert terminal.seen == ""

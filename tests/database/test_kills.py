@@ -25,9 +25,10 @@ from sync.stage import load
 
 needs_mariadbd = pytest.mark.skipif(_find("mariadbd") is None, reason="no mariadbd on this machine")
 
-CLIENT_KILLS, UNDO_KILLS, MIGRATION_KILLS, SERVER_KILLS = 110, 8, 16, 12
-SOAK = 10
-"""So many times as much under -m soak."""
+CLIENT_KILLS, SERVER_KILLS = (30, 1100), (6, 120)
+UNDO_KILLS, SERVER_UNDO_KILLS = (5, 80), (3, 40)
+MIGRATION_KILLS, SERVER_MIGRATION_KILLS = (8, 160), (3, 40)
+"""So many in the suite, and under -m soak."""
 
 
 @pytest.fixture
@@ -38,10 +39,10 @@ def dls(databases: Callable[[str], Ispyb], monkeypatch: pytest.MonkeyPatch) -> I
     return ispyb
 
 
-def many(kills: int) -> pytest.MarkDecorator:
+def many(kills: tuple[int, int]) -> pytest.MarkDecorator:
     """A few kills in the suite, many in a soak; each number seeds the moments."""
     return pytest.mark.parametrize(
-        ("seed", "kills"), [(1, kills), pytest.param(2, SOAK * kills, marks=pytest.mark.soak)], ids=["few", "many"]
+        ("seed", "kills"), [(1, kills[0]), pytest.param(2, kills[1], marks=pytest.mark.soak)], ids=["few", "many"]
     )
 
 
@@ -63,15 +64,17 @@ def test_a_client_killed_at_any_moment_of_an_apply(dls: Ispyb, seed: int, kills:
     story.end()
 
 
-@pytest.mark.parametrize("first", [True, pytest.param(False, marks=pytest.mark.soak)])
-def test_a_client_killed_at_each_statement_of_an_apply(dls: Ispyb, first: bool) -> None:
-    """Before it and right after it was sent, in turn; in a soak the other way round."""
+@pytest.mark.parametrize(
+    ("first", "step"), [(True, 3), *(pytest.param(first, 1, marks=pytest.mark.soak) for first in (True, False))]
+)
+def test_a_client_killed_at_each_statement_of_an_apply(dls: Ispyb, first: bool, step: int) -> None:
+    """Before it and right after it was sent, in turn, each third one; in a soak each one, and the other way round."""
     apply(dls, export(4))
     story = Story(dls)
     statement, done = 1, 0
     while killed_at(partial(apply, dls, story.export), statement, sent=statement % 2 == first):
         done += story.settle()
-        statement += 1
+        statement += step
     assert story.settle()  # the one that had no statement left to be killed at
     assert statement > 40
     story.end()
@@ -218,7 +221,7 @@ def test_a_client_killed_at_any_moment_of_an_undo(dls: Ispyb, seed: int, kills: 
 
 
 @needs_mariadbd
-@many(4)
+@many(SERVER_UNDO_KILLS)
 def test_a_server_killed_at_any_moment_of_an_undo(
     mortal: tuple[Server, Ispyb], pool: ThreadPoolExecutor, seed: int, kills: int
 ) -> None:
@@ -263,7 +266,7 @@ def _undo_again_and_again(
 
 
 @needs_mariadbd
-@many(4)
+@many(SERVER_MIGRATION_KILLS)
 def test_a_server_killed_at_any_moment_of_a_migration(
     mortal: tuple[Server, Ispyb], pool: ThreadPoolExecutor, seed: int, kills: int
 ) -> None:

@@ -14,6 +14,7 @@ import sync
 from sync.check.findings import Finding, check
 from sync.history import runs as history
 from sync.history.purge import find_old
+from sync.history.questions import rows
 from sync.migrate import commands as migrate
 from sync.model.errors import UsageError
 from sync.model.settings import Settings
@@ -82,7 +83,7 @@ CALLS: dict[str, Callable[[str, Settings], object]] = {
     "undo --plan": lambda url, s: sync.undo(1, database=url, staging_schema=s.staging_schema, plan=True),
     "history": history.runs,
     "history RUN": lambda url, s: history.show(url, s, 1),
-    "history --row": lambda url, s: history.row(url, s, "person:1"),
+    "history --row": lambda url, s: rows.row(url, s, "person:1"),
     "history purge": lambda url, s: find_old(url, s, "0d"),
 }
 
@@ -97,7 +98,8 @@ def test_each_command_that_meets_another_ispyb_refuses(first: Fresh, second: Fre
             f"the tool schema {first.staging_schema} serves {first.schema} on {server(first)}, "
             f"and this is {second.schema} on {server(first)}\n"
         ), name
-        for setting in ("--staging-schema", "ISPYB_SYNC_STAGING_SCHEMA", "staging_schema in", "migrate --serve-this"):
+        flag = "staging_schema=NAME" if name in ("plan", "apply", "undo", "undo --plan") else "--staging-schema NAME"
+        for setting in (flag, "ISPYB_SYNC_STAGING_SCHEMA", "staging_schema in", "migrate --serve-this"):
             assert setting in str(caught.value), name
         assert caught.value.exit_code == 2
     assert (first.ask("SELECT * FROM Person"), second.tables(), first.tables(first.staging_schema)) == before
@@ -162,9 +164,9 @@ def test_a_run_that_does_not_say_its_schema_is_of_the_one_that_is_served(first: 
 def test_the_same_ispyb_under_a_new_name_goes_on_with_its_history(first: Fresh, second: Fresh) -> None:
     """The rows are restored under another name: their ids are the same."""
     ours = apply(first, export(1)).run
-    apply(first, export(1), skip_unchanged=True)
+    apply(first, export(1))
     rename(first, second)
-    told = migrate.upgrade(second.url, staging_schema=second.staging_schema, serve_this=True)
+    told = migrate.upgrade(second.url, staging_schema=second.staging_schema, serve_this=True).told
     assert told[0] == f"the tool schema {second.staging_schema} serves {second.schema} on {server(second)} from now on"
     assert told[1] == f"2 runs of {first.schema} do count: undo and --prune owned rely on the ids in them"
     assert "only for the same ISPyB, renamed, restored or moved" in told[2]
@@ -179,12 +181,12 @@ def test_the_same_ispyb_under_a_new_name_goes_on_with_its_history(first: Fresh, 
         apply(first, export(1))
 
 
-def test_documents_are_not_skipped_that_were_applied_to_another_one(first: Fresh, second: Fresh) -> None:
+def test_documents_are_not_left_out_that_were_applied_to_another_one(first: Fresh, second: Fresh) -> None:
     """The one that was served may still be there, as after a restore beside it: its runs count all the same."""
-    apply(first, export(1), skip_unchanged=True)
-    told = migrate.upgrade(second.url, staging_schema=second.staging_schema, serve_this=True)
+    apply(first, export(1))
+    told = migrate.upgrade(second.url, staging_schema=second.staging_schema, serve_this=True).told
     assert told[1] == f"1 run of {first.schema} does count: undo and --prune owned rely on the ids in them"
-    report = apply(second, export(1), skip_unchanged=True)
+    report = apply(second, export(1))
     assert report.entities["proposal"].inserted == 1
 
 
@@ -200,7 +202,7 @@ def test_a_server_that_moved_is_another_one(first: Fresh) -> None:
     first.run(f"UPDATE `{first.staging_schema}`.served SET server = 'old.example.org:3306'")
     with pytest.raises(UsageError, match=rf"serves {first.schema} on old\.example\.org:3306, and this is"):
         apply(first, export(1))
-    told = migrate.upgrade(first.url, staging_schema=first.staging_schema, serve_this=True)
+    told = migrate.upgrade(first.url, staging_schema=first.staging_schema, serve_this=True).told
     assert told[1] == f"1 run of {first.schema} does count: undo and --prune owned rely on the ids in them"
     assert served(first) == [(first.schema, server(first))]
     assert deleted(apply(first, fewer_people(), prune="owned")) == (2, 2)
@@ -208,7 +210,7 @@ def test_a_server_that_moved_is_another_one(first: Fresh) -> None:
 
 def test_serve_this_says_nothing_where_it_served_this_already(first: Fresh) -> None:
     (since,) = first.ask(f"SELECT since FROM `{first.staging_schema}`.served")
-    assert migrate.upgrade(first.url, staging_schema=first.staging_schema, serve_this=True) == []
+    assert migrate.upgrade(first.url, staging_schema=first.staging_schema, serve_this=True).told == []
     assert first.ask(f"SELECT since FROM `{first.staging_schema}`.served") == [since]
 
 
@@ -232,13 +234,12 @@ def test_runs_of_two_that_shared_it_count_for_the_schema_that_they_name(
     for database in (first, second):
         with pytest.raises(UsageError, match="1 runs of history"):
             up(database)
-    told = migrate.upgrade(first.url, staging_schema=first.staging_schema, serve_this=True)
+    told = migrate.upgrade(first.url, staging_schema=first.staging_schema, serve_this=True).told
     assert told[1:3] == [
         f"1 run of {first.schema} does count: undo and --prune owned rely on the ids in them",
         f"1 run of {second.schema} does not count: no undo, and none of their links is the tool's",
     ]
-    (row,) = history.row(first.url, settings(first), "person:1")
-    assert row[0] == here
+    assert {done[0] for done in rows.row(first.url, settings(first), "person:1")} == {here}
     runs = {run.report.run: run for run in history.runs(first.url, settings(first))}
     assert (runs[here].elsewhere, runs[there].elsewhere) == (False, True)
     assert runs[there].settings["schema"] == second.schema
@@ -314,7 +315,9 @@ def test_the_command_line(py: Ispyb, server_url: URL, command: CommandLine) -> N
         assert "--staging-schema" in refused.err
         assert command("migrate", "--down", "base", "--serve-this").code == 2
         own = command("migrate", "--database", other.url, "--staging-schema", other.staging_schema)
-        assert (own.code, own.out) == (0, f"migrated to {migrate.head()}\n")
+        assert (own.code, own.out.splitlines()[0]) == (0, f"migrated from base to {migrate.head()}; made:")
+        again = command("migrate", "--database", other.url, "--staging-schema", other.staging_schema)
+        assert again.out == f"nothing to do: the database is at revision {migrate.head()} already\n"
         other.run(f"UPDATE `{other.staging_schema}`.served SET schema_name = 'renamed'")
         arguments = ("--database", other.url, "--staging-schema", other.staging_schema)
         assert command("plan", "good.ndjson", *arguments).code == 2

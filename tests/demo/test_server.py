@@ -1,11 +1,13 @@
 """A private server starts quickly and leaves nothing behind, however its user ends."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,9 +17,10 @@ from typing import ClassVar, Self
 
 import pytest
 from docker.errors import ImageNotFound  # type: ignore[import-untyped]
-from sqlalchemy import URL, create_engine
-from support.small import hear_interrupts
+from sqlalchemy import URL, create_engine, make_url
+from support.small import CommandLine, hear_interrupts
 
+from sync.demo import server as server_module
 from sync.demo.server import FLAGS, IMAGE, RUNNING, _find, _reserved_port, server
 from sync.model.errors import DatabaseError, SyncError, UsageError
 
@@ -212,3 +215,26 @@ def _wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(0.02)
+
+
+@needs_mariadbd
+def test_the_demo_keeps_what_somebody_may_look_at(tmp_path: Path, command: CommandLine) -> None:
+    """The database starts again with the command that is left there, and holds the runs of the pages."""
+    folder = tmp_path / "kept"
+    done = command("demo", "--keep", str(folder))
+    assert (done.code, done.err) == (0, "")
+    assert f"{folder}/start" in done.out
+    names = {path.name for path in folder.iterdir() if path.is_file()}
+    pages = {f"{name}.{kind}" for name in ("first", "again", "plan", "changed") for kind in ("html", "json")}
+    assert pages | {"first.ndjson", "changed.ndjson", "ispyb-sync.toml", "start"} <= names
+    with subprocess.Popen([str(folder / "start")], stderr=subprocess.DEVNULL) as mariadbd:
+        try:
+            url = tomllib.loads((folder / "ispyb-sync.toml").read_text())["database"]
+            _wait_until(lambda: server_module._answers(make_url(url), patience=0))
+            listed = command("history", "--all", "--json", "--database", url, "--staging-schema", "ispyb_sync")
+            assert [run["run"] for run in json.loads(listed.out)] == [3, 2, 1]
+            plan = command("plan", f"{folder}/changed.ndjson", "--database", url, "--staging-schema", "ispyb_sync")
+            assert plan.code == 1
+        finally:
+            mariadbd.terminate()
+    assert "not empty" in command("demo", "--keep", str(folder)).err

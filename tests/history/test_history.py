@@ -15,11 +15,13 @@ import sync
 from sync import api
 from sync.history import runs as history
 from sync.history import touched
+from sync.history.questions import rows
+from sync.history.questions.listing import listing
 from sync.model.errors import UsageError
 from sync.model.refusals import Example, Notice
 from sync.model.report import AskedBy
 from sync.model.settings import Settings
-from sync.show.console import render_run, render_runs
+from sync.show.past.runs import render_run, render_runs
 
 FIRST = {
     "proposal": {
@@ -99,7 +101,7 @@ def test_the_list_of_runs_cuts_no_value(ispyb, settings, width):
     run(ispyb, FIRST)
     run(ispyb, SECOND)
     drawn = StringIO()
-    render_runs(history.runs(ispyb.role_url, settings), Console(file=drawn, width=width))
+    render_runs(listing(ispyb.role_url, settings), Console(file=drawn, width=width))
     lines = drawn.getvalue().splitlines()
     assert "…" not in drawn.getvalue()
     assert max(map(len, lines)) <= width
@@ -107,15 +109,27 @@ def test_the_list_of_runs_cuts_no_value(ispyb, settings, width):
     assert ("sync_" in lines[1]) == (width >= 110)
 
 
+def test_at_60_columns_each_run_is_a_line(dls):
+    settings = Settings(database=dls.role_url, staging_schema=dls.staging_schema)
+    for document in (FIRST, FIRST, SECOND):
+        run(dls, document)
+    drawn = StringIO()
+    render_runs(listing(dls.role_url, settings), Console(file=drawn, width=60))
+    lines = drawn.getvalue().splitlines()
+    assert re.fullmatch(r"3 20.* apply applied: 1 updated", lines[0])
+    assert re.fullmatch(r"… 20.* 1 idle", lines[1])
+    assert re.fullmatch(r"1 20.* apply applied: 4 inserted", lines[2])
+
+
 def test_the_examples_of_warnings_are_kept_and_older_runs_have_none(ispyb, settings):
     number = run(ispyb, {"proposal": FIRST["proposal"] | {"titel": "After"}}).run
-    (warning,) = history.show(ispyb.role_url, settings, number).report.warnings
+    warning, *_ = history.show(ispyb.role_url, settings, number).report.warnings  # then notes about the schema
     assert warning.examples == (Example(1, "MX-1", "proposal.titel", "After"),)
     with ispyb.engine.begin() as connection:
         connection.exec_driver_sql(
             f"UPDATE {ispyb.staging_schema}.run SET report = JSON_REMOVE(report, '$.warnings[0].examples')"
         )
-    (older,) = history.show(ispyb.role_url, settings, number).report.warnings
+    older, *_ = history.show(ispyb.role_url, settings, number).report.warnings
     assert older == Notice(warning.code, warning.message, 1)
 
 
@@ -129,14 +143,51 @@ def test_a_row_tells_what_was_ever_done_to_it(ispyb, settings):
     run(ispyb, FIRST)
     run(ispyb, SECOND)
     (proposal,) = ispyb.rows("Proposal")
-    found = history.row(ispyb.role_url, settings, f"proposal:{proposal['proposalId']}")
-    assert [change.action for _run, _started, change in found] == ["insert", "update"]
+    found = rows.row(ispyb.role_url, settings, f"proposal:{proposal['proposalId']}")
+    done = [(number, change.entity, change.action) for number, _started, change in found]
+    assert done == [(1, "proposal", "insert"), (1, "proposal_has_person", "insert"), (2, "proposal", "update")]
+
+
+def test_a_person_is_found_by_login_or_id_with_its_links_in_one_run_or_all(ispyb, settings):
+    """Everything that names it, by the id of its row: as a new row, as an old and as a new value."""
+    proposal = FIRST["proposal"] | {"persons": [*FIRST["proposal"]["persons"], {"login": "b", "externalId": 8}]}
+    session = {"externalId": 5, "startDate": "2026-01-01", "persons": [{"login": "b", "externalId": 8}]}
+    protein = {"acronym": "lyso", "externalId": 6, "person": {"login": "b", "externalId": 8}}
+    run(ispyb, {"proposal": proposal, "sessions": [session], "proteins": [protein]})
+    first, second = proposal["persons"]
+    run(ispyb, {"proposal": proposal | {"persons": [second | {"login": "b2"}, first]}})
+
+    def done(ask, name, **more):
+        found = ask(ispyb.role_url, settings, name, **more)
+        return [(number, change.entity, change.action) for number, _started, change in found]
+
+    then = [
+        *((1, "person", "insert"), (1, "proposal_has_person", "insert")),
+        *((1, "session_has_person", "insert"), (1, "protein", "insert")),
+    ]
+    now = [(2, "person", "update"), (2, "proposal", "update")]
+    (number,) = [row["personId"] for row in ispyb.rows("Person") if row["login"] == "b2"]
+    assert done(rows.person, "b2") == done(rows.person, "b") == done(rows.person, str(number)) == then + now
+    assert done(rows.row, f"person:{number}") == then + now
+    assert done(rows.person, "b", run=2) == now
+    assert (2, "proposal", "update") in done(rows.person, "a")  # no longer its proposer
+    with pytest.raises(UsageError, match="nobody in ISPyB has the login c"):
+        rows.person(ispyb.role_url, settings, "c")
+
+
+def test_the_command_tells_what_happened_to_a_person(command):
+    assert command("apply", "good.ndjson").code == 0
+    lines = command("history", "--person", "u1_0").out.splitlines()
+    assert re.fullmatch(r"run 1, .* UTC: person insert \d+ u1_0 \[MX-1\]: .*", lines[0])
+    assert len(lines) > 2
+    assert command("history", "1", "--person", "u1_0").out.splitlines() == lines
+    assert command("history", "--person", "nobody").code == 2
 
 
 @pytest.mark.parametrize("name", ["person", "person:x", "people:1", ""])
 def test_a_row_that_is_none_is_refused(ispyb, settings, name):
     with pytest.raises(UsageError, match="names no row"):
-        history.row(ispyb.role_url, settings, name)
+        rows.row(ispyb.role_url, settings, name)
 
 
 # Who asked, and for what
@@ -193,5 +244,40 @@ def test_the_command_lists_the_runs_of_a_proposal(command):
     assert command("apply", "good.ndjson").code == 0
     listed = json.loads(command("history", "--proposal", "MX-2", "--json").out)
     assert [found["run"] for found in listed] == [1]
-    assert command("history", "--proposal", "MX-9").out == "no runs yet\n"
+    assert command("history", "--proposal", "MX-9").out == "no runs\n"
     assert command("history", "1", "--proposal", "MX-2").code == 2
+
+
+# Every five minutes
+
+
+def test_runs_that_did_nothing_are_counted_between_the_others(command):
+    """Newest first: three that did nothing, an undo, one refused, two that did nothing, the first."""
+    for name in ("good", "good", "good", "partly", "good", "good", "good"):
+        assert command("apply", f"{name}.ndjson").code == (name == "partly")
+    listed = json.loads(command("history", "--json").out)
+    assert [(found["run"], found["idle_since"]) for found in listed] == [(4, 3), (1, 2)]
+    lines = command("history").out.splitlines()
+    assert [line.split()[0] for line in lines[1:5]] == ["…", "4", "…", "1"]
+    assert "3 idle" in lines[1]
+    assert "--all" in lines[5]
+    assert [found["run"] for found in json.loads(command("history", "--limit", "1", "--json").out)] == [4]
+    assert "idle" in command("history", "--limit", "1").out
+    everything = json.loads(command("history", "--all", "--json").out)
+    assert [found["run"] for found in everything] == [7, 6, 5, 4, 3, 2, 1]
+    assert [found["run"] for found in json.loads(command("history", "--all", "--limit", "2", "--json").out)] == [7, 6]
+
+
+def test_runs_are_listed_since_a_moment(dls, command):
+    for _ in range(2):
+        assert command("apply", "partly.ndjson").code == 1
+    with dls.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE `{dls.staging_schema}`.run SET started = '2020-02-02 10:00' WHERE run = 1")
+
+    def since(when: str) -> list[int]:
+        return [found["run"] for found in json.loads(command("history", "--since", when, "--json").out)]
+
+    assert since("1d") == since("2020-02-02T10:01") == since("2020-02-02T11:01+01:00") == [2]
+    assert since("2020-02-02") == [2, 1]
+    assert command("history", "--since", "yesterday").code == 2
+    assert command("history", "1", "--since", "1d").code == 2

@@ -1,9 +1,12 @@
 """The role of sql/grants.sql: enough for a run, and nothing else on ISPyB's tables."""
 
+import re
+
 import pytest
 from sqlalchemy.exc import DBAPIError
 from support.logins import Login, legacy, login, statements
 from support.migrating import Fresh
+from support.small import CommandLine
 
 from sync.database import rights
 from sync.migrate import commands as migrate
@@ -41,6 +44,28 @@ def test_the_role_may_not_change_tables_or_see_others(legacy: Fresh, login: Logi
         f"CREATE TABLE `{legacy.staging_schema}`.mine (a INT)",
     ):
         assert refused(login, statement), statement
+
+
+def test_the_command_prints_the_role_with_the_names_of_the_database(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other tests run what it prints. It asks no database: there is no server of this name."""
+    monkeypatch.setenv("ISPYB_SYNC_STAGING_SCHEMA", "our_sync")
+    done = command("grants", "--role", "portal role", "--database", "mysql+pymysql://dba@nowhere.invalid/lab-ispyb")
+    assert (done.code, done.err) == (0, "")
+    assert "\nGRANT SELECT, INSERT, UPDATE, DELETE ON `lab-ispyb`.Person TO `portal role`;\n" in done.out
+    assert "CREATE TEMPORARY TABLES ON our_sync.* TO `portal role`;" in done.out
+    assert not re.search(r"(?<![\w-])ispyb[._]|-- name", done.out)
+    assert set(re.findall(r"ON (\S+)\.\w+ TO", done.out)) == {"`lab-ispyb`"}
+
+
+def test_without_a_database_the_name_of_ispyb_is_told_to_be_a_guess(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ISPYB_SYNC_DATABASE")
+    done = command("grants")
+    assert "ON ispyb.Person TO ispyb_sync;" in done.out
+    assert "no database is set" in done.err
 
 
 def test_the_grants_may_be_run_again(legacy: Fresh, login: Login) -> None:

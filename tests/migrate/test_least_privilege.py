@@ -55,7 +55,7 @@ def assert_named(command: CommandLine, arguments: str, *words: str) -> None:
     what, remedy = done.err.splitlines()
     for word in words:
         assert word in what
-    assert "sql/grants.sql" in remedy
+    assert "`ispyb-sync grants`" in remedy
 
 
 def test_the_grants_are_found() -> None:

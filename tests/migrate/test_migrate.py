@@ -70,6 +70,23 @@ def test_a_second_upgrade_does_nothing(any_variant: Fresh) -> None:
     assert whole(any_variant) == migrated
 
 
+def test_it_says_what_it_did_and_what_it_took_back(legacy: Fresh) -> None:
+    """What was there already is not named: an index, and a column that somebody else added."""
+    legacy.run("ALTER TABLE Person ADD COLUMN externalId BINARY(16) NULL, ADD INDEX mine (siteId)")
+    made = migrate.upgrade(legacy.url, staging_schema=legacy.staging_schema)
+    assert made.lines()[0] == f"migrated from base to {migrate.head()}; made:"
+    assert "column BLSession.externalId" in made.done
+    assert "unique index Person (externalId)" in made.done
+    assert f"table {legacy.staging_schema}.run" in made.done
+    assert not {"column Person.externalId", "index Person (siteId)"} & set(made.done)
+    again = migrate.upgrade(legacy.url, staging_schema=legacy.staging_schema)
+    assert again.lines() == [f"nothing to do: the database is at revision {migrate.head()} already"]
+    back = migrate.downgrade(legacy.url, "base", staging_schema=legacy.staging_schema)
+    assert back.lines()[0] == f"migrated from {migrate.head()} to base; took back:"
+    assert "column BLSession.externalId" in back.done
+    assert migrate.downgrade(legacy.url, "base", staging_schema=legacy.staging_schema).lines()[0].startswith("nothing")
+
+
 def test_tables_restored_from_an_older_dump_are_migrated_again(legacy: Fresh) -> None:
     up(legacy)
     migrated = whole(legacy)

@@ -1,6 +1,7 @@
 """Migrations: the script for a DBA, and Alembic's own command line."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -134,3 +135,19 @@ def test_alembic_itself_takes_the_database_from_the_environment(legacy: Fresh) -
     assert script(legacy).split("USE")[1].replace(f"`{legacy.schema}`", "`ispyb`") in (
         alembic("upgrade", "head", "--sql").stdout
     )
+
+
+def test_the_script_begins_with_what_will_change_here(legacy: Fresh) -> None:
+    def begins() -> list[str]:
+        text = migrate.script(legacy.staging_schema, database_name=legacy.schema, database_url=legacy.url)
+        return re.findall(r"^-- (?:What|Nothing) will change.*(?:\n--   .*)*", text.split("\nUSE ")[0], re.MULTILINE)
+
+    here = f"{legacy.schema} and {legacy.staging_schema}"
+    (before,) = begins()
+    made = migrate.upgrade(legacy.url, staging_schema=legacy.staging_schema).done
+    assert "column Person.externalId" in made
+    assert before.splitlines() == [f"-- What will change in {here}:", *(f"--   {name}" for name in made)]
+    assert begins() == [f"-- Nothing will change: {here} have it all."]
+    text = migrate.script(legacy.staging_schema, database_url="mysql+pymysql://dba:hush@127.0.0.1:1/ispyb")
+    assert "-- What will change is not known, as the database could not be asked: " in text
+    assert "hush" not in text

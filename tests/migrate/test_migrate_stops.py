@@ -1,5 +1,7 @@
 """Migrations: what stops them before anything is touched, and what they never take away."""
 
+import secrets
+
 import pytest
 from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import NullPool
@@ -98,6 +100,25 @@ def test_an_external_id_of_another_type_stops_the_upgrade(legacy: Fresh) -> None
     with pytest.raises(DatabaseError, match=r"Proposal\.externalId is varchar\(36\), not binary\(16\)"):
         up(legacy)
     assert legacy.ask(f"SHOW DATABASES LIKE '{legacy.staging_schema}'") == []
+
+
+def test_a_missing_right_is_named_before_the_first_change(legacy: Fresh) -> None:
+    name = f"reader_{secrets.token_hex(4)}"
+    legacy.run(
+        f"CREATE USER `{name}`@`%` IDENTIFIED BY 'only'",
+        f"GRANT SELECT ON `{legacy.schema}`.* TO `{name}`@`%`",
+        f"GRANT ALTER ON `{legacy.schema}`.Person TO `{name}`@`%`",
+    )
+    url = legacy.admin.set(database=legacy.schema, username=name, password="only")
+    try:
+        with pytest.raises(DatabaseError) as raised:
+            migrate.upgrade(url.render_as_string(hide_password=False), staging_schema=legacy.staging_schema)
+        assert f"{name}@% lacks SELECT, CREATE on {legacy.staging_schema}.*; ALTER on" in raised.value.message
+        assert f"ALTER on {legacy.schema}.BLSession" in raised.value.message
+        assert f"ALTER on {legacy.schema}.Person" not in raised.value.message
+        assert f"GRANT ALTER ON {legacy.schema}.BLSession TO the account" in str(raised.value.hint)
+    finally:
+        legacy.run(f"DROP USER `{name}`@`%`")
 
 
 def test_a_schema_that_is_no_ispyb_is_refused(legacy: Fresh) -> None:

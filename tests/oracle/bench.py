@@ -72,7 +72,9 @@ class Bench:
 
     def apply(self, documents: list[Json], nulls: str) -> Json:
         """Runs the tool in the transaction of this connection."""
-        report = sync.apply(documents, database=self.connection, staging_schema=self.staging_schema, nulls=nulls)
+        report = sync.apply(
+            documents, database=self.connection, staging_schema=self.staging_schema, nulls=nulls, recheck=True
+        )
         return report.to_dict()
 
 

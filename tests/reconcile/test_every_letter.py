@@ -14,8 +14,8 @@ from support.databases import Ispyb
 from support.small import Json
 
 import sync
-from sync.model.documents import schema
 from sync.model.entities import ENTITIES
+from sync.model.published.json_schema import schema
 from sync.model.report import Change
 
 CHANGES = {

@@ -82,7 +82,7 @@ def test_history_keeps_the_list(ispyb: Ispyb) -> None:
 
 
 def test_with_a_selection_of_proposals_it_is_refused(ispyb: Ispyb) -> None:
-    with pytest.raises(UsageError, match="--full with --proposal"):
+    with pytest.raises(UsageError, match="full with proposals"):
         call(ispyb, export(1), proposals=["MX-1"])
 
 

@@ -99,7 +99,7 @@ def test_what_is_left_must_still_be_read(command: CommandLine, dls: Ispyb) -> No
 
 def test_a_run_that_leaves_less_writes_what_was_left(dls: Ispyb) -> None:
     """Documents that are as they were are looked at again where the setting has changed."""
-    settings: dict[str, Any] = {"database": dls.role_url, "staging_schema": dls.staging_schema, "skip_verified": True}
+    settings: dict[str, Any] = {"database": dls.role_url, "staging_schema": dls.staging_schema}
     for _ in range(3):
         sync.apply(export(2), leave=["lab_contact", "person.familyName"], **settings)
     assert counts(dls)["LabContact"] == 0

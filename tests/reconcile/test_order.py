@@ -17,7 +17,7 @@ from oracle.worlds import World, worlds
 
 __all__ = ["bench"]
 
-EXAMPLES = 40
+EXAMPLES = 12
 ENOUGH = 10
 MOST = 1_000
 

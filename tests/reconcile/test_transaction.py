@@ -24,6 +24,7 @@ from sync.database import retry as patience
 from sync.database.connection import connect
 from sync.database.lock import run_lock
 from sync.model.errors import DatabaseError
+from sync.reconcile.plan import Plan
 from sync.reconcile.reconciliation import Reconciliation
 
 
@@ -113,7 +114,7 @@ def test_a_run_gives_up_when_the_one_before_takes_too_long(dls: Ispyb) -> None:
         with pytest.raises(DatabaseError, match=f"connection {number}.*within 1 s") as caught:
             apply(dls, export(1), lock_timeout=1)
         assert caught.value.exit_code == 3
-        assert "--lock-timeout" in str(caught.value.hint)
+        assert "lock_timeout" in str(caught.value.hint)
         assert sync.plan(export(1), database=dls.role_url, staging_schema=dls.staging_schema).status == "planned"
     assert holds(dls, 0)
 
@@ -197,18 +198,19 @@ def test_matching_waits_for_nobody(dls: Ispyb) -> None:
 @pytest.mark.parametrize("verb", ["plan", "apply"])
 def test_nobody_waits_for_matching(dls: Ispyb, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
     apply(dls, export(2))
-    compare = Reconciliation.compare
+    plan = Reconciliation.plan
     touched: list[str] = []
 
-    def then_lock_everything(self: Reconciliation) -> None:
-        compare(self)
+    def then_lock_everything(self: Reconciliation, *arguments: Any) -> Plan:
+        found = plan(self, *arguments)
         with other_writer(dls) as other:
             other.exec_driver_sql("SET SESSION innodb_lock_wait_timeout = 1")
             for table in ROWS:
                 other.exec_driver_sql(f"SELECT COUNT(*) FROM `{table}` FOR UPDATE")
                 touched.append(table)
+        return found
 
-    monkeypatch.setattr(Reconciliation, "compare", then_lock_everything)
+    monkeypatch.setattr(Reconciliation, "plan", then_lock_everything)
     changed = export(3, title="New")
     getattr(sync, verb)(changed, database=dls.role_url, staging_schema=dls.staging_schema)
     assert touched == [*ROWS]

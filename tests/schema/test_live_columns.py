@@ -1,16 +1,33 @@
 """Any column of the eight tables may be absent, or of another character set, sign, length or type.
 
 The live table is changed in one column; then `check`, plan, apply, apply again, a changed export and undo do what they
-do on the unchanged table. Whatever `check` calls fine must run, and what cannot run is told by `check`.
+do on the unchanged table. Whatever `check` calls fine must run, and what cannot run is told by `check`. In the suite
+each column is changed once, together with one of each other table; in the soak by itself, on every variant.
 """
 
 import re
+from collections import Counter
 
 import pytest
 from support import whole
 from support.databases import Ispyb
 from support.live_columns import BINARY, COLLATIONS, LETTERS, SHAPES, altered, describe, without
-from support.live_cycle import TEXT, Live, kind_of, live, lost, of_each, text, trials, unchanged, works
+from support.live_cycle import (
+    TEXT,
+    Change,
+    Live,
+    alone,
+    changed,
+    kind_of,
+    live,
+    lost,
+    of_each,
+    some,
+    text,
+    together,
+    unchanged,
+    works,
+)
 from support.small import CommandLine, Json
 from support.variants import TABLES, VARIANTS
 
@@ -46,52 +63,120 @@ def each_run_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "BELIEVED_SECONDS", 0)
 
 
-@pytest.mark.parametrize(("table", "field", "what", "variant"), trials(of_each(["dropped"]), lambda facts, what: True))
+def any_column(facts: set[str], what: str) -> bool:
+    """Whether a change suits a column: it always does."""
+    return True
+
+
+DROPPED = of_each(["dropped"])
+
+
+@pytest.mark.parametrize(("variant", "changes"), together(some(DROPPED, any_column)))
+def test_columns_may_be_absent(variant: str, changes: list[Change], live: Live) -> None:
+    goes_on_without(live, changes)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("table", "field", "what", "variant"), alone(DROPPED, any_column))
 def test_a_column_may_be_absent(table: str, field: str, what: str, variant: str, live: Live) -> None:
+    goes_on_without(live, [(table, field, what)])
+
+
+def goes_on_without(live: Live, changes: list[Change]) -> None:
     first, second, warnings = unchanged(live)
-    assert not any(re.search(rf"\b{field}\b", message) for message in warnings)
-    column = live.ispyb.column(table, field)
-    assert column is not None
-    with altered(live.ispyb, table, without(live.ispyb, table, column)):
-        if not works(live, column):
+    names = {(table, name_of(live, table, field)): field for table, field, _ in changes}
+    alterations = [(table, name, without(live.ispyb, table, name)) for table, name in names]
+    with changed(live, alterations) as absent:
+        if not absent:
             return
         got_first, got_second, got_warnings = live.cycle(whole.document(1), whole.document(2))
-    assert list(lost(got_first, first, (table, column))) == []
-    assert list(lost(got_second, second, (table, column))) == []
-    assert sum(bool(re.search(rf"\b{field}\b", message)) for message in got_warnings) == 1
+    assert list(lost(got_first, first, absent)) == []
+    assert list(lost(got_second, second, absent)) == []
+    fields = Counter(names[place] for place in absent)
+    assert not any(naming(field, warnings) for field in fields)
+    assert {field: naming(field, got_warnings) for field in fields} == fields
+
+
+def naming(field: str, messages: list[str]) -> int:
+    """How many messages name a field."""
+    return sum(bool(re.search(rf"\b{field}\b", message)) for message in messages)
+
+
+def name_of(live: Live, table: str, field: str) -> str:
+    """What a column is called in this variant."""
+    name = live.ispyb.column(table, field)
+    assert name is not None
+    return name
 
 
 def _has_text(facts: set[str], collation: str) -> bool:
     return kind_of(facts) in (TEXT if collation != BINARY else ("varchar", "text")) and collation not in facts
 
 
-@pytest.mark.parametrize(("table", "field", "collation", "variant"), trials(of_each([*COLLATIONS, BINARY]), _has_text))
+OTHER_TEXT = of_each([*COLLATIONS, BINARY])
+OTHER_SHAPE = of_each(SHAPES)
+TEXT_TRIALS, SHAPE_TRIALS = some(OTHER_TEXT, _has_text), some(OTHER_SHAPE, _has_shape)
+IN_OTHER_TEXT = {trial[:2] for trial in TEXT_TRIALS[::2]}
+"""In the suite every second text column has other text, and all other columns another shape."""
+
+
+@pytest.mark.parametrize(("variant", "changes"), together(trial for trial in TEXT_TRIALS if trial[:2] in IN_OTHER_TEXT))
+def test_texts_may_have_any_character_set(variant: str, changes: list[Change], live: Live) -> None:
+    keeps_text(live, changes)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("table", "field", "collation", "variant"), alone(OTHER_TEXT, _has_text))
 def test_text_may_have_any_character_set(table: str, field: str, collation: str, variant: str, live: Live) -> None:
+    keeps_text(live, [(table, field, collation)])
+
+
+def keeps_text(live: Live, changes: list[Change]) -> None:
     first, second, _ = unchanged(live)
-    column = describe(live.ispyb, table, live.ispyb.column(table, field) or field)
-    letter = LETTERS.get(collation.split("_")[0], "é")
-    with altered(live.ispyb, table, f"MODIFY `{column.name}` {column.in_collation(collation).definition}"):
-        if not works(live, column.name):
+    letters, alterations = {}, []
+    for table, field, collation in changes:
+        column = describe(live.ispyb, table, name_of(live, table, field))
+        alterations.append((table, column.name, f"MODIFY `{column.name}` {column.in_collation(collation).definition}"))
+        if column.kind != "enum" and (collation, field) != (BINARY, "proposalType"):  # which has no two bytes to spare
+            letters[table, column.name] = field, LETTERS.get(collation.split("_")[0], "é")
+    with changed(live, alterations) as able:
+        if not able:
             return
         got_first, got_second, _ = live.cycle(whole.document(1), whole.document(2))
         assert list(lost(got_first, first)) == []
         assert list(lost(got_second, second)) == []
-        if column.kind != "enum" and (collation, field) != (BINARY, "proposalType"):  # which has no two bytes to spare
-            assert live.apply([with_letter(f"{table}.{field}", letter)]).refusals == []
-            assert {text(row[column.name])[0] for row in live.ispyb.rows(table)} == {letter}
+        given = {f"{table}.{letters[table, name][0]}": letters[table, name][1] for table, name in able & letters.keys()}
+        assert live.apply([with_letters(given)]).refusals == []
+        for table, name in able & letters.keys():
+            assert {text(row[name])[0] for row in live.ispyb.rows(table)} == {letters[table, name][1]}
 
 
-def with_letter(place: str, letter: str) -> Json:
-    """The document with another first letter in one column."""
-    return whole.document(change=lambda here, value: letter + value[1:] if here == place else value)
+def with_letters(letters: dict[str, str]) -> Json:
+    """The document with another first letter in some columns."""
+    return whole.document(change=lambda here, value: letters[here] + value[1:] if here in letters else value)
 
 
-@pytest.mark.parametrize(("table", "field", "shape", "variant"), trials(of_each(SHAPES), _has_shape))
+@pytest.mark.parametrize(
+    ("variant", "changes"), together(trial for trial in SHAPE_TRIALS if trial[:2] not in IN_OTHER_TEXT)
+)
+def test_columns_may_have_another_shape(variant: str, changes: list[Change], live: Live) -> None:
+    keeps_values(live, changes)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("table", "field", "shape", "variant"), alone(OTHER_SHAPE, _has_shape))
 def test_a_column_may_have_another_shape(table: str, field: str, shape: str, variant: str, live: Live) -> None:
+    keeps_values(live, [(table, field, shape)])
+
+
+def keeps_values(live: Live, changes: list[Change]) -> None:
     first, second, _ = unchanged(live)
-    column = describe(live.ispyb, table, live.ispyb.column(table, field) or field)
-    with altered(live.ispyb, table, f"MODIFY `{column.name}` {column.in_shape(shape).definition}"):
-        if not works(live, column.name):
+    alterations = []
+    for table, field, shape in changes:
+        column = describe(live.ispyb, table, name_of(live, table, field))
+        alterations.append((table, column.name, f"MODIFY `{column.name}` {column.in_shape(shape).definition}"))
+    with changed(live, alterations) as able:
+        if not able:
             return
         got_first, got_second, _ = live.cycle(whole.document(1), whole.document(2))
     assert list(lost(got_first, first)) == []
@@ -109,13 +194,22 @@ OF_OTHER_TYPES = [
 ]
 
 
-@pytest.mark.parametrize(("table", "field", "what", "variant"), trials(OF_OTHER_TYPES, lambda facts, what: True))
+@pytest.mark.parametrize(("variant", "changes"), together(some(OF_OTHER_TYPES, any_column)))
+def test_integers_and_texts_are_converted(variant: str, changes: list[Change], live: Live) -> None:
+    converts(live, changes)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("table", "field", "what", "variant"), alone(OF_OTHER_TYPES, any_column))
 def test_integers_and_text_are_converted(table: str, field: str, what: str, variant: str, live: Live) -> None:
+    converts(live, [(table, field, what)])
+
+
+def converts(live: Live, changes: list[Change]) -> None:
     first, second, _ = unchanged(live)
-    column = live.ispyb.column(table, field)
-    assert column is not None
-    with altered(live.ispyb, table, f"MODIFY `{column}` {what}"):
-        assert live.errors() == []
+    names = [(table, name_of(live, table, field), what) for table, field, what in changes]
+    with changed(live, [(table, name, f"MODIFY `{name}` {what}") for table, name, what in names]) as able:
+        assert len(able) == len(names)
         got_first, got_second, _ = live.cycle(whole.document(1), whole.document(2))
     assert list(lost(got_first, first)) == []
     assert list(lost(got_second, second)) == []
@@ -135,11 +229,20 @@ def test_a_number_with_a_leading_zero_does_not_fit_an_integer(variant: str, live
         live.ispyb.reset()
 
 
-@pytest.mark.parametrize(
-    ("table", "field", "what", "variant"),
-    trials([(table, "externalId", "BIGINT NULL") for table in WITH_EXTERNAL_ID], lambda facts, what: True),
-)
+EXTERNAL_IDS = [(table, "externalId", "BIGINT NULL") for table in WITH_EXTERNAL_ID]
+
+
+@pytest.mark.parametrize(("table", "field", "what", "variant"), some(EXTERNAL_IDS, any_column))
 def test_an_external_id_of_another_type_stops_every_run(
+    table: str, field: str, what: str, variant: str, live: Live
+) -> None:
+    with altered(live.ispyb, table, f"MODIFY `{field}` {what}"):
+        assert not works(live, field)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("table", "field", "what", "variant"), alone(EXTERNAL_IDS, any_column))
+def test_an_external_id_of_another_type_stops_every_run_everywhere(
     table: str, field: str, what: str, variant: str, live: Live
 ) -> None:
     with altered(live.ispyb, table, f"MODIFY `{field}` {what}"):

@@ -19,9 +19,7 @@ NAMES = [
         "initial",
         "unchanged",
         "changed",
-        "verified",
-        "verified_changed",
-        "skip",
+        "recheck",
         "double_initial",
         "double_unchanged",
         "process",
@@ -41,7 +39,7 @@ NAMES = [
 ]
 """The lines of the table, in their order."""
 
-ASKED_FOR = ("initial", "unchanged", "changed", "verified", "skip", "process", "api", "http", "statements")
+ASKED_FOR = ("initial", "unchanged", "changed", "recheck", "process", "api", "http", "statements")
 LARGER = {"double_initial", "double_unchanged", "memory"}
 
 

@@ -39,15 +39,20 @@ def test_no_secret_stands_in_a_command(dls: Ispyb) -> None:
             assert "LoadCredential=database:" in unit.read_text()
 
 
+def fill(folder: Path, dls: Ispyb, documents: int) -> None:
+    """What /etc/ispyb-sync holds, and an export of so many documents; 0 stands for one that is refused."""
+    sent = export(documents) if documents else [{"proposal": {"title": "nothing names it"}}]
+    (folder / "all.ndjson").write_text("\n".join(map(json.dumps, sent)))
+    (folder / "database").write_text(dls.role_url + "\n")
+    (folder / "ispyb-sync.toml").write_text(f'staging_schema = "{dls.staging_schema}"\n')
+
+
 @pytest.mark.parametrize("documents", [2, 0])
 def test_what_the_timer_starts_runs_with_the_rights_of_the_role(dls: Ispyb, tmp_path: Path, documents: int) -> None:
     command = re.search(r"^ExecStart=(.+)$", (DEPLOY / "ispyb-sync.service").read_text(), flags=re.MULTILINE)
     assert command is not None
     line = command[1].replace("/opt/ispyb-sync/bin/ispyb-sync", shlex.join([sys.executable, "-m", "sync.cli"]))
-    sent = export(2) if documents else [{"proposal": {"title": "nothing names it"}}]
-    (tmp_path / "all.ndjson").write_text("\n".join(map(json.dumps, sent)))
-    (tmp_path / "database").write_text(dls.role_url + "\n")
-    (tmp_path / "ispyb-sync.toml").write_text(f'staging_schema = "{dls.staging_schema}"\n')
+    fill(tmp_path, dls, documents)
     done = subprocess.run(
         shlex.split(line.replace("portal:all", "all.ndjson")),
         env={
@@ -62,6 +67,34 @@ def test_what_the_timer_starts_runs_with_the_rights_of_the_role(dls: Ispyb, tmp_
     assert done.returncode == (0 if documents else 1)  # which is SuccessExitStatus
     assert holds(dls, documents)
     assert "ispyb_sync_runs_total" in (tmp_path / "ispyb_sync.prom").read_text()
+
+
+@pytest.mark.parametrize("documents", [2, 0])
+def test_what_cron_starts_prints_only_what_was_refused(dls: Ispyb, tmp_path: Path, documents: int) -> None:
+    """What is printed is what cron mails."""
+    cron = re.search(
+        r"^[*]/10 [*] [*] [*] [*] ispyb-sync (.+)$", (DEPLOY / "ispyb-sync.cron").read_text(), re.MULTILINE
+    )
+    assert cron is not None
+    assert "%" not in cron[1]  # which is a line's end to cron
+    line = cron[1].replace("portal:all", "all.ndjson").replace("/etc/ispyb-sync", shlex.quote(str(tmp_path)))
+    line = line.replace("/opt/ispyb-sync/bin/ispyb-sync", shlex.join([sys.executable, "-m", "sync.cli"]))
+    fill(tmp_path, dls, documents)
+    done = subprocess.run(
+        ["/bin/sh", "-c", line],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(DEPLOY.parents[1])},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert holds(dls, documents)
+    assert done.stderr == ""
+    if documents:
+        assert (done.returncode, done.stdout) == (0, "")
+    else:
+        assert done.returncode == 1
+        assert "refused: proposal" in done.stdout
 
 
 def test_the_compose_file_mounts_what_it_names() -> None:

@@ -12,7 +12,7 @@ from support.endpoint import ROOT, SYNC, Endpoint
 from support.small import document, holds
 
 import sync
-from sync.model import documents
+from sync.model.published.json_schema import schema
 
 
 def post(endpoint: Endpoint, body: Any, path: str = SYNC, **more: Any) -> httpx.Response:
@@ -54,7 +54,7 @@ def test_the_refusals_are_those_of_a_file(endpoint: Endpoint, dls: Ispyb, tmp_pa
         (b"<html>", [], "there is no document in it"),
         (b'{"proposal":', [], "not JSON"),
         (b"{}", [], "there is no document in it"),
-        (b'{"sessions": []}', ["proposal"], "proposal is missing"),
+        (b'{"sessions": []}', ["proposal"], 'not a document: it needs {"proposal": {…}, "sessions": […]}'),
         (b'{"proposal": 5}', ["proposal"], "an object is expected"),
         (b'{"proposal": {"proposalNumber": {}}}', ["proposal", "proposalNumber"], "expected"),
         (b'[{"proposal": {"proposalNumber": "1"}}]', [], "an array"),
@@ -106,7 +106,7 @@ def test_the_schema_is_that_of_a_document(endpoint: Endpoint) -> None:
         content = told["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         assert content["schema"] == {"$ref": "#/components/schemas/UserPortalProposalSync"}
     schemas = told["components"]["schemas"]
-    assert schemas["Person"]["properties"] == _moved(documents.schema()["$defs"]["Person"]["properties"])
+    assert schemas["Person"]["properties"] == _moved(schema()["$defs"]["Person"]["properties"])
     (example,) = schemas["UserPortalProposalSync"]["examples"]
     assert {"proposal", "sessions", "proteins"} <= set(example)
 

@@ -292,6 +292,17 @@ def test_it_is_no_wider_than_the_screen(browser: Chrome, tmp_path: Path, width: 
     assert "address" in rows(browser)[0]
 
 
+@pytest.mark.parametrize("width", [320, 800, 1280])
+def test_an_id_stands_on_one_line(browser: Chrome, tmp_path: Path, width: int) -> None:
+    emulate(browser, width=width)
+    long = update(4294967295, "MX-" + "9" * 60, address=("x" * 300, "y " * 200))
+    open_page(browser, shown(planned(long)), tmp_path)
+    (cell,) = browser.find_elements(By.CSS_SELECTOR, "#list td.id")
+    assert cell.text == "4294967295"
+    lines = "const r = document.createRange(); r.selectNodeContents(arguments[0]); return r.getClientRects().length"
+    assert browser.execute_script(lines, cell) == 1
+
+
 def test_in_print_the_list_is_longer_and_the_controls_are_gone(browser: Chrome, tmp_path: Path) -> None:
     open_page(browser, shown(many(1500)), tmp_path)
     browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")

@@ -1,5 +1,8 @@
 """The report for people: what a plan lists, in which order, and how much of it."""
 
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -12,8 +15,9 @@ import sync
 from sync.history.changes import read_changes
 from sync.history.order import natural
 from sync.model.refusals import Example, Notice
-from sync.model.report import Change, Report
+from sync.model.report import Change, Counts, Report
 from sync.show.console import render
+from sync.show.terminal import WordsConsole
 
 
 def text(report: Report, *, verbose: bool = False) -> list[str]:
@@ -109,7 +113,9 @@ def test_each_kind_of_change_is_shown_with_its_values() -> None:
 def test_a_plan_of_nothing_is_one_line() -> None:
     report = planned()
     report.warnings = [Notice("unknown_key", "an unknown key", 1)]
-    assert text(report) == ["nothing to do"]
+    assert text(report) == ["nothing to do: no document was read; 0 documents read"]
+    report.documents_read, report.entities["proposal"].staged = 50, 50
+    assert text(report) == ["nothing to do: ISPyB holds what the export says; 50 documents read"]
     report.refusals = [refusal("key_taken", 1, "MX-1")]
     assert len(text(report)) > 3
 
@@ -124,14 +130,25 @@ def test_a_warning_shows_where_and_all_examples_when_asked() -> None:
     assert text(report, verbose=True)[-3:] == lines
 
 
+def test_what_nobody_needs_to_act_on_is_a_note() -> None:
+    report = Report("apply", "applied", documents_read=1)
+    report.warnings = [Notice("missing_column", "so it is", 30), Notice("unknown_key", "an unknown key", 1)]
+    assert text(report)[-2:] == ["note: so it is (30)", "warning: an unknown key (1)"]
+
+
 def test_only_what_was_looked_at_is_said_to_be_in_step() -> None:
     report = Report("apply", "applied", documents_read=1)
     assert text(report) == [
         "apply: applied; 1 document read, 0 refused whole, 0 values refused",
-        "nothing to do: no document was read",
+        "nothing to do: no document is of a proposal that was asked for",
     ]
-    report.warnings = [Notice("skipped_unchanged", "documents left out", 30)]
-    assert text(report)[1] == "nothing to do: all 30 documents are unchanged since the last run"
+    report.documents_read = 0
+    assert text(report)[1] == "nothing to do: no document was read"
+    report.documents_read = report.documents_verified = 30
+    assert text(report) == [
+        "apply: applied; 30 documents read, 30 verified, 0 refused whole, 0 values refused",
+        "nothing to do: ISPyB and the export are as the last run left them",
+    ]
     report.entities["proposal"].staged = 1
     assert text(report)[1] == "nothing to do: ISPyB holds what the export says"
 
@@ -140,7 +157,8 @@ def test_the_command_prints_one_line_and_tells_warnings_elsewhere(py: Ispyb, com
     assert command("apply", "good.ndjson").code == 0
     write("unknown.ndjson", [document(1) | {"unheardOf": 1}])
     done = command("plan", "unknown.ndjson", "-v")
-    assert (done.code, done.out) == (0, f"nothing to do in {py.called}\n")
+    words = f"nothing to do in {py.called}: ISPyB holds what the export says; 1 document read\n"
+    assert (done.code, done.out) == (0, words)
     assert done.err.startswith("warning: ")
     assert "unheardOf" in done.err
     assert command("plan", "good.ndjson").err == ""
@@ -207,3 +225,44 @@ def test_a_plan_lists_ten_people_who_are_linked_and_no_longer_listed(dls: Ispyb,
     assert "  … and 2 more" in done.out
     assert done.out.count("proposal.persons = ") == 10
     assert command("apply", "few.json").out.count("proposal.persons = ") == 1
+
+
+# On a narrow terminal
+
+
+def drawn_at(width: int, draw: Callable[[Console], None]) -> list[str]:
+    drawn = StringIO()
+    draw(WordsConsole(file=drawn, width=width, force_terminal=True, no_color=True, highlight=False, markup=False))
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in drawn.getvalue().splitlines()]
+    assert max(map(len, lines)) <= width
+    return lines
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_text_is_broken_between_words_and_what_follows_is_indented(width: int) -> None:
+    words = "a new proposal needs a person that was not refused. Give at least one in proposal.persons."
+    report = planned(refusals=[replace(refusal("no_proposer", 1, "MX-1"), message=words)])
+    lines = drawn_at(width, lambda console: render(report, console))
+    first = next(place for place, line in enumerate(lines) if line.startswith("  document 1"))
+    told = " ".join(line.strip() for line in lines[first:])
+    assert told == f"document 1 (MX-1) proposal = x: {words}"
+    assert all(line.startswith("    ") for line in lines[first + 1 :])
+    assert len(lines) > first + 1
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_headers_stay_whole_or_each_entity_has_a_line(width: int) -> None:
+    report = planned(update(1, "MX-1", a=(1, 2)))
+    report.entities["session_has_person"] = Counts(20_000, 1_000, 2_000, 3_000, 4_000, 5_000)
+    lines = drawn_at(width, lambda console: render(report, console))
+    if width == 60:
+        assert "session_has_person: 20,000 staged, 1,000 inserted, 2,000" in lines
+    else:
+        assert lines[1].split() == ["entity", "staged", "inserted", "updated", "unchanged", "refused", "deleted"]
+
+
+def test_where_there_is_no_terminal_a_line_stays_whole() -> None:
+    report = planned(refusals=[replace(refusal("no_proposer", 1, "MX-1"), message="word " * 100)])
+    drawn = StringIO()
+    render(report, WordsConsole(file=drawn, width=80, highlight=False, markup=False))
+    assert max(map(len, drawn.getvalue().splitlines())) > 500

@@ -2,7 +2,8 @@
 
 import re
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+import ssl
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,14 +11,15 @@ from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from support.facts import ALIASES
 from support.variants import TABLES, build
 
-from sync.database import sqlfiles
 from sync.migrate import commands as migrate
+from sync.migrate.grants import grants
 
 Row = dict[str, object]
 Snapshot = dict[str, tuple[int | None, list[Row]]]
 
 NUMBERED_LINKS = "ALTER TABLE ProposalHasPerson MODIFY proposalHasPersonId INT(10) UNSIGNED NOT NULL AUTO_INCREMENT"
 """What a facility with a schema of 2017 has done: without it nobody is linked to a proposal; `check` asks for it."""
+_FILLED = " UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM `{table}`)" for table in TABLES.values())
 _OF_MIGRATIONS = {"alembic_version", "relaxed_column", "served"}
 
 
@@ -72,8 +74,12 @@ class Ispyb:
     def snapshot(self) -> Snapshot:
         """The eight tables whole: next AUTO_INCREMENT value and rows, timestamps included."""
         with self.engine.connect() as connection:
-            counters = _counters(connection)
-            return {table: (counters[table], _rows(connection, table)) for table in TABLES.values()}
+            counters = _counters(connection, TABLES.values())
+            filled = set(connection.exec_driver_sql(_FILLED).scalars())  # to read an empty table takes as long as this
+            return {
+                table: (counters[table], _rows(connection, table) if table in filled else [])
+                for table in TABLES.values()
+            }
 
     def age_timestamps(self, days: int = 1) -> None:
         """Take a day off every timestamp, so that a row touched within the same second shows."""
@@ -95,6 +101,19 @@ class Ispyb:
             connection.exec_driver_sql(f"USE `{self.engine.url.database}`")
 
 
+def quick_context(slow: Callable[[object, object], ssl.SSLContext]) -> Callable[[object, object], ssl.SSLContext]:
+    """The driver's way to make a context for TLS, but without certificates where none are asked for."""
+
+    def context(connection: object, options: object) -> ssl.SSLContext:
+        if options:
+            return slow(connection, options)
+        unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+        return unchecked
+
+    return context
+
+
 def create(server: URL, variant: str) -> Ispyb:
     """Build a variant under a name that no other run uses, migrate it, and make the login."""
     name = f"{secrets.token_hex(3)}_{variant}"
@@ -114,13 +133,11 @@ def create(server: URL, variant: str) -> Ispyb:
     return ispyb
 
 
-def role_statements(schema: str, staging_schema: str, role: str) -> Iterator[str]:
-    """Give the statements of sql/grants.sql, with the names that a DBA would edit."""
-    for statement in sqlfiles.load("grants"):
-        sql = statement.render(staging_schema=staging_schema)
-        assert sql is not None
-        sql = re.sub(r"\bispyb_sync\b", f"`{role}`", sql)
-        yield re.sub(r"\bispyb\.", f"`{schema}`.", sql)
+def role_statements(schema: str, staging_schema: str, role: str) -> list[str]:
+    """The statements of sql/grants.sql, as `ispyb-sync grants` prints them."""
+    text = grants(schema, staging_schema=staging_schema, role=role)
+    text = re.sub(r"^--.*\n", "", text, flags=re.MULTILINE)
+    return [part.strip() for part in text.split(";") if part.strip()]
 
 
 def drop(ispyb: Ispyb) -> None:
@@ -143,11 +160,13 @@ def _text(url: URL) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def _counters(connection: Connection) -> dict[str, int | None]:
-    """The next AUTO_INCREMENT value of every table of the current schema."""
+def _counters(connection: Connection, tables: Collection[str] = ()) -> dict[str, int | None]:
+    """The next AUTO_INCREMENT value of tables of the current schema, of every one if none is named."""
+    names = ", ".join(f"'{table}'" for table in tables)
     rows = connection.exec_driver_sql(
         "SELECT TABLE_NAME, AUTO_INCREMENT FROM information_schema.TABLES "
         "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE'"
+        + (f" AND TABLE_NAME IN ({names})" if names else "")
     )
     return {row.TABLE_NAME: row.AUTO_INCREMENT for row in rows}
 

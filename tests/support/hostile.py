@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sync.model.documents import schema
+from sync.model.published.json_schema import schema
 
 HOSTILE = [
     "\x1b[2J\x1b]0;owned\x07",

@@ -1,15 +1,18 @@
 """Plan, apply, apply again, a changed export and undo on a live table, and for which columns and variants to try it."""
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
-from support import whole
+from support import soak, whole
 from support.compare import changes
 from support.databases import Ispyb
 from support.facts import ALIASES, meets, migrated
+from support.live_columns import altered
 from support.small import Json
 from support.variants import TABLES, VARIANTS
 
@@ -19,8 +22,6 @@ from sync.model.entities import ENTITIES
 from sync.model.errors import SyncError
 from sync.model.settings import Settings
 
-AT_ONCE = 1
-"""So often each column is dropped in the suite, and half of them changed otherwise; the soak tries all of it."""
 FIELDS = [(entity.table, name) for entity in ENTITIES for name in entity.columns if name != "externalId"]
 TIMES = {"recordTimeStamp", "bltimeStamp"}
 TEXT = ("varchar", "text", "enum")
@@ -28,34 +29,56 @@ KINDS = (*TEXT, "int", "tinyint", "float", "double", "datetime", "timestamp")
 
 Rows = dict[str, list[dict[str, object]]]
 Engines = Callable[[str], Engine]
+Change = tuple[str, str, str]
+Trial = tuple[str, str, str, str]
+Suits = Callable[[set[str], str], bool]
 
 
-def trials(changes: Iterable[tuple[str, str, str]], suits: Callable[[set[str], str], bool]) -> list[Any]:
-    """Changes of a column (table, field, what is changed) that suit it, on some variants; in the soak on all."""
-    by_column: dict[tuple[str, str], list[tuple[str, str, str, str]]] = {}
+def alone(changes: Iterable[Change], suits: Suits) -> list[Trial]:
+    """For the soak: changes of a column (table, field, what is changed) that suit it, on every variant."""
+    return [trial for every in _by_column(changes, suits) for trial in every] if soak.asked() else []
+
+
+def some(changes: Iterable[Change], suits: Suits) -> list[Trial]:
+    """For the suite: of each column one change, on one variant, so that each variant has as many of a table."""
+    met: Counter[tuple[str, str]] = Counter()
+    chosen = []
+    for every in _by_column(changes, suits):
+        trial = min(every, key=lambda trial: (met[trial[0], trial[3]], _by_name(trial)))
+        met[trial[0], trial[3]] += 1
+        chosen.append(trial)
+    return chosen
+
+
+def together(trials: Iterable[Trial]) -> list[Any]:
+    """The variant and the changes that may be made there at once: one of each table."""
+    rounds: dict[tuple[str, int], list[Change]] = {}
+    met: Counter[tuple[str, str]] = Counter()
+    for table, field, what, variant in trials:
+        rounds.setdefault((variant, met[table, variant]), []).append((table, field, what))
+        met[table, variant] += 1
+    return [
+        pytest.param(variant, changes, id=" ".join([variant, *(f"{table}.{field}" for table, field, _ in changes)]))
+        for (variant, _), changes in rounds.items()
+    ]
+
+
+def _by_column(changes: Iterable[Change], suits: Suits) -> list[list[Trial]]:
+    found: dict[tuple[str, str], list[Trial]] = {}
     for table, field, what in changes:
-        by_column.setdefault((table, field), []).extend(
+        found.setdefault((table, field), []).extend(
             (table, field, what, variant)
             for variant in VARIANTS
             if meets(variant, f"{table}.{field}") and suits(_facts(variant, table, field), what)
         )
-    some = [trial for every in by_column.values() for trial in sorted(every, key=_by_name)[:AT_ONCE]]
-    some = [trial for trial in some if trial[2] == "dropped" or _by_name(trial) % 2]
-    return [
-        *(pytest.param(*trial, id=" ".join(trial)) for trial in some),
-        *(
-            pytest.param(*trial, id=f"{' '.join(trial)} soak", marks=pytest.mark.soak)
-            for every in by_column.values()
-            for trial in every
-        ),
-    ]
+    return [trials for trials in found.values() if trials]
 
 
 def _by_name(trial: tuple[str, ...]) -> int:
     return zlib.crc32(" ".join(trial).encode())
 
 
-def of_each(whats: Iterable[str]) -> list[tuple[str, str, str]]:
+def of_each(whats: Iterable[str]) -> list[Change]:
     """Each field with each of these."""
     return [(table, field, what) for table, field in FIELDS for what in whats]
 
@@ -148,12 +171,12 @@ def unchanged(live: Live) -> tuple[Rows, Rows, list[str]]:
     return _unchanged[variant]
 
 
-def lost(rows: Rows, wanted: Rows, spared: tuple[str, str] | None = None) -> Iterator[str]:
-    """Say which values are not what they are without the change; those of a dropped column are spared."""
+def lost(rows: Rows, wanted: Rows, spared: Collection[tuple[str, str]] = ()) -> Iterator[str]:
+    """Say which values are not what they are without the change; those of dropped columns are spared."""
     for table, expected in wanted.items():
         for row, other in zip(rows[table], expected, strict=True):
             for name in other:
-                if (table, name) != spared and text(row[name]) != text(other[name]):
+                if (table, name) not in spared and text(row[name]) != text(other[name]):
                     yield f"{table}.{name}: {row[name]!r} instead of {other[name]!r}"
 
 
@@ -169,6 +192,20 @@ def works(live: Live, column: str) -> bool:
         assert all(column in error.message for error in errors), errors
         refused(live, column)
     return not errors
+
+
+@contextmanager
+def changed(live: Live, alterations: Iterable[tuple[str, str, str]]) -> Iterator[set[tuple[str, str]]]:
+    """Alters tables (table, column, how); gives the columns with which runs work, the others are as they were."""
+    with ExitStack() as stack:
+        kept = set()
+        for table, column, how in alterations:
+            with ExitStack() as one:
+                one.enter_context(altered(live.ispyb, table, how))
+                if works(live, column):
+                    stack.push(one.pop_all())
+                    kept.add((table, column))
+        yield kept
 
 
 def refused(live: Live, column: str) -> None:

@@ -1,6 +1,5 @@
-"""An account that has the role of sql/grants.sql as a DBA has edited it, and nothing else."""
+"""An account that has the role of sql/grants.sql, and nothing else."""
 
-import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,9 +7,9 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.pool import NullPool
+from support.databases import role_statements
 from support.migrating import Fresh, fresh
 
-from sync.database.sqlfiles import folder
 from sync.migrate import commands as migrate
 
 
@@ -25,12 +24,8 @@ class Login:
 
 
 def statements(database: Fresh, role: str) -> list[str]:
-    """sql/grants.sql as a DBA has edited it: other names, nothing else."""
-    text = re.sub(r"^--.*\n", "", (folder() / "grants.sql").read_text(), flags=re.MULTILINE)
-    text = re.sub(r"\bispyb\.", f"`{database.schema}`.", text)
-    text = re.sub(r"\bispyb_sync\.", f"`{database.staging_schema}`.", text)
-    text = re.sub(r"\bispyb_sync\b", f"`{role}`", text)
-    return [part.strip() for part in text.split(";") if part.strip()]
+    """The statements of sql/grants.sql, as `ispyb-sync grants` prints them."""
+    return role_statements(database.schema, database.staging_schema, role)
 
 
 @pytest.fixture

@@ -55,10 +55,13 @@ class Fresh:
     def tables(self, schema: str | None = None) -> dict[str, str]:
         """How the server describes every table of a schema: no AUTO_INCREMENT value, its lines sorted."""
         schema = schema or self.schema
-        with self.engine.connect() as connection:
-            connection.exec_driver_sql(f"USE `{schema}`")
-            names = list(connection.exec_driver_sql("SHOW TABLES").scalars())
-            texts = {name: str(connection.exec_driver_sql(f"SHOW CREATE TABLE `{name}`").one()[1]) for name in names}
+        with self.engine.connect() as connection, connection.connection.cursor() as cursor:  # past SQLAlchemy: quicker
+            cursor.execute(f"USE `{schema}`")
+            cursor.execute("SHOW TABLES")
+            texts: dict[str, str] = {}
+            for (name,) in cursor.fetchall():
+                cursor.execute(f"SHOW CREATE TABLE `{name}`")
+                texts[name] = cursor.fetchone()[1]
         return {name: _sorted(re.sub(r" AUTO_INCREMENT=\d+", "", text)) for name, text in texts.items()}
 
     def columns(self) -> set[tuple[str, str]]:

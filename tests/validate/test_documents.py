@@ -10,19 +10,9 @@ import pytest
 from msgspec import UNSET
 from support.exports import GOOD, good, validated
 
-from sync.model.documents import (
-    REFUSED,
-    Document,
-    LabContact,
-    Laboratory,
-    Person,
-    Proposal,
-    Protein,
-    Session,
-    SessionOptions,
-    SessionPerson,
-    schema,
-)
+from sync.model.documents import REFUSED, Document, LabContact, Proposal, Protein, Session
+from sync.model.people import Laboratory, Person, SessionOptions, SessionPerson
+from sync.model.published.json_schema import example, schema
 from sync.model.refusals import Refusal, refused_value
 from sync.validate.repair import MOST_ERRORS
 from sync.validate.validator import proposal_label
@@ -161,7 +151,7 @@ REFUSALS: list[tuple[str, Place, Any, list[tuple[str, str, str, str | None]], st
         PERSON,
         {"familyName": "Smith", "login": " "},
         [("person", "invalid_document", "proposal.persons[0]", None)],
-        "one of externalId, login, siteId",
+        "give externalId (preferred) or login",
     ),
     (
         "a laboratory without a key",
@@ -196,7 +186,7 @@ REFUSALS: list[tuple[str, Place, Any, list[tuple[str, str, str, str | None]], st
         (*PROTEIN, "acronym"),
         "",
         [("protein", "invalid_document", "proteins[0]", None)],
-        "externalId, acronym",
+        "give externalId (preferred) or acronym",
     ),
     (
         "a protein's person",
@@ -234,11 +224,11 @@ REFUSALS: list[tuple[str, Place, Any, list[tuple[str, str, str, str | None]], st
             ("person", "invalid_document", "proposal.labcontacts[0].person", None),
             ("lab_contact", "parent_refused", "proposal.labcontacts[0]", None),
         ],
-        "nothing names it",
+        "it has no identifier; give externalId (preferred) or login",
     ),
 ]
 WHOLE: list[tuple[str, Place, Any, str, str]] = [
-    ("no proposal", ("proposal",), ABSENT, "proposal", "proposal is missing"),
+    ("no proposal", ("proposal",), ABSENT, "proposal", 'not a document: it needs {"proposal": {…}, "sessions": […]}'),
     ("a proposal that is null", ("proposal",), None, "proposal", "not null"),
     ("a proposal without a key", ("proposal",), {"proposalCode": "MX"}, "proposal", "proposalNumber"),
     ("a number for the title", ("proposal", "title"), 5, "proposal.title", "text is expected"),
@@ -635,17 +625,23 @@ def test_every_field_has_a_title_a_description_and_an_example() -> None:
 
 
 def test_the_examples_are_a_document_that_is_taken() -> None:
-    def example(name: str) -> dict[str, Any]:
-        properties = schema()["$defs"][name]["properties"]
-        return {field: described["examples"][0] for field, described in properties.items() if "examples" in described}
-
-    person = example("Person") | {"laboratory": example("Laboratory")}
-    proposal = example("Proposal") | {"persons": [person], "labcontacts": [example("LabContact") | {"person": person}]}
-    session = example("Session") | {"persons": [person | {"session_options": example("SessionOptions")}]}
-    raw = {"proposal": proposal, "sessions": [session], "proteins": [example("Protein") | {"person": person}]}
+    raw = example()
+    assert set(raw["proposal"]) == set(schema()["$defs"]["Proposal"]["properties"])
+    assert raw["sessions"][0]["persons"][0]["session_options"]["role"]
     for export in (raw, json.dumps(raw).encode()):
         documents, refusals, notices, _ = validated(export)
         assert (len(documents), refusals, notices) == (1, [], [])
+
+
+def test_lengths_choices_and_what_names_a_thing_are_told() -> None:
+    definitions = schema()["$defs"]
+    assert definitions["Person"]["properties"]["login"]["maxLength"] == 45
+    assert definitions["Protein"]["properties"]["sequence"]["maxLength"] == 65535
+    assert "maxLength" not in definitions["Protein"]["properties"]["externalId"]
+    assert definitions["Proposal"]["properties"]["state"]["enum"] == ["Open", "Closed", "Cancelled", None]
+    assert "ERA Admin" in definitions["SessionOptions"]["properties"]["role"]["enum"]
+    assert definitions["Person"]["anyOf"] == [{"required": [name]} for name in ("externalId", "login", "siteId")]
+    assert "Named by externalId or acronym" in definitions["Protein"]["description"]
 
 
 def test_the_older_keys_are_marked_deprecated() -> None:

@@ -1,6 +1,6 @@
 """Hostile values in each field of the document schema, and each output that may repeat them.
 
-The fields are those of `sync.model.documents.schema()`, so that one which is added later is tried too.
+The fields are those of `sync.model.published.json_schema.schema()`, so that one which is added later is tried too.
 """
 
 import copy

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from sync.cli.app import AFTERWARDS, COMMITTING, app, exit_code, interruptible
 from sync.cli.flags import OF_ADOPT, takes
@@ -15,7 +14,7 @@ from sync.model.errors import SyncError
 from sync.model.report import Report
 from sync.model.settings import Settings
 from sync.show.console import render
-from sync.show.terminal import can_answer, confirmed
+from sync.show.terminal import can_answer, confirm_summary
 
 
 @app.command("adopt")
@@ -45,10 +44,9 @@ def adopt_command(
     try:
         with interruptible(COMMITTING):
             report = adopt(entity, key, url, settings, write=False)
-            if not plan and not yes and not report.nothing_to_do and can_answer():
-                render(report, Console(stderr=True, highlight=False, markup=False, emoji=False))
-                if not confirmed(f"Write this to {report.database}?"):
-                    report = Report("adopt", "declined", database=report.database)
+            asks = not plan and not yes and not report.nothing_to_do and can_answer()
+            if asks and not confirm_summary(report):
+                report = Report("adopt", "declined", database=report.database)
             if not plan and report.status == "planned":
                 report = adopt(entity, key, url, settings)
     except SyncError:

@@ -1,5 +1,6 @@
-"""Commands around a database: demo, check, migrate."""
+"""Commands around a database: demo, check, migrate, grants."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,8 @@ from sync.cli.app import app, interruptible, needs
 from sync.cli.flags import OF_CHECK, OF_MIGRATE, takes
 from sync.cli.options import JsonOption
 from sync.cli.output import console_for_output, print_drawn, print_json, write_files, write_text
-from sync.database import revision
 from sync.database.connection import open_engine
+from sync.migrate.grants import ROLE, grants
 from sync.model.errors import UsageError
 from sync.model.settings import Settings
 from sync.show.files import make_folder
@@ -21,15 +22,25 @@ def demo(
     serve: Annotated[
         bool, typer.Option("--serve", help="Instead, serve the page and the endpoint, with a User Portal beside it.")
     ] = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep", metavar="DIR", help="Leave exports, plan, pages and the database in this new folder, to look at."
+        ),
+    ] = None,
 ) -> None:
     """Shows the tool at work, on a MariaDB of its own.
 
-    Starts it, makes a legacy ISPyB, migrates, applies three exports, and leaves nothing behind.
+    Starts it, makes a legacy ISPyB, migrates, applies three exports, and leaves nothing behind unless --keep says so.
 
     Examples: ispyb-sync demo
 
+    ispyb-sync demo --keep demo/
+
     ispyb-sync demo --serve
     """
+    if serve and keep is not None:
+        raise UsageError("--keep with --serve", hint="Leave out one of the two.")
     if serve:
         with needs("serve"):
             from sync.serve import demonstration as served
@@ -37,7 +48,7 @@ def demo(
         return
     from sync.demo import demonstration  # it brings Alembic, which takes long to load
 
-    demonstration.run(console_for_output())
+    demonstration.run(console_for_output(), keep)
 
 
 @app.command()
@@ -130,18 +141,44 @@ def migrate_command(
     if serve_this and down is not None:
         raise UsageError("--serve-this with --down", hint="Take the tool schema over first, then go back.")
     if sql:
-        name = open_engine(settings.database_url()).url.database if settings.database else None
+        url = settings.database_url() if settings.database else None
+        name = open_engine(url).url.database if url else None
         script = migrations.script(
-            settings.staging_schema, down=down, force=force, serve_this=serve_this, database_name=name or "ispyb"
+            settings.staging_schema,
+            down=down,
+            force=force,
+            serve_this=serve_this,
+            database_name=name or "ispyb",
+            database_url=url,
         )
         write_text(script)
         return
     with interruptible("what was done before stays, and does no harm; run ispyb-sync migrate again"):
+        url, schema = settings.database_url(), settings.staging_schema
         if down is not None:
-            migrations.downgrade(settings.database_url(), down, staging_schema=settings.staging_schema, force=force)
-            typer.echo(f"migrated down to {down}")
+            done = migrations.downgrade(url, down, staging_schema=schema, force=force)
         else:
-            told = migrations.upgrade(
-                settings.database_url(), staging_schema=settings.staging_schema, serve_this=serve_this
-            )
-            typer.echo("\n".join([f"migrated to {revision.head()}", *told]))
+            done = migrations.upgrade(url, staging_schema=schema, serve_this=serve_this)
+        write_text("\n".join(done.lines()) + "\n")
+
+
+@app.command("grants")
+@takes(*OF_MIGRATE)
+def grants_command(
+    settings: Settings,
+    role: Annotated[str, typer.Option("--role", metavar="NAME", help="What to call the role.")] = ROLE,
+) -> None:
+    """Prints the role of the account for daily use, for a DBA to read and run.
+
+    It has the names of the two schemas, and asks no database: the name of ISPyB's is the end of the database's URL. The
+    comments say how an account gets the role.
+
+    Examples: ispyb-sync grants > grants.sql
+
+    ispyb-sync grants --role portal_sync
+    """
+    schema = open_engine(settings.database_url()).url.database if settings.database else None
+    if schema is None:
+        schema = "ispyb"
+        print("note: no database is set; ISPyB's schema is written as ispyb. --database URL names it.", file=sys.stderr)
+    write_text(grants(schema, staging_schema=settings.staging_schema, role=role))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
 from sync import api
@@ -26,6 +25,7 @@ from sync.cli.options import (
     MetricsOption,
     ProfileOption,
     ProposalOption,
+    QuietOption,
     StrictOption,
     VerboseOption,
     YesOption,
@@ -38,7 +38,7 @@ from sync.model.settings import Settings
 from sync.show.console import is_idle, render, render_warnings
 from sync.show.files import NO_FILES, Files
 from sync.show.slowest import statement_log
-from sync.show.terminal import Terminal, can_answer
+from sync.show.terminal import Terminal, can_answer, error_console
 
 
 @app.command()
@@ -56,6 +56,7 @@ def validate(
     ] = False,
     strict: StrictOption = False,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
     verbose: ListOption = 0,
 ) -> None:
     """Reads and validates an export; asks no database.
@@ -71,7 +72,8 @@ def validate(
     if print_documents and as_json:
         raise UsageError("--print with --json", hint="Standard output is for the documents, or for the report.")
     request = Request("validate", export, settings, proposals=frozenset(proposal or ()))
-    _reconcile(replace(request, prints=print_json if print_documents else None), as_json, verbose, strict=strict)
+    prints = print_json if print_documents else None
+    _reconcile(replace(request, prints=prints), as_json, verbose, quiet=quiet, strict=strict)
 
 
 @app.command()
@@ -83,6 +85,7 @@ def plan(
     csv: CsvOption = None,
     html: HtmlOption = None,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
     verbose: VerboseOption = 0,
     profile: ProfileOption = False,
 ) -> None:
@@ -97,7 +100,7 @@ def plan(
     ispyb-sync plan MX-415.zip --format smis
     """
     request = Request("plan", export, settings, proposals=frozenset(proposal or ()))
-    _reconcile(request, as_json, verbose, files=Files(csv, html), profile=profile)
+    _reconcile(request, as_json, verbose, quiet=quiet, files=Files(csv, html), profile=profile)
 
 
 @app.command()
@@ -111,6 +114,7 @@ def apply(
     html: HtmlOption = None,
     metrics: MetricsOption = None,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
     verbose: VerboseOption = 0,
     profile: ProfileOption = False,
 ) -> None:
@@ -122,10 +126,13 @@ def apply(
 
     ispyb-sync apply portal:all --leave laboratory --leave lab_contact --json
 
+    ispyb-sync apply portal:all --yes --quiet
+
     curl -s https://portal.example.org/export | ispyb-sync apply - --json
     """
     request = Request("apply", export, settings, proposals=frozenset(proposal or ()))
-    _reconcile(request, as_json, verbose, files=Files(csv, html), metrics=metrics, ask=not yes, profile=profile)
+    files = Files(csv, html)
+    _reconcile(request, as_json, verbose, quiet=quiet, files=files, metrics=metrics, ask=not yes, profile=profile)
 
 
 def _reconcile(
@@ -133,24 +140,28 @@ def _reconcile(
     as_json: bool,
     verbose: int,
     *,
+    quiet: bool,
     files: Files = NO_FILES,
     metrics: Path | None = None,
     ask: bool = False,
     profile: bool = False,
     strict: bool = False,
 ) -> None:
+    if quiet and as_json:
+        raise UsageError("--quiet with --json", hint="Whoever reads JSON expects one object of each run.")
     files.prepare()
     counting = _counting(metrics)
     try:
-        state = COMMITTING if request.write else NOTHING_WRITTEN
+        terminal = Terminal(quiet=quiet)
         with (
-            interruptible(state),
-            Terminal() as terminal,
+            interruptible(lambda: COMMITTING if terminal.committing else NOTHING_WRITTEN),
+            terminal,
             statement_log(terminal.console, wanted=profile or verbose > 1),
         ):
             asks = ask and request.export != "-" and can_answer()
             confirm = terminal.confirm if asks else None
-            report = api.run(replace(request, progress=terminal.show, waits=terminal.waits, confirm=confirm))
+            asking = replace(request, progress=terminal.show, waits=terminal.waits, phase=terminal.phase)
+            report = api.run(replace(asking, confirm=confirm))
     except (SyncError, DBAPIError):
         counting(Report(request.mode, "failed"))
         if as_json:
@@ -159,12 +170,14 @@ def _reconcile(
     with Guard(AFTERWARDS if request.write else NOTHING_WRITTEN):
         if as_json:
             print_json(report.to_dict())
+        elif quiet and not exit_code(report):
+            pass
         elif request.prints is not None:
-            render(report, Console(stderr=True, highlight=False, markup=False, emoji=False), verbose=verbose > 0)
+            render(report, error_console(), verbose=verbose > 0)
         else:
             print_drawn(lambda console: render(report, console, verbose=verbose > 0))
             if is_idle(report):  # standard output has its one line
-                render_warnings(report, Console(stderr=True, highlight=False, markup=False, emoji=False))
+                render_warnings(report, error_console())
         write_files(lambda: counting(report))
         if files:
             settings = request.settings

@@ -1,14 +1,29 @@
 """The command schema: what a document is, for the exporters of User Portals."""
 
+import json
+from typing import Annotated
+
+import typer
+
 from sync.cli.app import app
-from sync.cli.output import print_json
-from sync.model import documents
+from sync.cli.output import write_text
+from sync.model.published import json_schema
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    example: Annotated[
+        bool, typer.Option("--example", help="Instead, print a whole document that can be applied.")
+    ] = False,
+) -> None:
     """Prints the JSON Schema of a document.
 
-    Example: ispyb-sync schema > document.schema.json
+    It has the kind of each field, its usual length or choices, one example, and what names a thing. The live table
+    decides what fits; `plan` tells.
+
+    Examples: ispyb-sync schema > document.schema.json
+
+    ispyb-sync schema --example > example.json
     """
-    print_json(documents.schema())
+    told = json_schema.example() if example else json_schema.schema()
+    write_text(json.dumps(told, indent=2) + "\n")

@@ -8,7 +8,7 @@ from sync.api import Request
 from sync.cli.app import app
 from sync.cli.flags import takes
 from sync.cli.output import write_text
-from sync.database.connection import SCHEMA, connect
+from sync.database.connection import connected
 from sync.model.entities import BY_NAME
 from sync.model.errors import UsageError
 from sync.model.settings import Settings
@@ -44,8 +44,8 @@ def sql_command(
         raise UsageError(f"{entity} is no entity", hint=f"One of {', '.join(BY_NAME)}.")
     if entity is not None and export is not None:
         raise UsageError(f"{entity} and --export at once", hint="Staged rows belong to a whole run: leave out one.")
-    with connect(settings.database_url()) as connection:
-        target, schema = introspect(connection), str(connection.info[SCHEMA])
-    script = Script(target, schema, settings, BY_NAME.get(entity or ""))
+    with connected(settings.database_url()) as ispyb:
+        target = introspect(ispyb.connection)
+    script = Script(target, ispyb.schema, settings, BY_NAME.get(entity or ""))
     request = None if export is None else Request("apply" if write else "plan", export, settings)
     write_text("".join(script.lines(request, write=write)))

@@ -42,6 +42,13 @@ class Change(Protocol):
     def title(self) -> str:
         """Name the change in errors."""
 
+    @property
+    def ispyb_table(self) -> str | None:
+        """Name the table of ISPyB that it alters; None for one of the tool's own."""
+
+    def needed(self) -> str:
+        """Give the condition that it is not made yet, once all changes before it are."""
+
     def up_sql(self) -> str:
         """Give the statement that makes the change."""
 

@@ -6,7 +6,7 @@ Refuses to drop a column that somebody else added, and to lose what one holds un
 from dataclasses import dataclass
 
 from sync.migrate.ddl.change import Guard
-from sync.migrate.ddl.table import IS_THERE
+from sync.migrate.ddl.table import IS_THERE, NO_COLUMN
 
 MARK = "ispyb-sync:"
 
@@ -58,6 +58,12 @@ BEGIN NOT ATOMIC
   END IF;
 END"""
 
+NOT_NULL = """\
+EXISTS (
+    SELECT 1 FROM information_schema.COLUMNS
+    WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '{table}' AND COLUMN_NAME = '{column}' AND IS_NULLABLE = 'NO'
+  )"""
+
 WAS_RELAXED = """\
 EXISTS (
     SELECT 1 FROM ispyb_sync.relaxed_column
@@ -101,6 +107,13 @@ class ExternalId:
     def title(self) -> str:
         return f"column {self.table}.externalId"
 
+    @property
+    def ispyb_table(self) -> str:
+        return self.table
+
+    def needed(self) -> str:
+        return NO_COLUMN.format(schema="DATABASE()", table=self.table, column="externalId")
+
     def up_sql(self) -> str:
         return ADD.format(table=self.table, mark=MARK)
 
@@ -137,6 +150,13 @@ class Relaxed:
     @property
     def title(self) -> str:
         return f"NULL in {self.table}.{self.column}"
+
+    @property
+    def ispyb_table(self) -> str:
+        return self.table
+
+    def needed(self) -> str:
+        return NOT_NULL.format(table=self.table, column=self.column)
 
     def up_sql(self) -> str:
         return RELAX.format(table=self.table, column=self.column)

@@ -4,6 +4,7 @@ Leaves out an index on columns that the variant lacks. Refuses a UNIQUE one over
 index that somebody else made.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import indent
 
@@ -93,16 +94,24 @@ class Index:
         kind = "unique index" if self.unique else "index"
         return f"{kind} {self.table} ({', '.join(self.columns)})"
 
+    @property
+    def ispyb_table(self) -> str:
+        return self.table
+
+    def needed(self) -> str:
+        """An externalId is there by then."""
+        before = [column for column in self.columns if column != "externalId"]
+        return f"{self._exist(before)} AND NOT {self._served()}" if before else f"NOT {self._served()}"
+
     def up_sql(self) -> str:
-        served = (UNIQUE if self.unique else SERVED).format(table=self.table, columns=",".join(self.columns))
         return (ADD_BESIDE if self.foreign_key else ADD).format(
             table=self.table,
             name=self.name,
             columns=", ".join(self.columns),
             first=self.columns[0],
             kind="UNIQUE INDEX" if self.unique else "INDEX",
-            exist=self._columns_exist(),
-            served=served,
+            exist=self._exist(self.columns),
+            served=self._served(),
         )
 
     def down_sql(self, *, force: bool) -> str:
@@ -117,13 +126,17 @@ class Index:
                 DUPLICATES.format(table=self.table, first=self.columns[0], query=indent(query or "", "  ")),
                 "rows that share what has to be unique",
                 "Empty or correct it in all of these rows but one.",
-                when=(self._columns_exist(),),
+                when=(self._exist(self.columns),),
             )
         ]
 
     def down_guards(self, *, force: bool) -> list[Guard]:
         return []
 
-    def _columns_exist(self) -> str:
-        quoted = "', '".join(self.columns)
-        return COLUMNS_EXIST.format(table=self.table, count=len(self.columns), quoted=quoted)
+    def _exist(self, columns: Sequence[str]) -> str:
+        quoted = "', '".join(columns)
+        return COLUMNS_EXIST.format(table=self.table, count=len(columns), quoted=quoted)
+
+    def _served(self) -> str:
+        """Whether an index does the work already."""
+        return (UNIQUE if self.unique else SERVED).format(table=self.table, columns=",".join(self.columns))

@@ -29,6 +29,7 @@ from sync.migrate.ddl.guards import (
     not_newer,
     refuse,
 )
+from sync.migrate.ddl.pending import demand_to_look, note
 from sync.migrate.ddl.serve import (
     TAKEN_OVER,
     TITLE,
@@ -138,10 +139,14 @@ def _run(connection: Connection, migration: MigrationContext, schema: str) -> No
         connection.exec_driver_sql(server_sql())
         if not migration.config.attributes.get("serve_this"):
             refuse_others(connection, schema)
+        revisions = [*context.script.walk_revisions()][::-1]
+        demand_to_look(connection, [script.module.change for script in revisions], schema)
         heals = bool(migration.config.attributes.get("heal"))
         heads = _known_heads(migration)
+        migration.config.attributes["start"] = migration.get_current_revision()
         lost = heals and _are_lost(connection, heads)
         refuse(connection, _guards(migration, () if lost else heads), schema)
+        note(connection, migration, _steps(migration, () if lost else heads), schema)
         up = _goes_up(_steps(migration, heads))
         connection.exec_driver_sql(CREATE_SCHEMA.format(schema=schema))
         if lost:  # start anew
@@ -150,6 +155,7 @@ def _run(connection: Connection, migration: MigrationContext, schema: str) -> No
             _repeat_the_last(migration, heads)
     with context.begin_transaction():
         context.run_migrations()
+    migration.config.attributes["end"] = migration.get_current_revision()
     if up and needed(connection, schema):
         execute(migration, serve_sql(), TITLE)
         if migration.config.attributes.get("serve_this"):
@@ -219,6 +225,7 @@ def _offline(config: Config) -> None:
     end = ", ".join(steps[-1].to_revisions) if steps else start
     names = {"start": start or "base", "end": end or "base", "ispyb": ispyb, "schema": schema}
     out(HEADER.format(version=tool_version(), **names))
+    out(config.attributes.get("here", ""))
     out(f"USE `{ispyb}`;")
     out(f"{SESSION};")
     out(f"{READ_WRITE};")

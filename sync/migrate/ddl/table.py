@@ -13,6 +13,12 @@ EXISTS (
     WHERE TABLE_SCHEMA = 'ispyb_sync' AND TABLE_NAME = '{name}'
   )"""
 
+NO_COLUMN = """\
+NOT EXISTS (
+    SELECT 1 FROM information_schema.COLUMNS
+    WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = '{table}' AND COLUMN_NAME = '{column}'
+  )"""
+
 DROP = """\
 BEGIN NOT ATOMIC
   IF {there} THEN
@@ -41,6 +47,13 @@ class Table:
     @property
     def title(self) -> str:
         return f"table ispyb_sync.{self.name}"
+
+    @property
+    def ispyb_table(self) -> None:
+        return None
+
+    def needed(self) -> str:
+        return f"NOT {IS_THERE.format(name=self.name)}"
 
     def up_sql(self) -> str:
         return self.create.strip()
@@ -76,6 +89,13 @@ class OwnColumn:
     @property
     def title(self) -> str:
         return f"column ispyb_sync.{self.table}.{self.column}"
+
+    @property
+    def ispyb_table(self) -> None:
+        return None
+
+    def needed(self) -> str:
+        return NO_COLUMN.format(schema="'ispyb_sync'", table=self.table, column=self.column.strip("`"))
 
     def up_sql(self) -> str:
         return (

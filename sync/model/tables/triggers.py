@@ -86,3 +86,10 @@ class Listen(BaseModel):
     most: Annotated[int, Field(ge=1, le=10_000)] = _set(100, "Events that are done at once")
     host: str = _set("127.0.0.1", "Address of its health and metrics")
     port: Annotated[int, Field(ge=0, le=65_535)] = _set(8001, "Port of its health and metrics; 0 takes a free one")
+
+
+def found_at(value: object, path: str) -> object:
+    """What stands in a JSON object at a path of these settings, such as resource_access.roles; None for nothing."""
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value

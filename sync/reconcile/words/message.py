@@ -68,8 +68,8 @@ def message(row: Refused) -> str:
         case "ambiguous_match":
             which = "" if row.contradiction is None else f" ({row.contradiction.sides})"
             return (
-                f"{given} could be any of several {entity.plural} of this export{which};"
-                f" give {_stronger(entity, row.field)} wherever this {entity.word} appears."
+                f"{given} could be any of several {entity.several} of this export{which};"
+                f" give {_stronger(entity, row.field)} wherever this {entity.words} appears."
             )
         case "keys_disagree":
             return _keys_disagree(row, given)
@@ -79,8 +79,8 @@ def message(row: Refused) -> str:
             return _duplicate_key(row, given)
         case "belongs_elsewhere":
             return (
-                f"it is {row.held} in ISPyB. Move the session in ISPyB (`ispyb-sync move` prints the SQL), or correct"
-                " its key in the User Portal."
+                f"it is {row.held} in ISPyB. Move the {entity.words} in ISPyB (`ispyb-sync move` prints the SQL), or"
+                " correct its key in the User Portal."
             )
         case "refused_by_database":
             return (
@@ -115,7 +115,7 @@ def _keys_disagree(row: Refused, given: str) -> str:
     key, (has, gives) = next(iter(holder.differing.items()))
     return (
         f"{given} belongs to {named}, which has {key} {in_words(has)} in ISPyB; the document gives {key}"
-        f" {in_words(gives)}. Correct the key in the User Portal, or in ISPyB. If it is the same {entity.word} and was"
+        f" {in_words(gives)}. Correct the key in the User Portal, or in ISPyB. If it is the same {entity.words} and was"
         f" made anew in the User Portal, empty {entity.table}.{key} of {named}: this run then fills it."
     )
 
@@ -135,13 +135,13 @@ def _key_taken(row: Refused, given: str) -> str:
         rows = f"{entity.name} {holder.target_id} {holder.holder_id}"
         merge += f" (`ispyb-sync merge {rows}` prints the SQL)"
     return (
-        f"{given}{goes} already belongs to {row.held} and stays there. If both rows are the same {entity.word},"
+        f"{given}{goes} already belongs to {row.held} and stays there. If both rows are the same {entity.words},"
         f" {merge}; else correct the key in the User Portal."
     )
 
 
 def _duplicate_key(row: Refused, given: str) -> str:
-    things, found = row.entity.plural, row.contradiction
+    things, found = row.entity.several, row.contradiction
     correct = "Correct them in the User Portal."
     if row.held.startswith("documents"):
         if found is not None:

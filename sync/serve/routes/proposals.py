@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sync.database.sqlfiles import named
 from sync.history import runs as history
 from sync.model.errors import SyncError
+from sync.portal.address import NAME
 from sync.serve.access import EVERYTHING, OWN, Caller, Refused, demand
 from sync.serve.state import KnownCaller, State, state_of
 from sync.serve.work import refusal_of
@@ -19,7 +20,7 @@ from sync.validate.validator import NOT_FOUND
 
 router = APIRouter(tags=["proposals"])
 
-Name = Annotated[str, Path(pattern=r"^([A-Za-z][A-Za-z0-9_]{0,44}-)?[A-Za-z0-9_]{1,45}$", examples=["MX-2112"])]
+Name = Annotated[str, Path(pattern=f"^{NAME}$", examples=["MX-2112"])]
 
 
 @router.get("/proposals/{proposal}/sync")

@@ -24,8 +24,8 @@ _Thing = tuple[str, Any]
 _Pair = tuple[str | None, str]
 
 _NOBODY = (
-    "nothing names this person: one of scientistUserName, bllogin, scientistSiteId, siteId is needed; the person is "
-    "left out here. Send one of them."
+    "this person has no identifier; give scientistUserName, bllogin, scientistSiteId or siteId. The person is left out "
+    "here."
 )
 
 
@@ -167,7 +167,7 @@ class Form:
             self._other_days.append(
                 Example(None, label, f"{place}.startDate", f"{made.get('startDate')} ({sent['name']})")
             )
-        messages[""] = "nothing names this session: pk is needed; the session is refused. Send it."
+        messages[""] = "this session has no identifier; give pk. The session is refused."
         origins[path] = Origin(place, names, messages)
         return made
 
@@ -176,7 +176,7 @@ def _protein(place: str, sent: Json, path: str, origins: dict[str, Origin]) -> J
     made = {ours: sent[theirs] for ours, theirs in fields.SAMPLE.items() if theirs in sent}
     made["safetyLevel"] = fields.LEVELS[sent["opmodePk"]]
     made["isCreatedBySampleSheet"] = True
-    nameless = "nothing names this sample: acronym is needed; the protein is refused. Send it."
+    nameless = "this sample has no identifier; give acronym. The protein is refused."
     origins[path] = Origin(place, fields.SAMPLE, {"": nameless})
     return made
 

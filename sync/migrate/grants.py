@@ -1,0 +1,28 @@
+"""The role of the account for daily use, with the names of a database: `ispyb-sync grants`. Asks no database."""
+
+import re
+
+from sync.database.sqlfiles import folder
+from sync.database.statement import STAGING_SCHEMA
+
+ROLE = STAGING_SCHEMA
+"""What sql/grants.sql calls the role; there it has the name of the tool's own schema."""
+
+_NAMES = re.compile(rf"\b(?:(?P<ispyb>ispyb)\.|(?P<tool>{STAGING_SCHEMA})\.|(?P<role>{ROLE})\b)")
+_MARK = re.compile(r"^-- name: .*\n", re.MULTILINE)
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def grants(schema: str, *, staging_schema: str = STAGING_SCHEMA, role: str = ROLE) -> str:
+    """The text of sql/grants.sql, as a DBA runs it, for these two schemas and under this name of the role."""
+
+    def put(found: re.Match[str]) -> str:
+        if found["role"]:
+            return _quoted(role)
+        return _quoted(schema if found["ispyb"] else staging_schema) + "."
+
+    return _NAMES.sub(put, _MARK.sub("", (folder() / "grants.sql").read_text(encoding="utf-8")))
+
+
+def _quoted(name: str) -> str:
+    return name if _PLAIN.fullmatch(name) else "`" + name.replace("`", "``") + "`"

@@ -1,0 +1,1 @@
+"""What the registry is made of."""

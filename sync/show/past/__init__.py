@@ -1,0 +1,1 @@
+"""What history tells, for people: its list of runs, one run, one row."""

@@ -1,0 +1,90 @@
+"""Digests of the rows that proposals have in ISPyB: whether these are as they were when a run last took the documents.
+
+The SQL is in `sql/fingerprint.sql`, and in the digest pass of each entity.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from sync.database.sqlfiles import named, of_pass, tables_made
+from sync.database.statement import Statement, origin_and_text
+from sync.model.conditions import NO_CONDITIONS, Conditions
+from sync.model.entities import ENTITIES
+from sync.schema.target import Target
+from sync.statements.block import Step
+from sync.statements.send import Runner
+from sync.verify.fingerprints import Remembered
+
+FEW = 1000
+"""For so many proposals it is quicker to choose their people first than to take the digests of all people."""
+
+_AT_ONCE = 1000
+
+Given = tuple[Statement, Conditions]
+
+
+class Digests:
+    """The digests of one run; their temporary tables are there from the first use to `drop`."""
+
+    def __init__(self, runner: Runner, target: Target) -> None:
+        self._runner = runner
+        self._target = target
+        self._are_made = False
+        self._left_out: set[bytes] | None = None
+
+    def differing(self, left_out: Mapping[bytes, Remembered]) -> set[bytes]:
+        """The labels of the documents whose rows are not as they were; of another reading of the export, none."""
+        if self._left_out is not None:
+            self._take_out(self._left_out - left_out.keys())
+            return set()
+        self._left_out = set(left_out)
+        self._play(self._making())
+        rows = [{"label": label, "proposal_id": known.proposal_id} for label, known in left_out.items()]
+        _, insert = origin_and_text(named("fingerprint", "leave_out").render(staging_schema=self._schema) or "")
+        for start in range(0, len(rows), _AT_ONCE):
+            self._runner.connection.exec_driver_sql(insert, rows[start : start + _AT_ONCE])
+        found = self._play(self._taking("choose_left_out", "differing", len(rows)))
+        return {label for (label,) in found}
+
+    def of_documents(self, numbers: Collection[int]) -> dict[int, tuple[int, int]]:
+        """By number of a document that is staged and was not refused: the id of its proposal, and the digest."""
+        found = self._play([*self._making(), *self._taking("choose_staged", "digests", len(numbers))])
+        return {number: (proposal_id, digest) for number, proposal_id, digest in found if number in numbers}
+
+    def drop(self) -> None:
+        """Drops the temporary tables; on a connection of our own they would go anyway."""
+        if self._are_made:
+            self._runner.drop(*tables_made(of_pass("fingerprint", "create"), self._schema))
+            self._are_made = False
+
+    def _take_out(self, labels: set[bytes]) -> None:
+        """What is not left out any more: links of its proposal are counted where they are staged."""
+        _, delete = origin_and_text(named("fingerprint", "take_out").render(staging_schema=self._schema) or "")
+        if labels:
+            self._runner.connection.exec_driver_sql(delete, [{"label": label} for label in labels])
+
+    @property
+    def _schema(self) -> str:
+        return self._runner.staging_schema
+
+    def _making(self) -> Iterator[Given]:
+        """What makes the tables, or empties them."""
+        for statement in of_pass("fingerprint", "empty" if self._are_made else "create"):
+            yield statement, NO_CONDITIONS
+        self._are_made = True
+
+    def _taking(self, choose: str, read: str, proposals: int) -> Iterator[Given]:
+        """What takes the digests of the proposals that are chosen, and reads them."""
+        facts = {"few"} if proposals <= FEW else set()
+        for name in (choose, "choose_people"):
+            yield named("fingerprint", name), Conditions(frozenset(facts))
+        for entity in ENTITIES:
+            for statement in of_pass(entity.name, "digest"):
+                yield statement, self._target.conditions(entity).with_facts(facts)
+        yield named("fingerprint", read), NO_CONDITIONS
+
+    def _play(self, statements: Sequence[Given] | Iterator[Given]) -> Sequence[tuple[Any, ...]]:
+        """Sends statements as one; the rows of the last one."""
+        rendered = [(statement, statement.render(given, self._schema)) for statement, given in statements]
+        steps = [Step(statement, sql) for statement, sql in rendered if sql is not None]
+        return self._runner.run_block(steps)[-1].selected

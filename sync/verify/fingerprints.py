@@ -1,0 +1,250 @@
+"""The documents of an export that are, byte by byte, as a run last took them without a refusal.
+
+A fingerprint is of a document's bytes, of the settings that decide what becomes of it, and of the live columns. It
+tells nothing of ISPyB: a document is left out only where a digest of its rows (`sync.verify.digests`) is as it was
+too. A proposal that several documents of one export name is never left out, since only together do they say who is on
+it.
+
+A short export is looked up once it is read, by the names of its proposals. Of a longer one, the fingerprints of all
+documents are fetched, and what is known is not even parsed.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from sync.database.release import tool_version
+from sync.database.sqlfiles import named
+from sync.database.statement import origin_and_text
+from sync.model.settings import Settings
+from sync.schema.target import Target
+
+SIZE = 16
+NOTHING = bytes(SIZE)
+"""In the place of a fingerprint: this document has to be examined again."""
+
+FEW, FEW_BYTES = 64, 2_000_000
+"""An export of no more documents and bytes is short."""
+
+_AT_ONCE = 1000
+
+Odd = Sequence[tuple[str, str, object]]
+"""What is odd in a document and yet taken, as `sync.validate.unknown_keys` counts it."""
+
+
+class Repeated(Exception):
+    """A proposal of which one document was left out is named by another one; `labels` has the proposal's."""
+
+    def __init__(self, label: bytes) -> None:
+        super().__init__()
+        self.labels = {label}
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What is known of the document of one proposal.
+
+    proposal_id  the proposal's row in ISPyB
+    verified     the digest of its rows as the document says them; None: not known
+    warnings     JSON of what was odd in it; None: nothing
+    """
+
+    fingerprint: bytes
+    proposal_id: int | None = None
+    verified: int | None = None
+    warnings: str | None = None
+
+
+_UNKNOWN = Remembered(NOTHING)
+
+
+class Fingerprints:
+    """The fingerprints of one export.
+
+    wanted      names of the proposals of which documents are taken; empty: all
+    leaves_out  whether any document may be left out
+
+    left_out    what is left out of this reading, by label
+    """
+
+    def __init__(
+        self, connection: Connection, settings: Settings, target: Target, wanted: Collection[str], *, leaves_out: bool
+    ) -> None:
+        self.left_out: dict[bytes, Remembered] = {}
+        self._connection = connection
+        self._schema = settings.staging_schema
+        self._start = hashlib.sha256(_circumstances(settings, target).encode())
+        self._wanted = frozenset(map(_hash, wanted))
+        self._leaves_out = leaves_out
+        self._examined: set[bytes] = set()
+        self._known: dict[bytes, tuple[bytes, Remembered]] | None = None if leaves_out else {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Begins a reading of the export."""
+        self.left_out.clear()
+        self._met: dict[bytes, tuple[bytes, int]] = {}
+        self._several: set[bytes] = set()
+        self._odd: dict[int, str | None] = {}
+        self._count = self._bytes = 0
+
+    def examine(self, labels: Iterable[bytes]) -> None:
+        """From the next reading on, leaves out none of these."""
+        self._examined.update(labels)
+
+    def __call__(self, text: bytes) -> tuple[bytes, bool]:
+        """The fingerprint of a document, and whether the document is left out unparsed."""
+        digest = self._start.copy()
+        digest.update(text)
+        fingerprint = digest.digest()[:SIZE]
+        self._count += 1
+        self._bytes += len(text)
+        if self._known is None:
+            if self.is_short:
+                return fingerprint, False
+            self._known = self._all()
+        label, remembered = self._known.get(fingerprint, (NOTHING, _UNKNOWN))
+        if label == NOTHING or label in self._met or label in self._examined:
+            return fingerprint, False
+        if self._wanted and label not in self._wanted:
+            return fingerprint, False
+        if label in self.left_out:
+            raise Repeated(label)
+        self.left_out[label] = remembered
+        return fingerprint, True
+
+    @property
+    def is_short(self) -> bool:
+        """Whether so far the export is short."""
+        return self._count <= FEW and self._bytes <= FEW_BYTES
+
+    def odd_in(self, fingerprint: bytes) -> list[tuple[str, str, object]]:
+        """What was odd in a document that is left out unparsed."""
+        _, remembered = (self._known or {}).get(fingerprint, (NOTHING, _UNKNOWN))
+        return [] if remembered.warnings is None else [tuple(odd) for odd in orjson.loads(remembered.warnings)]
+
+    def knows(self, proposal: str) -> bool:
+        """Whether a document of this proposal was left out unparsed."""
+        return _hash(proposal) in self.left_out
+
+    def met(self, number: int, proposal: str, fingerprint: bytes) -> None:
+        """Notes a document that was parsed. Raises Repeated."""
+        label = _hash(proposal)
+        if label in self.left_out:
+            raise Repeated(label)
+        if label in self._met:
+            self._several.add(label)
+        self._met[label] = fingerprint, number
+
+    def found_odd(self, number: int, odd: Odd) -> None:
+        """Notes what is odd in a document."""
+        try:
+            self._odd[number] = orjson.dumps(sorted(odd, key=repr)).decode()
+        except TypeError:  # a key of a dict that is no text
+            self._odd[number] = None
+
+    def leave_out_met(self) -> set[int]:
+        """The numbers of the documents so far that are as they were: these are left out after all."""
+        if self._known is None:
+            held = self._held(list(self._met))
+            verified = {label: known for label, known in held.items() if known.verified is not None}
+            self._known = {known.fingerprint: (label, known) for label, known in verified.items()}
+        numbers = set()
+        for label, (fingerprint, number) in self._met.items():
+            same, remembered = self._known.get(fingerprint, (NOTHING, _UNKNOWN))
+            if same == label and label not in self._several | self._examined:
+                self.left_out[label] = remembered
+                numbers.add(number)
+        for label in self.left_out:
+            self._met.pop(label, None)
+        return numbers
+
+    def candidates(self, doubtful: Collection[int]) -> dict[int, bytes]:
+        """By number, the labels of the documents that a run may remember: by themselves they say what is so."""
+        return {
+            number: label
+            for label, (_, number) in self._met.items()
+            if label not in self._several and number not in doubtful and self._odd.get(number, "") is not None
+        }
+
+    def without_digest(self, numbers: dict[int, bytes]) -> set[int]:
+        """The numbers of those documents whose digest is not known, or is not that of their rows as they are now.
+
+        Where everything is examined, most rows are as they were.
+        """
+        if self._leaves_out:
+            return set(numbers)
+        held = self._held(list(numbers.values()))
+        return {
+            number
+            for number, label in numbers.items()
+            if (known := held.get(label, _UNKNOWN)).verified is None or known.fingerprint != self._met[label][0]
+        }
+
+    def remember(self, numbers: Collection[int], digests: dict[int, tuple[int, int]]) -> None:
+        """Writes down the documents of these numbers, and that all others which were met must be examined again.
+
+        digests  by number, the id of the proposal and the digest of its rows; of others what is remembered stays
+        """
+        held = self._held(list(self._met))
+        changed = []
+        for label, (fingerprint, number) in self._met.items():
+            before = held.get(label, _UNKNOWN)
+            if number not in numbers:
+                new = _UNKNOWN
+            elif number in digests:
+                new = Remembered(fingerprint, *digests[number], self._odd.get(number))
+            else:
+                new = before
+            if new != before:
+                changed.append({"label": label} | vars(new))
+        # The driver sends many rows as one only where the statement itself comes first.
+        _, remember = origin_and_text(_sql("remember", self._schema))
+        for rows_of in _batches(changed):
+            self._connection.exec_driver_sql(remember, rows_of)
+
+    def _all(self) -> dict[bytes, tuple[bytes, Remembered]]:
+        """Of all documents, by their fingerprints, the label and what is known."""
+        same: dict[str, str] = {}  # what is odd is odd in many
+        rows = self._connection.exec_driver_sql(_sql("all_verified", self._schema))
+        return {
+            fingerprint: (label, Remembered(fingerprint, place, digest, odd and same.setdefault(odd, odd)))
+            for label, fingerprint, place, digest, odd in rows
+        }
+
+    def _held(self, labels: Sequence[bytes]) -> dict[bytes, Remembered]:
+        found: dict[bytes, Remembered] = {}
+        for some in _batches(labels):
+            rows = self._connection.exec_driver_sql(_sql("fingerprints", self._schema), {"labels": tuple(some)})
+            found.update((label, Remembered(*remembered)) for label, *remembered in rows)
+        return found
+
+
+def _circumstances(settings: Settings, target: Target) -> str:
+    """What, besides the document, decides what becomes of it."""
+    given = {"nulls": settings.nulls, "timezone": settings.timezone, "prune": settings.prune}
+    return repr((tool_version(), given)) + _columns(target)
+
+
+@lru_cache(maxsize=8)
+def _columns(target: Target) -> str:
+    columns = {name: sorted(table.columns.values(), key=lambda c: c.name) for name, table in target.tables.items()}
+    return repr(columns)
+
+
+def _sql(name: str, staging_schema: str) -> str:
+    return named("fingerprint", name).render(staging_schema=staging_schema) or ""
+
+
+def _hash(proposal: str) -> bytes:
+    return hashlib.sha256(proposal.encode("utf-8", "surrogatepass")).digest()[:SIZE]
+
+
+def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), _AT_ONCE):
+        yield items[start : start + _AT_ONCE]
