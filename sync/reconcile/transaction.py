@@ -12,18 +12,9 @@ from functools import partial
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from sync.database import connection as servers
 from sync.database import retry
-from sync.database.connection import (
-    DUPLICATE,
-    LOST,
-    NO_PARENT,
-    OVERTAKEN,
-    Connected,
-    code_of,
-    failure,
-    roll_back,
-    words_of,
-)
+from sync.database.connection import DUPLICATE, LOST, NO_PARENT, Connected, code_of, failure, roll_back, words_of
 from sync.database.lock import Turn, run_lock
 from sync.history import runs
 from sync.history.touched import touch
@@ -149,7 +140,7 @@ class Writing:
                 self.report.status = "rolled_back"
                 return True
             except (DBAPIError, Overtaken) as error:
-                worth_it = isinstance(error, Overtaken) or code_of(error) in OVERTAKEN
+                worth_it = isinstance(error, Overtaken) or code_of(error) in servers.OVERTAKEN
                 if not worth_it or (isinstance(error, DBAPIError) and not self._may_start_anew(error)):
                     raise
                 self._roll_back()
