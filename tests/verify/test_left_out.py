@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from generate_export import Facility
+from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from support.databases import Ispyb
@@ -18,8 +19,10 @@ from support.small import Json, document, export
 from support.variants import TABLES
 
 import sync
+from sync.history import runs
 from sync.model.entities import ENTITIES
 from sync.model.report import Report
+from sync.model.settings import Settings
 from sync.verify.digests import Digests
 
 PAIR = ("py", "dls")
@@ -252,6 +255,14 @@ def test_on_a_connection_of_the_callers_nothing_is_left_behind(ispyb: Ispyb) -> 
 
 def title(ispyb: Ispyb, number: int) -> object:
     return next(row["title"] for row in ispyb.rows("Proposal") if row["proposalNumber"] == str(number))
+
+
+def test_history_keeps_how_many_were_left_out_and_whether_all_was_examined(ispyb: Ispyb) -> None:
+    settings = Settings(database=SecretStr(ispyb.role_url), staging_schema=ispyb.staging_schema)
+    verify(ispyb, export(2))
+    apply(ispyb, export(2), recheck=True)
+    told = [(run.report.documents_verified, run.settings["recheck"]) for run in runs.runs(ispyb.role_url, settings)]
+    assert told == [(0, True), (2, False), (0, False)]
 
 
 def test_a_document_that_comes_back_is_applied_again(ispyb: Ispyb) -> None:
