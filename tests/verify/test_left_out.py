@@ -245,12 +245,14 @@ def test_a_full_export_is_examined(ispyb: Ispyb) -> None:
 
 def test_on_a_connection_of_the_callers_nothing_is_left_behind(ispyb: Ispyb) -> None:
     with create_engine(f"{ispyb.role_url}?charset=utf8mb4").connect() as connection:
-        for expected in (0, 2, 2):
-            report = sync.apply(export(2), database=connection, staging_schema=ispyb.staging_schema)
+        changed = [document(1, title="New"), *export(3)[1:]]
+        for documents, expected in ((export(3), 0), (export(3), 3), (changed, 2)):
+            report = sync.apply(documents, database=connection, staging_schema=ispyb.staging_schema)
             connection.commit()
             assert left_out(report) == expected
-        with pytest.raises(DBAPIError, match=r"digest_proposal.* doesn't exist"):
-            connection.exec_driver_sql(f"SELECT * FROM `{ispyb.staging_schema}`.digest_proposal")
+        for table in ("digest_proposal", "touched_person"):
+            with pytest.raises(DBAPIError, match=rf"{table}.* doesn't exist"):
+                connection.exec_driver_sql(f"SELECT * FROM `{ispyb.staging_schema}`.{table}")
 
 
 def title(ispyb: Ispyb, number: int) -> object:
