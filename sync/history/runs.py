@@ -156,6 +156,7 @@ def read_run(row: Any) -> Run:
     data = json.loads(row.report)
     report = Report(row.mode, row.status, run=row.run, trigger=row.trigger, actor=row.actor)
     report.documents_read = data["documents"]["read"]
+    report.documents_verified = data["documents"].get("verified", 0)  # of older releases none
     report.documents_refused = data["documents"]["refused"]
     report.entities |= {name: Counts(**counts) for name, counts in data["entities"].items()}
     report.refusals = [Refusal.from_dict(refusal) for refusal in data["refusals"]]

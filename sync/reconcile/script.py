@@ -2,7 +2,7 @@
 
 The statements are those of a run on the database at hand, in the same order, each under its origin and its sentence.
 A run leaves out what would find nothing; the script has all of it, as it does no harm. Statements that run in rounds
-stand in a loop. Nothing is kept in the tool's history, and neither `--skip-verified` nor the setting `leave` counts.
+stand in a loop. Nothing is kept in the tool's history, and neither what is left out nor the setting `leave` counts.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

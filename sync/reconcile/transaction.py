@@ -13,16 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry
-from sync.database.connection import (
-    DUPLICATE,
-    LOST,
-    NO_PARENT,
-    OVERTAKEN,
-    Connected,
-    code_of,
-    failure,
-    words_of,
-)
+from sync.database.connection import DUPLICATE, LOST, NO_PARENT, OVERTAKEN, Connected, code_of, failure, words_of
 from sync.database.lock import Turn, run_lock
 from sync.history import runs
 from sync.history.touched import touch

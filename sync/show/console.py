@@ -52,7 +52,7 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
         head += f"; takes back run {report.undoes}"
     if "total" in report.seconds:
         head += f"; {report.seconds['total']:.2f} s"
-    console.print(Text(head))
+    console.print(Text(head), soft_wrap=True)
     if report.status == "declined":
         return
     if report.mode != "validate":

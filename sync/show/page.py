@@ -144,7 +144,8 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     if run.sha256:
         yield "SHA-256", run.sha256
     if report.documents_read:
-        yield "documents", f"{report.documents_read:,} read, {report.documents_refused:,} refused whole"
+        verified = f"{report.documents_verified:,} verified, " if report.documents_verified else ""
+        yield "documents", f"{report.documents_read:,} read, {verified}{report.documents_refused:,} refused whole"
         yield "values", f"{report.values_refused:,} refused"
     if "total" in report.seconds:
         yield "took", f"{report.seconds['total']:.2f} s"

@@ -54,7 +54,8 @@ class Digests:
     def drop(self) -> None:
         """Drops the temporary tables; on a connection of our own they would go anyway."""
         if self._are_made:
-            self._runner.drop(*tables_made(of_pass("fingerprint", "create"), self._schema))
+            made = (*of_pass("fingerprint", "create"), *of_pass("fingerprint", "draw_create"))
+            self._runner.drop(*tables_made(made, self._schema))
             self._are_made = False
 
     def _take_out(self, labels: set[bytes]) -> None:

@@ -147,9 +147,9 @@ def test_what_it_wrote_is_examined_by_the_next_run(command: CommandLine, py: Isp
     proposal = {"proposalCode": "MX", "proposalNumber": "1", "persons": [{"login": "aweaver"}]}
     write("one.ndjson", [{"proposal": proposal, "sessions": [{"expSessionPk": 11}]}])
     for _ in range(3):
-        ok(command("apply", "one.ndjson", "--skip-unchanged", "--json"))
+        ok(command("apply", "one.ndjson", "--json"))
     ok(command("adopt", "session", "expSessionPk", "--json"))
-    again = ok(command("apply", "one.ndjson", "--skip-unchanged", "--json"))
+    again = ok(command("apply", "one.ndjson", "--json"))
     assert again["entities"]["session"]["unchanged"] == 1
 
 

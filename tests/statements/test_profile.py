@@ -35,7 +35,7 @@ def test_each_statement_is_a_line_and_the_slowest_come_again_at_the_end(
     ran = [found for line in lines if (found := LINE.fullmatch(line))]
     assert len(ran) == len(lines)
     assert re.match(rf"{len(ran)} statements in ", total)
-    known = {s.origin for name in [*(e.name for e in ENTITIES), "history"] for s in sqlfiles.load(name)}
+    known = {s.origin for name in [*(e.name for e in ENTITIES), "history", "fingerprint"] for s in sqlfiles.load(name)}
     loads = {f"load stage_{entity.name}" for entity in ENTITIES}
     rows = {re.sub(r":\d+", "", found["origin"]): int(found["rows"]) for found in ran}
     assert {found["origin"] for found in ran} - loads <= known

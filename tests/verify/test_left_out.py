@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from generate_export import Facility
+from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from support.databases import Ispyb
@@ -18,8 +19,10 @@ from support.small import Json, document, export
 from support.variants import TABLES
 
 import sync
+from sync.history import runs
 from sync.model.entities import ENTITIES
 from sync.model.report import Report
+from sync.model.settings import Settings
 from sync.verify.digests import Digests
 
 PAIR = ("py", "dls")
@@ -242,16 +245,26 @@ def test_a_full_export_is_examined(ispyb: Ispyb) -> None:
 
 def test_on_a_connection_of_the_callers_nothing_is_left_behind(ispyb: Ispyb) -> None:
     with create_engine(f"{ispyb.role_url}?charset=utf8mb4").connect() as connection:
-        for expected in (0, 2, 2):
-            report = sync.apply(export(2), database=connection, staging_schema=ispyb.staging_schema)
+        changed = [document(1, title="New"), *export(3)[1:]]
+        for documents, expected in ((export(3), 0), (export(3), 3), (changed, 2)):
+            report = sync.apply(documents, database=connection, staging_schema=ispyb.staging_schema)
             connection.commit()
             assert left_out(report) == expected
-        with pytest.raises(DBAPIError, match=r"digest_proposal.* doesn't exist"):
-            connection.exec_driver_sql(f"SELECT * FROM `{ispyb.staging_schema}`.digest_proposal")
+        for table in ("digest_proposal", "touched_person"):
+            with pytest.raises(DBAPIError, match=rf"{table}.* doesn't exist"):
+                connection.exec_driver_sql(f"SELECT * FROM `{ispyb.staging_schema}`.{table}")
 
 
 def title(ispyb: Ispyb, number: int) -> object:
     return next(row["title"] for row in ispyb.rows("Proposal") if row["proposalNumber"] == str(number))
+
+
+def test_history_keeps_how_many_were_left_out_and_whether_all_was_examined(ispyb: Ispyb) -> None:
+    settings = Settings(database=SecretStr(ispyb.role_url), staging_schema=ispyb.staging_schema)
+    verify(ispyb, export(2))
+    apply(ispyb, export(2), recheck=True)
+    told = [(run.report.documents_verified, run.settings["recheck"]) for run in runs.runs(ispyb.role_url, settings)]
+    assert told == [(0, True), (2, False), (0, False)]
 
 
 def test_a_document_that_comes_back_is_applied_again(ispyb: Ispyb) -> None:
