@@ -5,6 +5,7 @@ import pty
 import select
 import subprocess
 import sys
+from codecs import getincrementaldecoder
 from types import TracebackType
 
 QUESTION = "? [y/n] (n): "
@@ -24,6 +25,7 @@ class AtTerminal:
         )
         os.close(terminal)
         self.seen = ""
+        self._decoder = getincrementaldecoder("utf-8")()  # what is read may end within a letter
 
     def __enter__(self) -> "AtTerminal":
         return self
@@ -60,5 +62,5 @@ class AtTerminal:
             data = os.read(self._own, 65536)
         except OSError:  # Linux says so when the last one has closed the terminal
             return False
-        self.seen += data.decode().replace("\r\n", "\n")
+        self.seen += self._decoder.decode(data).replace("\r\n", "\n")
         return bool(data)
