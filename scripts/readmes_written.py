@@ -94,6 +94,7 @@ def plan(server: URL) -> Iterator[str]:
         report = sync.plan(sample.changed_export(), database=url, staging_schema=tool)
     finally:
         demonstration.forget(server, schema, tool)
+    report.database = DATABASE
     drawn = StringIO()
     console = WordsConsole(file=drawn, width=120, force_terminal=True, color_system=None, highlight=False, markup=False)
     render(report, console)
@@ -103,6 +104,8 @@ def plan(server: URL) -> Iterator[str]:
     yield "```"
 
 
+DATABASE = "ispyb on db1:3306"
+"""What stands for the private server."""
 SECONDS = "0.37 s"
 """How long it took once: each time it is another figure."""
 

@@ -15,6 +15,7 @@ CREATE TEMPORARY TABLE ispyb_sync.stage_an_entity (
     path VARCHAR(255) CHARACTER SET ascii NOT NULL DEFAULT '',
     refused VARCHAR(24) CHARACTER SET ascii NULL,
     contradicts VARCHAR(32) CHARACTER SET ascii NULL,
+    unfit BOOLEAN NULL,
     clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
     a_field INT UNSIGNED NULL, -- for: staged
     conflicting BOOLEAN NOT NULL DEFAULT FALSE
@@ -378,7 +379,7 @@ WHERE whole.refused IS NULL AND m.refused IS NULL AND g.first IS NOT NULL;
 -- front of the value makes MAX() choose it.
 REPLACE INTO ispyb_sync.stage_an_entity (
     a_field, -- for: live | absent | staged
-    row_id, position, document, path, contradicts, clears, conflicting
+    row_id, position, document, path, contradicts, unfit, clears, conflicting
 )
 SELECT
     SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field + 0e0)), 11), -- for: float
@@ -389,6 +390,7 @@ SELECT
     MIN(s.document),
     SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
     MAX(s.contradicts),
+    MAX(s.unfit),
     NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
     MAX(s.conflicting)
     OR COUNT(DISTINCT BINARY s.a_field) > 1 -- for: text | bytes
@@ -787,6 +789,14 @@ FROM ispyb_sync.map_an_entity AS m
 STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
 WHERE m.refused = 'value_not_allowed' AND s.refused IS NULL AND s.contradicts IS NOT NULL;
 
+-- name: new_unfit -- if: given(unfit)
+-- Mentions of new rows that had a value which does not fit: the row is written without it.
+SELECT s.document, s.path
+FROM ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN ispyb_sync.map_an_entity AS whole ON whole.row_id = m.thing
+WHERE s.unfit AND m.refused IS NULL AND whole.action = 'insert';
+
 -- name: counts
 SELECT
     COUNT(*) AS staged,
@@ -797,10 +807,28 @@ FROM ispyb_sync.map_an_entity AS m
 WHERE m.thing = m.row_id;
 
 -- name: conflicting_copies -- if: joined
-SELECT COUNT(*) FROM ispyb_sync.stage_an_entity AS s WHERE s.conflicting;
+-- How many, and ten of them as examples, each under its first key.
+SELECT
+    COUNT(*) OVER () AS things,
+    s.document,
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)) AS proposal,
+    s.path,
+    COALESCE(
+        HEX(s.a_field), -- for: key, bytes
+        CONVERT(s.a_field USING utf8mb4), -- for: key
+        NULL
+    ) AS value
+FROM ispyb_sync.stage_an_entity AS s
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE s.conflicting
+ORDER BY s.row_id
+LIMIT 10;
 
 -- name: refusals
--- Rows that Python refused are already reported, with the value that did not fit.
+-- Rows that Python refused are already reported, with the value that did not fit. Of a row that was refused with what
+-- it belongs to, that is told too.
 SELECT
     m.refused,
     m.field,
@@ -812,12 +840,72 @@ SELECT
         CONVERT(d.proposalCode USING utf8mb4),
         CONVERT(d.proposalNumber USING utf8mb4)
     ), ''), HEX(d.externalId)) AS proposal,
-    s.path
+    s.path,
+    m.row_id,
+    CASE
+        WHEN of_a_parent.row_id IS NOT NULL -- for: owner
+            THEN JSON_ARRAY( -- for: owner
+                'a_parent', of_a_parent.row_id, a_parent.document, a_parent.path, of_a_parent.refused -- for: owner
+            ) -- for: owner
+        WHEN FALSE THEN NULL
+    END AS parent
 FROM ispyb_sync.map_an_entity AS m
 INNER JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+LEFT JOIN ispyb_sync.map_a_parent AS of_a_parent -- for: owner
+    ON of_a_parent.row_id = m.a_parent AND m.refused = 'parent_refused' AND m.field = 'a_parent' -- for: owner
+LEFT JOIN ispyb_sync.stage_a_parent AS a_parent ON a_parent.row_id = of_a_parent.row_id -- for: owner
 WHERE m.refused IS NOT NULL AND m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
+
+-- name: shared_keys -- if: duplicates | same_target
+-- Of rows that contradict each other: each key up to this one with the first row that has the same, and its value. What
+-- comes after it joins nothing, and is told where two differ in it; so is what they belong to.
+SELECT
+    m.row_id,
+    s.document,
+    IF(m.held LIKE 'a_primary_key %', m.target_id, NULL) AS target_id,
+    JSON_OBJECT(
+        'a_field', JSON_ARRAY(MIN(m.row_id) OVER (PARTITION BY s.a_field), HEX(s.a_field)), -- for: key, bytes
+        'a_field', JSON_ARRAY( -- for: this, within
+            MIN(m.row_id) OVER (PARTITION BY m.a_scope, s.a_field), -- for: this, within
+            CONVERT(s.a_field USING utf8mb4) -- for: this, within
+        ), -- for: this, within
+        'a_field', JSON_ARRAY( -- for: this | earlier, live
+            MIN(m.row_id) OVER (PARTITION BY s.a_field), CONVERT(s.a_field USING utf8mb4) -- for: this | earlier, live
+        ), -- for: this | earlier, live
+        'a_field', JSON_ARRAY(NULL, CONVERT(s.a_field USING utf8mb4)), -- for: key
+        'a_parent', JSON_ARRAY(NULL, COALESCE(NULLIF(CONCAT_WS( -- for: owner
+            '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4) -- for: owner
+        ), ''), HEX(d.externalId))), -- for: owner
+        'row', JSON_ARRAY(NULL, NULL)
+    ) AS shared
+FROM ispyb_sync.map_an_entity AS m
+INNER JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE
+    m.field IS NOT NULL
+    AND s.refused IS NULL
+    AND (m.refused = 'duplicate_key' OR (m.refused = 'ambiguous_match' AND m.held IS NULL))
+ORDER BY m.row_id;
+
+-- name: holders -- if: claims
+-- Of rows that claim a key: which row of ISPyB has it, whether this run was to take it from that one, and the earlier
+-- keys in which the two differ.
+SELECT
+    c.row_id,
+    m.target_id,
+    c.holder_id,
+    c.holder_row IS NOT NULL AS gives_up,
+    JSON_OBJECT(
+        'a_field', IF(h.a_column <> s.a_field, JSON_ARRAY(HEX(h.a_column), HEX(s.a_field)), NULL), -- for: key, bytes
+        'row', NULL
+    ) AS differing
+FROM ispyb_sync.claim_an_entity AS c
+STRAIGHT_JOIN ispyb_sync.map_an_entity AS m ON m.row_id = c.row_id AND m.field = c.field
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = c.row_id
+STRAIGHT_JOIN a_table AS h ON h.a_primary_key = c.holder_id
+WHERE m.refused IN ('keys_disagree', 'key_taken');
 
 -- name: field_refusals
 -- The row is written; only what it refers to, refused itself, is left as it was.
@@ -832,11 +920,14 @@ SELECT
         CONVERT(d.proposalCode USING utf8mb4),
         CONVERT(d.proposalNumber USING utf8mb4)
     ), ''), HEX(d.externalId)) AS proposal,
-    CONCAT(s.path, '.a_parent') AS path -- for: reference
+    CONCAT(s.path, '.a_parent') AS path, -- for: reference
+    m.row_id,
+    JSON_ARRAY('a_parent', a_parent.thing, whole.document, whole.path, a_parent.refused) AS parent -- for: reference
 FROM ispyb_sync.map_an_entity AS m
 INNER JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 INNER JOIN ispyb_sync.map_a_parent AS a_parent ON a_parent.row_id = s.a_field -- for: reference
+INNER JOIN ispyb_sync.stage_a_parent AS whole ON whole.row_id = a_parent.thing -- for: reference
 WHERE
     a_parent.refused IS NOT NULL AND -- for: reference
     m.thing = m.row_id AND m.refused IS NULL
@@ -853,8 +944,40 @@ SELECT
 FROM ispyb_sync.stale_an_entity AS x
 WHERE NOT x.doomed;
 
+-- name: stale_people -- if: lists
+-- Ten of them, as examples: the list of the export that no longer names them, and who they are.
+SELECT
+    s.document,
+    COALESCE(NULLIF(CONCAT_WS(
+        '-',
+        CONVERT(d.proposalCode USING utf8mb4),
+        CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)) AS proposal,
+    CONCAT(s.path, '.persons') AS path,
+    x.row_key
+FROM ispyb_sync.stale_an_entity AS x
+INNER JOIN ispyb_sync.stage_an_owner AS s ON s.row_id = x.an_owner
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE NOT x.doomed
+ORDER BY x.number
+LIMIT 10;
+
 -- name: kept_lists -- if: lists
-SELECT COUNT(*) FROM ispyb_sync.list_an_entity AS l WHERE l.refused;
+-- How many, and ten of them as examples.
+SELECT
+    COUNT(*) OVER () AS things,
+    s.document,
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)) AS proposal,
+    CONCAT(s.path, '.persons') AS path,
+    NULL AS value
+FROM ispyb_sync.list_an_entity AS l
+INNER JOIN ispyb_sync.stage_an_owner AS s ON s.row_id = l.an_owner
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE l.refused
+ORDER BY l.an_owner
+LIMIT 10;
 
 -- pass: undo_apply
 

@@ -367,19 +367,42 @@ WHERE m.matched_by = 'person';
 
 -- name: unplaced -- as: unplaced
 -- name: contradicted -- as: contradicted
+-- name: new_unfit -- as: new_unfit
 -- name: counts -- as: counts
 -- name: conflicting_copies -- as: conflicting_copies
 
 -- name: kept_card_name -- if: cardName
-SELECT COUNT(*)
+-- How many, and ten of them as examples, under the name that the portal gives.
+SELECT COUNT(*) OVER () AS things, s.document, COALESCE(NULLIF(CONCAT_WS(
+    '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+), ''), HEX(d.externalId)) AS proposal, s.path, CONVERT(s.cardName USING utf8mb4) AS value
 FROM ispyb_sync.map_lab_contact AS m
-WHERE
-    m.thing = m.row_id
-    AND m.refused IS NULL
-    AND m.matched_by = 'person'
-    AND (m.action IS NULL OR m.action = 'update' AND m.changes NOT LIKE '%"cardName"%');
+INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE m.thing = m.row_id AND m.refused IS NULL AND m.matched_by = 'person'
+    AND (m.action IS NULL OR m.action = 'update' AND m.changes NOT LIKE '%"cardName"%')
+ORDER BY m.row_id
+LIMIT 10;
 
 -- name: refusals -- as: refusals
+-- name: holders -- as: holders
+
+-- name: shared_keys -- if: duplicates | same_target
+-- Of rows that contradict each other: each key with the first row that has the same, and its value.
+-- Both count within their proposal.
+SELECT m.row_id, s.document, IF(m.held LIKE 'labContactId %', m.target_id, NULL) AS target_id, JSON_OBJECT(
+    'cardName', JSON_ARRAY(MIN(m.row_id) OVER (PARTITION BY m.proposal, s.cardName), CONVERT(s.cardName USING utf8mb4)),
+    'person', JSON_ARRAY(
+        MIN(m.row_id) OVER (PARTITION BY m.proposal, m.person),
+        COALESCE(CONVERT(who.login USING utf8mb4), CONVERT(who.siteId USING utf8mb4), HEX(who.externalId))
+    )
+) AS shared
+FROM ispyb_sync.map_lab_contact AS m
+INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
+INNER JOIN ispyb_sync.stage_person AS who ON who.row_id = m.person
+WHERE m.field IS NOT NULL AND s.refused IS NULL
+    AND (m.refused = 'duplicate_key' OR (m.refused = 'ambiguous_match' AND m.held IS NULL))
+ORDER BY m.row_id;
 
 -- pass: undo_claim
 

@@ -616,16 +616,28 @@ SET m.unsettled = TRUE;
 
 -- name: unplaced -- as: unplaced
 -- name: contradicted -- as: contradicted
+-- name: new_unfit -- as: new_unfit
 -- name: counts -- as: counts
 -- name: conflicting_copies -- as: conflicting_copies
 
 -- name: several_of_one_name
-SELECT COUNT(*)
+-- How many, and ten of them as examples, each with the row that is used.
+SELECT COUNT(*) OVER () AS things, s.document, COALESCE(NULLIF(CONCAT_WS(
+    '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+), ''), HEX(d.externalId)) AS proposal, s.path, CONCAT('laboratoryId ', m.target_id) AS value
 FROM (
     SELECT c.row_id
     FROM ispyb_sync.candidate_laboratory AS c
     GROUP BY c.row_id
     HAVING COUNT(*) > 1
-) AS several;
+) AS several
+INNER JOIN ispyb_sync.map_laboratory AS m ON m.row_id = several.row_id
+INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = several.row_id
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+ORDER BY s.row_id
+LIMIT 10;
 
 -- name: refusals -- as: refusals
+-- name: holders -- as: holders
+-- name: shared_keys -- as: shared_keys(laboratoryExtPk)
+-- A name is none that two laboratories could not share.

@@ -315,9 +315,12 @@ WHERE m.action = 'insert' AND m.thing = m.row_id AND t.personId <> m.target_id
 LOCK IN SHARE MODE;
 
 -- name: contradicted -- as: contradicted
+-- name: new_unfit -- as: new_unfit
 -- name: counts -- as: counts
 -- name: conflicting_copies -- as: conflicting_copies
 -- name: refusals -- as: refusals
+-- name: shared_keys -- as: shared_keys(siteId)
+-- name: holders -- as: holders
 -- name: field_refusals -- as: field_refusals
 
 -- pass: undo_create

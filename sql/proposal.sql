@@ -487,9 +487,28 @@ WHERE m.action = 'insert' AND m.thing = m.row_id AND t.proposalId <> m.target_id
 LOCK IN SHARE MODE;
 
 -- name: contradicted -- as: contradicted
+-- name: new_unfit -- as: new_unfit
 -- name: counts -- as: counts
 -- name: conflicting_copies -- as: conflicting_copies
 -- name: refusals -- as: refusals
+-- name: holders -- as: holders
+
+-- name: shared_keys -- if: duplicates | same_target
+-- Of rows that contradict each other: each key with the first row that has the same, and its value.
+SELECT m.row_id, s.document, IF(m.held LIKE 'proposalId %', m.target_id, NULL) AS target_id, JSON_OBJECT(
+    'externalId', JSON_ARRAY(MIN(m.row_id) OVER (PARTITION BY s.externalId), HEX(s.externalId)),
+    'proposalNumber', JSON_ARRAY(
+        MIN(m.row_id) OVER (PARTITION BY s.proposalCode, s.proposalNumber),
+        IF(s.proposalNumber IS NULL, NULL, CONCAT_WS(
+            '-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4)
+        ))
+    )
+) AS shared
+FROM ispyb_sync.map_proposal AS m
+INNER JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
+WHERE m.field IS NOT NULL AND s.refused IS NULL
+    AND (m.refused = 'duplicate_key' OR (m.refused = 'ambiguous_match' AND m.held IS NULL))
+ORDER BY m.row_id;
 
 -- name: possible_twins -- if: given(proposalNumber)
 -- A new proposal whose number differs from a known one by leading zeros only. The known ones are looked through once,

@@ -223,6 +223,7 @@ LOCK IN SHARE MODE;
 -- name: refusals -- as: refusals
 -- name: deleted -- as: deleted
 -- name: stale_links -- as: stale_links
+-- name: stale_people -- as: stale_people
 -- name: kept_lists -- as: kept_lists
 
 -- name: all_links

@@ -213,7 +213,9 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
 -- name: unplaced -- as: unplaced
 -- name: contradicted -- as: contradicted
+-- name: new_unfit -- as: new_unfit
 -- name: counts -- as: counts
 -- name: conflicting_copies -- as: conflicting_copies
 -- name: refusals -- as: refusals
+-- name: shared_keys -- as: shared_keys(acronym, proposal)
 -- name: field_refusals -- as: field_refusals

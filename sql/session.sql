@@ -526,9 +526,13 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- name: unplaced -- as: unplaced
 -- name: contradicted -- as: contradicted
+-- name: new_unfit -- as: new_unfit
 -- name: counts -- as: counts
 -- name: conflicting_copies -- as: conflicting_copies
 -- name: refusals -- as: refusals
+-- name: holders -- as: holders
+-- name: shared_keys -- as: shared_keys(visit_number, proposal) -- if: unique(visit_number)
+-- name: shared_earlier_keys -- as: shared_keys(expSessionPk) -- if: not unique(visit_number)
 
 -- name: possible_twins -- if: beamLineName, startDate, endDate
 -- A new session of a proposal and beamline, at a time at which ISPyB has one that no key names: MXCuBE makes such.

@@ -51,7 +51,7 @@ LEFT JOIN Session_has_Person AS t ON t.sessionId = session.target_id AND t.perso
 -- thing, which would cost more than this one scan.
 REPLACE INTO ispyb_sync.stage_session_has_person (
     a_field, -- for: live | absent
-    row_id, position, document, path, contradicts, clears, conflicting, session_row, person_row
+    row_id, position, document, path, contradicts, unfit, clears, conflicting, session_row, person_row
 )
 SELECT
     SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.a_field)), 11), -- for: live | absent
@@ -60,6 +60,7 @@ SELECT
     MIN(s.document),
     SUBSTRING(MIN(CONCAT(LPAD(s.row_id, 10, '0'), s.path)), 11),
     MAX(s.contradicts),
+    MAX(s.unfit),
     NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
     MAX(s.conflicting)
     OR COUNT(DISTINCT s.a_field) > 1 -- for: live
@@ -249,6 +250,7 @@ ON DUPLICATE KEY UPDATE
 -- pass: history
 
 -- name: record_changes
+-- A session that a plan would make has no id: it is named by its visit number, or by its dates.
 INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, matched_by, row_key, proposal, fields)
 SELECT
     %(run)s,
@@ -260,8 +262,13 @@ SELECT
     NULL,
     CONCAT(
         COALESCE(CONVERT(who.login USING utf8mb4), CONVERT(who.siteId USING utf8mb4), HEX(who.externalId)),
-        ' on session ',
-        NVL(session.target_id, 'new')
+        ' on ',
+        IF(session.target_id IS NULL, CONCAT_WS(' ', NULLIF(CONCAT_WS(
+            '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+        ), ''), COALESCE(
+            CONCAT('visit ', visit.visit_number), CONCAT(DATE(visit.startDate), ' to ', DATE(visit.endDate)),
+            CONCAT('from ', DATE(visit.startDate)), 'new session'
+        )), CONCAT('session ', session.target_id))
     ),
     COALESCE(NULLIF(CONCAT_WS(
         '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
@@ -284,6 +291,7 @@ INNER JOIN ispyb_sync.stage_session_has_person AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 INNER JOIN ispyb_sync.stage_person AS who ON who.row_id = m.person
 INNER JOIN ispyb_sync.map_session AS session ON session.row_id = m.session
+INNER JOIN ispyb_sync.stage_session AS visit ON visit.row_id = m.session
 INNER JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
@@ -343,11 +351,13 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- pass: report
 
+-- name: new_unfit -- as: new_unfit
 -- name: counts -- as: counts
 -- name: conflicting_copies -- as: conflicting_copies
 -- name: refusals -- as: refusals
 -- name: deleted -- as: deleted
 -- name: stale_links -- as: stale_links
+-- name: stale_people -- as: stale_people
 -- name: kept_lists -- as: kept_lists
 
 -- name: all_links

@@ -313,10 +313,28 @@ FROM ispyb_sync.undo AS u
 GROUP BY u.entity;
 
 -- name: kept
-SELECT u.entity, u.kept, u.held, u.action, u.target_id, u.second_id, c.row_key, c.proposal
+-- Of what has changed since, which later run was the last to change one of these columns; none if it was no run.
+SELECT
+    u.entity,
+    u.kept,
+    u.held,
+    u.action,
+    u.target_id,
+    u.second_id,
+    c.row_key,
+    c.proposal,
+    CONCAT(', by run ', MAX(r.run)) AS changed_by
 FROM ispyb_sync.undo AS u
 INNER JOIN ispyb_sync.change AS c ON c.run = %(undone)s AND c.entity = u.entity AND c.number = u.number
+LEFT JOIN (
+    ispyb_sync.change AS later
+    INNER JOIN ispyb_sync.run AS r ON r.run = later.run AND NOT r.elsewhere
+)
+    ON u.kept = 'changed_since' AND later.entity = u.entity AND later.target_id = u.target_id
+    AND later.second_id <=> u.second_id AND later.run > %(undone)s
+    AND JSON_KEYS(later.fields) RLIKE CONCAT('"(', REPLACE(u.held, ', ', '|'), ')"')
 WHERE u.kept IS NOT NULL
+GROUP BY u.entity, u.number
 ORDER BY u.entity, u.number;
 
 -- name: changes

@@ -21,6 +21,7 @@ The map of the rooms, in the order of the road; each may use those below it in t
     show         a report for people: on a terminal, as a page, as CSV
     check        whether a run is possible; which columns nobody uses
     migrate      the migrations, run by Alembic, and what their revisions are made of
+    mend         SQL that a DBA reads and runs: two rows made one, a session moved
     serve        the endpoint, its page and its button: runs for whoever has a token
     listen       the consumer: runs for the events of a message broker
     demo         the tool at work, on a MariaDB of its own

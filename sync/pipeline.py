@@ -137,6 +137,7 @@ def _once(
     connection, started = runner.connection, datetime.now(UTC).replace(tzinfo=None)
     report = Report(request.mode, "applied" if request.write else "planned", trigger=request.asked_by.trigger)
     report.actor = request.asked_by.actor or ispyb.account
+    report.database = ispyb.called
     reconciliation = Reconciliation(runner, target, request.settings.left_entities)
     own = not isinstance(request.ispyb, Connection)
     origins = Origins()

@@ -36,7 +36,7 @@ PASSES = [
 FINDINGS = {
     *("joined", "duplicates", "elsewhere", "same_target", "claims", "lists", "inserted", "candidates", "several"),
     *("compared", "unsettled", "along", "few"),
-    *("part", "given(clears)", "given(contradicts)", "any(required)", "any(live)"),
+    *("part", "given(clears)", "given(contradicts)", "given(unfit)", "any(required)", "any(live)"),
 }
 """What a run finds out, and statements depend on."""
 OF_FIELDS = {

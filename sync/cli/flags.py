@@ -25,6 +25,7 @@ OF_CHECK = (*_DATABASE, "leave")
 OF_HISTORY = (*_DATABASE, "mask")
 OF_UNDO = (*_DATABASE, "leave", "mask", "lock_timeout")
 OF_MIGRATE = _DATABASE
+OF_MEND = ("database",)
 OF_ADOPT = (*_DATABASE, "mask", "lock_timeout")
 
 

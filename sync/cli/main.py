@@ -8,7 +8,7 @@ from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
 from sync.cli.app import app, refuse_misplaced
-from sync.cli.commands import adopt, database, exports, past, schema, sql, triggers
+from sync.cli.commands import adopt, database, exports, mend, past, schema, sql, triggers
 from sync.cli.unexpected import NOTHING_WRITTEN, Guard, errors_logged
 from sync.database.connection import failure
 from sync.demo.process import hide_passwords
@@ -16,7 +16,7 @@ from sync.model.errors import SyncError
 from sync.model.refusals import printable
 from sync.show.terminal import error_console
 
-__all__ = ["adopt", "app", "database", "exports", "main", "past", "schema", "sql", "triggers"]
+__all__ = ["adopt", "app", "database", "exports", "main", "mend", "past", "schema", "sql", "triggers"]
 
 
 def main() -> None:

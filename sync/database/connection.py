@@ -148,6 +148,12 @@ class Connected:
     schema: str
     account: str
 
+    @property
+    def called(self) -> str:
+        """How people call the database: ispyb on db1:3306."""
+        url = self.connection.engine.url
+        return f"{self.schema} on {url.host or 'localhost'}:{url.port or 3306}"
+
 
 @contextmanager
 def connect(database: Database) -> Iterator[Connection]:
@@ -239,12 +245,3 @@ def settings_as_sql() -> str:
     """The statement that sets a connection up as the tool does."""
     values = (f"{name} = {value!r}" for name, value in _SETTINGS.items())
     return f"SET SESSION {', SESSION '.join(values)}"
-
-
-def roll_back(connection: Connection) -> None:
-    """Ends a transaction without its writes; a Galera node that has done so already answers with the deadlock."""
-    try:
-        connection.rollback()
-    except DBAPIError as error:
-        if code_of(error) != DEADLOCK:
-            raise

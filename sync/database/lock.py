@@ -17,7 +17,8 @@ import pymysql
 from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import DEADLOCK, LOCK_WAIT, code_of, roll_back
+from sync.database.connection import DEADLOCK, LOCK_WAIT, code_of
+from sync.database.retry import roll_back
 from sync.database.sqlfiles import named
 from sync.model.errors import DatabaseError
 

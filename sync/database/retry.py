@@ -6,6 +6,8 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from sync.database.connection import DEADLOCK, code_of
+
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.2
 """Before the second attempt; later pauses are longer."""
@@ -43,3 +45,12 @@ def transaction(connection: Connection, *, own: bool) -> Iterator[None]:
         raise
     if own:
         connection.commit()
+
+
+def roll_back(connection: Connection) -> None:
+    """Ends a transaction without its writes; a Galera node that has done so already answers with the deadlock."""
+    try:
+        connection.rollback()
+    except DBAPIError as error:
+        if code_of(error) != DEADLOCK:
+            raise

@@ -142,7 +142,7 @@ class _Adoption:
         self._drop()
         for statement in of_pass("adopt", "find"):
             self._run(statement)
-        report = Report("adopt", status)
+        report = Report("adopt", status, database=self._ispyb.called)
         counts, refusals = of_pass("adopt", "report")
         staged, updated, refused = map(int, self._run(counts).one())
         report.entities[self._entity.name] = Counts(staged, 0, updated, refused=refused)

@@ -69,7 +69,7 @@ def readable_external_id(digits: str) -> int | str:
 
 _REASONS = {
     "row_gone": "is no longer in ISPyB",
-    "changed_since": "has changed since: {held}. It is left as it is; correct it in ISPyB, or in the User Portal",
+    "changed_since": "has changed since{by}: {held}. It is left as it is; correct it in ISPyB, or in the User Portal",
     "parent_gone": "cannot have its old value back, since that row is gone: {held}",
     "linked_again": "was linked again since; there is nothing to bring back",
     "key_taken": "cannot have its old value back: {held}. Correct that row first, and undo again",
@@ -80,8 +80,8 @@ _REASONS = {
 
 
 def kept(row: Any, schema: str) -> Refusal:
-    """Why an undo keeps a row: of entity, code, what holds it, action, id, second id, key, proposal."""
-    entity, code, held, _action, number, second, key, proposal = row
+    """Why an undo keeps a row: of entity, code, what holds it, action, id, second id, key, proposal, later run."""
+    entity, code, held, _action, number, second, key, proposal, by = row
     name = f"{entity}:{number}" + (f" of person:{second}" if BY_NAME[entity].second_id else "")
     return Refusal(
         entity=entity,
@@ -91,5 +91,5 @@ def kept(row: Any, schema: str) -> Refusal:
         path=name,
         field=None,
         value=label(key),
-        message=f"{_REASONS[code].format(held=held, schema=schema)}.",
+        message=f"{_REASONS[code].format(held=held, by=by or '', schema=schema)}.",
     )

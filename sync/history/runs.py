@@ -159,11 +159,12 @@ def read_run(row: Any) -> Run:
     report.documents_verified = data["documents"].get("verified", 0)  # of older releases none
     report.documents_refused = data["documents"]["refused"]
     report.entities |= {name: Counts(**counts) for name, counts in data["entities"].items()}
-    report.refusals = [Refusal(**refusal) for refusal in data["refusals"]]
+    report.refusals = [Refusal.from_dict(refusal) for refusal in data["refusals"]]
     report.warnings = [Notice.from_dict(warning) for warning in data["warnings"]]
     if (vanished := data.get("vanished")) is not None:
         report.vanished = [Vanished(**thing) for thing in vanished]
     report.undoes = data.get("undoes")
+    report.database = data.get("database")
     report.seconds = data["seconds"]
     return Run(
         started=row.started,

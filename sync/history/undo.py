@@ -188,7 +188,7 @@ class _Undo:
 
     def _filled(self, status: Any) -> Report:
         """What is done and what is kept."""
-        report = Report("undo", status, undoes=self._run)
+        report = Report("undo", status, undoes=self._run, database=self._ispyb.called)
         for entity, staged, inserted, updated, refused, deleted in self._rows("counts"):
             report.entities[entity] = Counts(
                 int(staged), int(inserted), int(updated), refused=int(refused), deleted=int(deleted)

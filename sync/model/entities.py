@@ -19,6 +19,7 @@ LABORATORY = Entity(
     aliases={"laboratoryExtPk": "laboratoryPk"},
     chosen_by_name=True,
     plural="laboratories",
+    merged=True,
     settled_after="person",  # found by name, it is settled when it is known which people have it already
     dated_by=("recordTimeStamp",),
 )
@@ -39,6 +40,7 @@ PERSON = Entity(
     unique_id=True,
     plural="people",
     of_people=True,
+    merged=True,
     dated_by=("recordTimeStamp",),
 )
 PROPOSAL = Entity(

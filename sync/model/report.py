@@ -4,12 +4,13 @@ The JSON form is the public one (`Report.to_dict`). Rendering for people is in `
 database knows of a run comes from `sync.reconcile.findings`.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from sync.model.entities import ENTITIES, PARENT_IDS
 from sync.model.published import frames
-from sync.model.refusals import Notice, Refusal, masked_value, refused_value
+from sync.model.refusals import Cause, Notice, Refusal, masked_value, refused_value
 
 if TYPE_CHECKING:  # it takes 0.3 s to load
     import pandas as pd
@@ -109,6 +110,7 @@ class Report:
     vanished  None unless the export was said to be full
     undoes    the run that this one takes back; None unless it is an undo
     actor     who asked for it; None where no database was asked
+    database  such as: ispyb on db1:3306; None where none was asked
     """
 
     mode: Mode
@@ -126,6 +128,18 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     trigger: Trigger = "command"
     actor: str | None = None
+    database: str | None = None
+
+    @property
+    def values_refused(self) -> int:
+        """How many values are refused by themselves; the rest of their rows is written."""
+        return sum(refusal.is_of_value for refusal in self.refusals)
+
+    @property
+    def waiting(self) -> Counter[Cause]:
+        """How many rows wait for each refusal that others hang on; only for those that are in the report."""
+        causes = {refusal.place for refusal in self.refusals if refusal.cause is None}
+        return Counter(refusal.cause for refusal in self.refusals if refusal.cause in causes and refusal.cause)
 
     @property
     def nothing_to_do(self) -> bool:
@@ -166,6 +180,7 @@ class Report:
             "status": self.status,
             "trigger": self.trigger,
             "actor": self.actor,
+            "database": self.database,
             "documents": {
                 "read": self.documents_read,
                 "verified": self.documents_verified,
@@ -187,8 +202,12 @@ STORED_REFUSALS = 500
 
 
 def storable(report: Report) -> dict[str, Any]:
-    """The report as history keeps it: without changes, and of many refusals the first, as a packet has an end."""
-    stored = report.to_dict()
+    """The report as history keeps it: without changes, and of many refusals the first, as a packet has an end.
+
+    Causes come before what waits for them.
+    """
+    causes_first = sorted(report.refusals, key=lambda refusal: refusal.cause is not None)
+    stored = replace(report, refusals=causes_first).to_dict()
     del stored["changes"]
     for name in ("refusals", "vanished"):
         more = len(stored.get(name, ())) - STORED_REFUSALS

@@ -1,33 +1,44 @@
 """What the database knows of a run, put into the report: counts, refusals in words, notices, changes."""
 
+import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from sync.history.changes import label, read_changes, readable_external_id
 from sync.model.entities import DOCUMENT, ENTITIES, Entity
-from sync.model.refusals import MOST_EXAMPLES, Example, Notice, Refusal, printable, refused_value
+from sync.model.refusals import MOST_EXAMPLES, NEW_WITHOUT, VALUE_REFUSED, Example, Notice, Refusal, printable
 from sync.model.report import Report, Vanished
 from sync.reconcile.plan import Found, Plan
 from sync.reconcile.reconciliation import Reconciliation
+from sync.reconcile.words.causes import Causes, Parent
+from sync.reconcile.words.contradictions import contradictions
+from sync.reconcile.words.message import Refused, holder, message, read_value
 from sync.schema.target import Target
-from sync.stage.misfits import ROW_REFUSED, VALUE_REFUSED
+from sync.stage.misfits import ROW_REFUSED
 from sync.statements.by_halves import RefusedRow
 
 
 def fill(report: Report, plan: Plan, reconciliation: Reconciliation, target: Target, *, changes: bool) -> None:
     """Adds what the database knows of the run to the report."""
+    causes = Causes(report.refusals)
+    for row in reconciliation.refused_rows:
+        for mention in row.mentions:
+            causes.keep(refused_by_database(row), mention)
     for entity in ENTITIES:
         if not reconciliation.is_staged(entity):
             continue
         counts = report.entities[entity.name] = replace(plan.counts[entity.name])
         if counts.refused:
-            report.refusals.extend(_refusals(entity, reconciliation.rows(plan, entity, "refusals")))
+            report.refusals.extend(_refusals(entity, plan, reconciliation, causes, "refusals"))
             _refuse_whole_rows(report, entity, reconciliation.rows(plan, entity, "contradicted"))
+        if counts.inserted:
+            _tell_new_rows(report, entity, reconciliation.rows(plan, entity, "new_unfit"))
         parent = entity.parent_of_field
         if parent is not None and report.entities[parent].refused:
             along = reconciliation.leaving.places(entity, parent)
-            told = _refusals(entity, reconciliation.rows(plan, entity, "field_refusals"))
+            told = _refusals(entity, plan, reconciliation, causes, "field_refusals")
             report.refusals.extend(refusal for refusal in told if (refusal.document, refusal.path) not in along)
         report.warnings.extend(_notices(entity, plan.found))
         report.warnings.extend(reconciliation.leaving.notices(entity, plan.left[entity.name]))
@@ -59,6 +70,15 @@ def _refuse_whole_rows(report: Report, entity: Entity, rows: Iterable[tuple[Any,
             report.refusals[place] = replace(refusal, message=message)
 
 
+def _tell_new_rows(report: Report, entity: Entity, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Says of values that were refused by themselves that their rows are new."""
+    rows_of = set(rows)
+    for place, refusal in enumerate(report.refusals if rows_of else ()):
+        path = refusal.path.rpartition(".")[0].removesuffix(".session_options")
+        if refusal.entity == entity.name and (refusal.document, path) in rows_of:
+            report.refusals[place] = replace(refusal, message=refusal.message.replace(VALUE_REFUSED, NEW_WITHOUT))
+
+
 def find_vanished(report: Report, plan: Plan, reconciliation: Reconciliation) -> None:
     """Adds what a full export no longer has to the report."""
     report.vanished = [
@@ -79,15 +99,15 @@ _NOTICES = {
     "kept_lists": "lists of {entity} with somebody who was refused: nothing is pruned from these",
     "kept_card_name": "lab contacts were found by their person; the card keeps the name it has in ISPyB",
 }
-TOLD = ("stale_links", "possible_twins", *_NOTICES)
+TOLD = ("stale_links", "stale_people", "possible_twins", *_NOTICES)
 """Statements of the report pass whose rows a report tells of."""
 
 
 def _notices(entity: Entity, found: Found) -> Iterator[Notice]:
     for code, words in _NOTICES.items():
-        for (count,) in found.get((entity.name, code), ()):
-            if count:
-                yield Notice(code, words.format(entity=entity.name), int(count))
+        if rows := found.get((entity.name, code), ()):
+            places = tuple(Example(document, label(of), path, label(value)) for _, document, of, path, value in rows)
+            yield Notice(code, words.format(entity=entity.name), int(rows[0][0]), places)
     if twins := found.get((entity.name, "possible_twins"), ()):
         examples = [Example(d, label(proposal), path, f"{v} ({twin})") for d, proposal, path, v, twin in twins]
         yield Notice("possible_twin", entity.twins, len(twins), tuple(examples[:MOST_EXAMPLES]))
@@ -97,7 +117,10 @@ def _notices(entity: Entity, found: Found) -> Iterator[Notice]:
                 f"people still linked in {entity.table} but no longer in the export. "
                 f"--prune owned removes the links that this tool made ({owned}), --prune all every one ({stale})"
             )
-            yield Notice("stale_links", words, int(stale))
+            people = [
+                Example(d, label(of), path, label(key)) for d, of, path, key in found[entity.name, "stale_people"]
+            ]
+            yield Notice("stale_links", words, int(stale), tuple(people))
 
 
 def _missing_columns(target: Target) -> Iterator[Notice]:
@@ -108,67 +131,26 @@ def _missing_columns(target: Target) -> Iterator[Notice]:
             yield Notice("missing_column", words, len(missing))
 
 
-def _refusals(entity: Entity, rows: Iterable[tuple[Any, ...]]) -> Iterator[Refusal]:
-    for code, name, value, held, document, proposal, path in rows:
-        if name == "externalId" and value is not None:
-            value = str(readable_external_id(value))
-        value = None if value is None else refused_value(value)
-        yield Refusal(
-            entity=entity.name,
-            code=code,
-            document=document,
-            proposal=label(proposal),
-            path=path,
-            field=name,
-            value=value,
-            message=_message(code, entity, name, value, held),
-        )
+_SHARED = ("shared_keys", "shared_earlier_keys")
+"""Statements of the report pass that give the keys of rows which contradict each other; one of them runs."""
 
 
-def _stronger(entity: Entity, key: str) -> str:
-    """The keys that are tried before this one."""
-    names = entity.names
-    return " or ".join(names[: names.index(key)] if key in names else ()) or "another key"
-
-
-def _message(code: str, entity: Entity, name: str, value: str | None, held: str | None) -> str:
-    thing, things = entity.words, entity.several
-    given = f"{name} {value}" if value is not None else name
-    held = held or ""
-    match code:
-        case "ambiguous_match" if held and not held.startswith("documents"):
-            return (
-                f"{given} finds several rows of {entity.table}: {held}."
-                f" Merge them in ISPyB, or give {_stronger(entity, name)}."
-            )
-        case "ambiguous_match":
-            return (
-                f"{given} could be any of several {things} of this export;"
-                f" give {_stronger(entity, name)} wherever this {thing} appears."
-            )
-        case "keys_disagree":
-            return (
-                f"{given} belongs to {held}, which has another {_stronger(entity, name)} in ISPyB than the document."
-                " Correct the key in the User Portal, or in ISPyB."
-            )
-        case "key_taken":
-            return (
-                f"{given} already belongs to {held} and stays there. If both rows are the same {thing},"
-                " merge them in ISPyB; else correct the key in the User Portal."
-            )
-        case "duplicate_key" if held.startswith("documents"):
-            where = held if "," in held else held.replace("documents", "document")
-            return f"two {things} in this export have the same {given} ({where}). Correct them in the User Portal."
-        case "duplicate_key":
-            return (
-                f"several {things} of this export are, or may be, {held} of ISPyB, and their keys"
-                " contradict each other. Correct them in the User Portal."
-            )
-        case "belongs_elsewhere":
-            return f"it is {held} in ISPyB. Move the {thing} in ISPyB, or correct its key in the User Portal."
-        case "refused_by_database":
-            return f"the database would refuse the new row: {held}. Send the value, or let the column have a default."
-        case "no_proposer":
-            return "a new proposal needs a person that was not refused. Give at least one in proposal.persons."
-        case _:
-            return f"not written because its {name.replace('_', ' ')} was refused (above)."
+def _refusals(
+    entity: Entity, plan: Plan, reconciliation: Reconciliation, causes: Causes, name: str
+) -> Iterator[Refusal]:
+    """What a statement of the report pass refuses, in words."""
+    shared = [row for statement in _SHARED for row in reconciliation.rows(plan, entity, statement)]
+    told = contradictions(entity.primary_key, shared)
+    claims = list(reconciliation.rows(plan, entity, "holders"))
+    several = Counter(row_id for row_id, *_ in claims)
+    held_by = {row_id: holder(*row) for row_id, *row in claims if several[row_id] == 1}
+    for code, field, value, held, document, proposal, path, row_id, parent in reconciliation.rows(plan, entity, name):
+        contradiction = told.get(row_id)
+        value = read_value(field, value)
+        if code == "duplicate_key" and contradiction is not None and contradiction.key in entity.keys:
+            field, value = contradiction.key, contradiction.value
+        cause = None if parent is None else causes.of(Parent(*json.loads(parent)))
+        row = Refused(entity, code, field, value, held or "", contradiction, held_by.get(row_id), cause)
+        refusal = Refusal(entity.name, code, document, label(proposal), path, field, value, message(row), cause)
+        causes.keep(refusal, row_id)
+        yield refusal

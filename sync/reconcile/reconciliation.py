@@ -58,11 +58,13 @@ class Reconciliation:
     """One run's staging tables and the statements on them; what it finds is a `Plan`.
 
     leaving  what is left to ISPyB
+    refused_rows  what the database has refused so far
     """
 
     def __init__(self, runner: Runner, target: Target, left: Collection[Entity] = ()) -> None:
         self._runner = runner
         self._target = target
+        self.refused_rows: list[RefusedRow] = []
         self._given = Given(target)
         self._tables = Tables(runner, target)
         self._now: object = None
@@ -152,6 +154,7 @@ class Reconciliation:
 
     def refuse(self, rows: Sequence[RefusedRow]) -> None:
         """Leaves out what the database has refused, when the run starts anew."""
+        self.refused_rows.extend(rows)
         mark_refused(self._runner, rows)
 
     def _refuse_rows(
@@ -179,7 +182,7 @@ class Reconciliation:
         values = {"run": PLANNED, "limit": ALL_CHANGES, "entities": IN_ORDER}
         yield from map(tuple, self._runner.run(named("history", "show_changes"), values=values) or ())
 
-    def rows(self, plan: Plan, entity: Entity, name: str) -> Iterator[tuple[object, ...]]:
+    def rows(self, plan: Plan, entity: Entity, name: str) -> Iterator[tuple[Any, ...]]:
         """The rows of one statement of the report pass."""
         for statement in of_pass(entity.name, "report"):
             if statement.name == name:

@@ -182,7 +182,7 @@ class Script:
         if self._given is not None:
             return conditions.with_facts(self._given.facts(entity))
         live = set(entity.keys).difference(self._target[entity].missing)
-        facts = {"several", "given(clears)", "given(contradicts)", *(f"given({key})" for key in live)}
+        facts = {"several", "given(clears)", "given(contradicts)", "given(unfit)", *(f"given({key})" for key in live)}
         return conditions.with_facts(facts | {f"lacks({key})" for key in entity.keys})
 
     def _text(self, statement: Statement, conditions: Conditions) -> Iterator[str]:

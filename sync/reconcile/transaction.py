@@ -12,9 +12,8 @@ from functools import partial
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync.database import connection as servers
 from sync.database import retry
-from sync.database.connection import DUPLICATE, LOST, NO_PARENT, Connected, code_of, failure, roll_back, words_of
+from sync.database.connection import DUPLICATE, LOST, NO_PARENT, OVERTAKEN, Connected, code_of, failure, words_of
 from sync.database.lock import Turn, run_lock
 from sync.history import runs
 from sync.history.touched import touch
@@ -140,7 +139,7 @@ class Writing:
                 self.report.status = "rolled_back"
                 return True
             except (DBAPIError, Overtaken) as error:
-                worth_it = isinstance(error, Overtaken) or code_of(error) in servers.OVERTAKEN
+                worth_it = isinstance(error, Overtaken) or code_of(error) in OVERTAKEN
                 if not worth_it or (isinstance(error, DBAPIError) and not self._may_start_anew(error)):
                     raise
                 self._roll_back()
@@ -222,7 +221,7 @@ class Writing:
 
     def _roll_back(self) -> None:
         if self.own:
-            roll_back(self.runner.connection)
+            retry.roll_back(self.runner.connection)
 
 
 def _gave_up(error: DBAPIError | Overtaken, attempts: int) -> DatabaseError:

@@ -21,7 +21,7 @@ class Column:
     octets      most bytes a TEXT or BLOB column holds; None for other types
     charset     MariaDB's name of the character set; None for other types
     extra       such as auto_increment
-    generated   whether its value is computed
+    generated   whether its value is computed; `comment` is the table's
     """
 
     name: str
@@ -35,6 +35,7 @@ class Column:
     collation: str | None = None
     extra: str = ""
     generated: bool = False
+    comment: str = ""
 
     @property
     def has_default(self) -> bool:

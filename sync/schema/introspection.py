@@ -13,7 +13,8 @@ from sync.schema.target import REFERENCES, Table, Target
 _COLUMNS = """
 SELECT
     TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, CHARACTER_MAXIMUM_LENGTH,
-    CHARACTER_OCTET_LENGTH, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, IS_GENERATED
+    CHARACTER_OCTET_LENGTH, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, IS_GENERATED,
+    COLUMN_COMMENT
 FROM information_schema.COLUMNS
 WHERE
     TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN %(tables)s
@@ -77,6 +78,7 @@ def _column(
     collation: str | None,
     extra: str,
     generated: str,
+    comment: str,
 ) -> Column:
     return Column(
         name=name,
@@ -90,6 +92,7 @@ def _column(
         collation=collation,
         extra=extra,
         generated=generated != "NEVER",
+        comment=comment,
     )
 
 

@@ -14,7 +14,7 @@ from sync.model.entities import ENTITIES
 from sync.model.refusals import Refusal, printable, refused_value
 from sync.model.report import Change, Report, Vanished
 from sync.model.text import counted
-from sync.show.lines import change_line, fits, place_line, refusal_line
+from sync.show.lines import change_line, fits, place_line, refusal_line, waits_line
 
 LISTED = 10
 """Changes and refusals shown per entity; `--json` has all."""
@@ -36,18 +36,23 @@ STATUS = {
 def render(report: Report, console: Console, *, verbose: bool = False) -> None:
     """Prints one report; a plan of nothing is one line, and its warnings are left to the caller."""
     if is_idle(report):
-        console.print(Text(f"{NOTHING}: {_why_nothing(report)}; {_documents(report)}"))
+        where = f" in {printable(report.database)}" if report.database else ""
+        console.print(Text(f"{NOTHING}{where}: {_why_nothing(report)}; {_documents(report)}"))
         return
     head = f"{report.mode}: {STATUS[report.status]}"
     if report.run is not None:
         head += f" (run {report.run})"
+    if report.database is not None:
+        head += f"; {printable(report.database)}"
     if report.undoes is None and report.mode != "adopt":
-        head += f"; {_documents(report)}, {report.documents_refused:,} refused"
+        head += f"; {_documents(report)}, {report.documents_refused:,} refused whole"
+        if report.mode != "validate":
+            head += f", {counted(report.values_refused, 'value')} refused"
     elif report.undoes is not None:
         head += f"; takes back run {report.undoes}"
     if "total" in report.seconds:
         head += f"; {report.seconds['total']:.2f} s"
-    console.print(Text(head))
+    console.print(Text(head), soft_wrap=True)
     if report.status == "declined":
         return
     if report.mode != "validate":
@@ -55,7 +60,7 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
             console.print(Text(f"{NOTHING}: {_why_nothing(report)}"))
         elif any(any(vars(counts).values()) for counts in report.entities.values()):
             _print_totals(report, console)
-    _list_refusals(report, console, LISTED if not verbose else len(report.refusals))
+    _list_refusals(report, console, verbose=verbose)
     render_warnings(report, console, verbose=verbose)
     _list_changes(report, console, LISTED if not verbose else len(report.changes))
     _list_vanished(report, console, LISTED if not verbose else len(report.vanished or ()))
@@ -91,12 +96,19 @@ def is_idle(report: Report) -> bool:
 
 
 def render_warnings(report: Report, console: Console, *, verbose: bool = False) -> None:
-    """Prints what does not stop a run, one a line, each with one example or all that there are."""
+    """Prints what does not stop a run, one a line, each with one example or all that there are.
+
+    A plan shows all examples of people who are linked and no longer listed: pruning would delete them.
+    """
     for warning in report.warnings:
         words = f"{warning.word}: {printable(warning.message)} ({warning.count:,})"
         console.print(Text(words, style="yellow" if warning.word == "warning" else "dim"), soft_wrap=True)
-        for example in warning.examples if verbose else warning.examples[:1]:
+        all_shown = verbose or (warning.code == "stale_links" and report.mode == "plan")
+        for example in warning.examples if all_shown else warning.examples[:1]:
             console.print(Text(f"  {place_line(example)}"), soft_wrap=True)
+        more = warning.count - len(warning.examples)
+        if all_shown and warning.examples and more > 0:
+            console.print(Text(f"  … and {more:,} more", style="dim"))
 
 
 def _print_totals(report: Report, console: Console) -> None:
@@ -124,18 +136,26 @@ def _totals(report: Report) -> Table:
     return table
 
 
-def _list_refusals(report: Report, console: Console, limit: int) -> None:
+def _list_refusals(report: Report, console: Console, *, verbose: bool) -> None:
+    """Causes, each with how many rows wait for it; what waits is listed only where all is."""
+    limit = len(report.refusals) if verbose else LISTED
+    waiting = report.waiting
     by_entity: dict[str, dict[str, list[Refusal]]] = defaultdict(lambda: defaultdict(list))
     for refusal in refusals_in_order(report.refusals):
-        by_entity[refusal.entity][refusal.code].append(refusal)
+        if verbose or refusal.cause not in waiting:
+            by_entity[refusal.entity][refusal.code].append(refusal)
     for entity, by_code in by_entity.items():
         shares = _shares([len(refusals) for refusals in by_code.values()], limit)
         for (code, refusals), share in zip(by_code.items(), shares, strict=True):
             word = "refused" if report.undoes is None else "left"
             console.print(Text(f"{word}: {entity} {code} ({len(refusals):,})", style="bold red"))
             for refusal in refusals[:share]:
-                console.print(Text(f"  {refusal_line(refusal)}"), soft_wrap=True)
+                waits = waits_line(waiting[refusal.place])
+                console.print(Text(f"  {refusal_line(refusal)}{waits}"), soft_wrap=True)
             _rest(console, len(refusals) - share)
+    if waiting and not verbose:
+        rows = counted(waiting.total(), "row")
+        console.print(Text(f"  {rows} in all wait for what is refused above; --json or -v shows them", style="dim"))
 
 
 def _shares(counts: list[int], limit: int) -> list[int]:

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from sync.model.refusals import Example, Refusal, printable, refused_value
+from sync.model.refusals import Example, Refusal, as_json, printable, refused_value
 from sync.model.report import Change
 
 _ANY_WIDTH = 10_000
@@ -19,8 +19,15 @@ def refusal_line(refusal: Refusal) -> str:
     return f"{place_line(refusal)}: {printable(refusal.message)}"
 
 
+def waits_line(rows: int) -> str:
+    """What hangs on a refusal; nothing where nothing does."""
+    if not rows:
+        return ""
+    return " 1 row waits for it." if rows == 1 else f" {rows:,} rows wait for it."
+
+
 def place_line(thing: Refusal | Example) -> str:
-    value = "" if thing.value is None else f" = {refused_value(thing.value)}"
+    value = "" if thing.value is None else f" = {as_json(thing.value)}"
     of_row = thing.document is None  # which the path names, and no place in an export
     where = thing.path if of_row else f"document {thing.document}"
     if thing.proposal:

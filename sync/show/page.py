@@ -21,10 +21,11 @@ from sync.database.release import tool_version
 from sync.history.order import in_order, refusals_in_order, vanished_in_order
 from sync.history.runs import Run
 from sync.model.entities import ENTITIES
-from sync.model.refusals import Example, Refusal, printable, refused_value
+from sync.model.refusals import Example, Refusal, as_json, printable, refused_value
 from sync.model.report import Report
 from sync.show.chart import chart
 from sync.show.console import STATUS
+from sync.show.lines import waits_line
 
 MOST_ROWS = 100_000
 MOST_LETTERS = 50_000_000
@@ -60,7 +61,8 @@ def page(run: Run, past: Sequence[Run]) -> str:
             facts=list(_facts(run)),
             tiles=[(name, _sum(totals, name) if name != "refused" else len(report.refusals)) for name in _TILES],
             refusals=_refusals(report),
-            refused=len(report.refusals),
+            refused=len(report.refusals) - report.waiting.total(),
+            waiting=report.waiting.total(),
             kind_refused=_refused(report),
             warnings=[
                 {
@@ -129,6 +131,8 @@ def _refused(report: Report) -> str:
 
 def _facts(run: Run) -> Iterator[tuple[str, str]]:
     report = run.report
+    if report.database:
+        yield "database", refused_value(report.database)
     yield "started (UTC)", f"{run.started:%Y-%m-%d %H:%M:%S}"
     if run.account:
         yield "account", refused_value(run.account)
@@ -141,7 +145,8 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
         yield "SHA-256", run.sha256
     if report.documents_read:
         verified = f"{report.documents_verified:,} verified, " if report.documents_verified else ""
-        yield "documents", f"{report.documents_read:,} read, {verified}{report.documents_refused:,} refused"
+        yield "documents", f"{report.documents_read:,} read, {verified}{report.documents_refused:,} refused whole"
+        yield "values", f"{report.values_refused:,} refused"
     if "total" in report.seconds:
         yield "took", f"{report.seconds['total']:.2f} s"
     yield "tool", f"ispyb-sync {run.tool_version}"
@@ -164,16 +169,22 @@ def _sum(totals: dict[str, dict[str, int]], name: str) -> int:
 
 
 def _refusals(report: Report) -> list[dict[str, Any]]:
-    """Refusals of one entity and code together, in the order of the registry; the first of each in full."""
+    """Causes of one entity and code together, in the order of the registry; the first of each in full, each with how
+    many rows wait for it."""
     groups: dict[tuple[str, str], list[Refusal]] = defaultdict(list)
+    waiting = report.waiting
     for refusal in refusals_in_order(report.refusals):
-        groups[refusal.entity, refusal.code].append(refusal)
+        if refusal.cause not in waiting:
+            groups[refusal.entity, refusal.code].append(refusal)
     return [
         {
             "entity": entity,
             "code": code,
             "count": len(found),
-            "first": [_place(refusal) | {"message": printable(refusal.message)} for refusal in found[:REFUSALS_FIRST]],
+            "first": [
+                _place(refusal) | {"message": f"{printable(refusal.message)}{waits_line(waiting[refusal.place])}"}
+                for refusal in found[:REFUSALS_FIRST]
+            ],
         }
         for (entity, code), found in groups.items()
     ]
@@ -181,7 +192,7 @@ def _refusals(report: Report) -> list[dict[str, Any]]:
 
 def _place(thing: Refusal | Example) -> dict[str, str | None]:
     """Where it is, and the value there."""
-    return {"where": _where(thing), "value": None if thing.value is None else refused_value(thing.value)}
+    return {"where": _where(thing), "value": None if thing.value is None else as_json(thing.value)}
 
 
 def _where(thing: Refusal | Example) -> str:
@@ -222,7 +233,7 @@ def _rows(report: Report) -> Iterator[list[Any]]:
         fields = [[name, _exact(v["old"]), _exact(v["new"])] for name, v in change.fields.items()]
         yield [change.kind, change.entity, change.id, change.key, change.proposal, fields, None]
     for refusal in refusals_in_order(report.refusals):
-        value = "" if refusal.value is None else f" = {refused_value(refusal.value)}"
+        value = "" if refusal.value is None else f" = {as_json(refusal.value)}"
         words = f"{refusal.code}: {_where(refusal)}{value}: {refusal.message}"
         yield [_refused(report), refusal.entity, None, None, refusal.proposal, [], words]
     for thing in vanished_in_order(report.vanished or ()):

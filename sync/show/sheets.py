@@ -31,7 +31,10 @@ def write_sheets(report: Report, folder: Path) -> None:
     for entity in ENTITIES:
         rows = (row for change in by_entity[entity.name] for row in change_rows(report.run, change))
         write_sheet(folder / f"{entity.name}.csv", CHANGE_COLUMNS, rows)
-    refusals = ((report.run, *refusal.to_dict().values()) for refusal in refusals_in_order(report.refusals))
+    refusals = (
+        (report.run, *(refusal.to_dict() | {"cause": refusal.cause and str(refusal.cause)}).values())
+        for refusal in refusals_in_order(report.refusals)
+    )
     write_sheet(folder / "refusals.csv", REFUSAL_COLUMNS, refusals)
     vanished = ((report.run, *thing.to_dict().values()) for thing in vanished_in_order(report.vanished or ()))
     write_sheet(folder / "vanished.csv", VANISHED_COLUMNS, vanished)

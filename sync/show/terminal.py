@@ -99,7 +99,7 @@ class Terminal:
 def confirm_summary(report: Report) -> bool:
     """Shows what is about to be written, and asks."""
     render(report, error_console())
-    return confirmed("Write this to ISPyB?")
+    return confirmed(f"Write this to {report.database}?")
 
 
 def can_answer() -> bool:

@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from sync.model.entities import ENTITIES, Entity, kind_of_field
 from sync.model.people import Thing
+from sync.schema.column import Column
 from sync.schema.target import Target
 from sync.stage.limits import AllFit, Misfit, all_fit, converter, misfit
 
@@ -27,6 +28,8 @@ class Field:
     convert      makes a value of another kind fit the column; None where none does
     required     a row cannot be without it: NOT NULL, and no default
     contradicts  an ENUM with a default, which would say something else in a new row
+    limit        what the column holds, in words
+    table        the live table; `column` is its column
     """
 
     name: str
@@ -39,7 +42,8 @@ class Field:
     contradicts: bool
     clearable: bool
     limit: str
-    charset: str | None
+    table: str
+    column: Column
 
 
 class Fields:
@@ -103,7 +107,8 @@ def _fields(entity: Entity, target: Target) -> list[Field]:
                 clearable=is_live and column.nullable,
                 limit=f" ({entity.table}.{column.name or name} is {column.column_type}"
                 + (f", {column.charset})" if column.charset else ")"),
-                charset=column.charset,
+                table=entity.table,
+                column=column,
             )
         )
     return fields

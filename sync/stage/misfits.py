@@ -8,13 +8,13 @@ import unicodedata
 from collections.abc import Callable
 
 from sync.model.entities import Entity
-from sync.model.refusals import Refusal, refused_value
+from sync.model.refusals import VALUE_REFUSED, Refusal, told
 from sync.model.text import printable
 from sync.stage.columns import Columns, Field, Fields, Row, columns_of, given
 from sync.stage.shapes import FIELD_OF_LINK
 
-ROW_REFUSED, VALUE_REFUSED = "the row is refused", "the column keeps what it has"
-"""What becomes of a row in which a value does not fit."""
+ROW_REFUSED = "the row is refused"
+"""What becomes of a row in which a key does not fit."""
 
 
 class Fitting:
@@ -43,20 +43,22 @@ class Fitting:
 
     def _fitting_row(self, entity: Entity, row: Row) -> Row:
         fields = self._fields[entity.name]
-        row_id, position, number, path, refused, _, *between = row[: fields.before]
+        row_id, position, number, path, refused, _, _, *between = row[: fields.before]
         if refused is not None:
             return row
         place = f"{path}.{name}" if (name := FIELD_OF_LINK.get(entity.name)) else path
-        values, refused, contradicts = self._fitting(entity, fields, row[fields.before :], number, place)
-        return (row_id, position, number, path, refused, contradicts, *between, *values)
+        values, refused, contradicts, unfit = self._fitting(entity, fields, row[fields.before :], number, place)
+        return (row_id, position, number, path, refused, contradicts, unfit, *between, *values)
 
     def _fitting(
         self, entity: Entity, fields: Fields, values: Row, number: int, path: str
-    ) -> tuple[Row, str | None, str | None]:
+    ) -> tuple[Row, str | None, str | None, int | None]:
         """The values that fit, None for the others; the code that refuses the row, or None; a field of which a new row
-        would get a default that contradicts the document, or None."""
+        would get a default that contradicts the document, or None; 1 if a value did not
+        fit, or None."""
         left = list(map(given, values))
         refused = contradicts = None
+        unfit = None
         for place, field in enumerate(fields.all):
             value = left[place]
             code = None if value is None else field.misfit(value)
@@ -69,26 +71,52 @@ class Fitting:
                 elif field.contradicts and value != "":  # which says nothing that a default could contradict
                     contradicts = contradicts or field.name
                 left[place] = None
+                unfit = 1
         if refused is None and not fields.may_be_nameless and all(left[place] is None for place in fields.names):
             refused = "invalid_document"
             self._refuse_nameless(entity, number, path)
-        return tuple(left), refused, contradicts
+        return tuple(left), refused, contradicts, unfit
 
     def _refuse_value(self, entity: Entity, field: Field, value: object, code: str, number: int, path: str) -> None:
         whole = ROW_REFUSED if field.is_key or field.required else VALUE_REFUSED
-        reason = _REASONS[code]
-        if code == "value_not_encodable" and (letter := next(filter(field.misfit, str(value)), None)):
-            reason = f"contains {printable(letter)!r} (U+{ord(letter):04X}), which {field.charset} cannot store"
-        message = f"{reason}{field.limit}; {whole}. Correct it in the User Portal."
+        remedy = f"Correct it in the User Portal{_or_alter(field, value, code)}."
+        message = f"{_reason(field, value, code)}{field.limit}; {whole}. {remedy}"
         label = self.labels[number]
         self._refuse(
-            Refusal(entity.name, code, number, label, f"{path}.{field.name}", field.name, refused_value(value), message)
+            Refusal(entity.name, code, number, label, f"{path}.{field.name}", field.name, told(value), message)
         )
 
     def _refuse_nameless(self, entity: Entity, number: int, path: str) -> None:
         usable = " or ".join(field.name for field in self._fields[entity.name].all if field.is_name)
         message = f"it has no identifier that this database has a column for; give {usable}."
         self._refuse(Refusal(entity.name, "invalid_document", number, self.labels[number], path, None, None, message))
+
+
+def _reason(field: Field, value: object, code: str) -> str:
+    """What is wrong; of a letter, which one it is, and at which place of the text, counted from 1."""
+    if code == "value_not_encodable":
+        for place, letter in enumerate(str(value), start=1):
+            if field.misfit(letter):
+                shown = f"{printable(letter)!r} (U+{ord(letter):04X})"
+                return f"letter {place} is {shown}, which {field.column.charset} cannot store"
+    return _REASONS[code]
+
+
+def _or_alter(field: Field, value: object, code: str) -> str:
+    """How the column could hold the value, as a DBA would write it; nothing where no type would do."""
+    column = field.column
+    if code == "value_not_encodable" and column.charset != "utf8mb4":
+        wider = f"{column.column_type} CHARACTER SET utf8mb4"
+    elif code == "value_too_long" and column.type_name == "varchar":
+        wider = f"varchar({len(str(value))}) CHARACTER SET {column.charset}"
+    else:
+        return ""
+    words = [f"ALTER TABLE {field.table} MODIFY {column.name} {wider}", "NULL" if column.nullable else "NOT NULL"]
+    if column.has_default:
+        words.append(f"DEFAULT {column.default}")
+    if column.comment:
+        words.append("COMMENT '" + column.comment.replace("\\", "\\\\").replace("'", "''") + "'")
+    return f", or let the column hold it: {' '.join(words)}"
 
 
 def _composed(field: Field, value: object) -> str | None:

@@ -208,7 +208,7 @@ class Stager:
             if self._clear_nulls:
                 clears = clears_of(entity, fields.all, thing)
         self._rows[entity.name].append(
-            (row_id, self._position, self._at.number, path, refused, None, clears, *references, *values)
+            (row_id, self._position, self._at.number, path, refused, None, None, clears, *references, *values)
         )
         return row_id
 

@@ -1,8 +1,8 @@
 """What the staged rows of an export give: a statement that looks for what none of them has is left out.
 
 Of each entity: `several`, more than one row; of each key that the live table has, `given(login)`, some row has it, and
-`lacks(login)`, some row has it not; `given(clears)`, a null empties something; `given(contradicts)`, a value does not
-fit where the column has a default. Conditions in `sql/*.sql` ask for them.
+`lacks(login)`, some row has it not; `given(clears)`, a null empties something; `given(unfit)`, a value does not fit;
+`given(contradicts)`, one does not where the column has a default. Conditions in `sql/*.sql` ask for them.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from typing import Any
 from sync.model.entities import ENTITIES, Entity
 from sync.schema.target import Target
 
-_MARKS = ("clears", "contradicts")
+_MARKS = ("clears", "contradicts", "unfit")
 
 
 class Given:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sync.model.documents import REFUSED
 from sync.model.entities import BY_NAME, DOCUMENT
-from sync.model.refusals import Refusal, refused_value
+from sync.model.refusals import Cause, Refusal, refused_value, told
 from sync.read.closest import closest_key
 from sync.read.levels import KEYS, ROOT
 from sync.read.parse import INVALID_DOCUMENT
@@ -78,20 +78,28 @@ class Repair:
             around.entity,
             error.place,
             _CODES.get(error.what, INVALID_DOCUMENT),
-            None if error.what in ("missing", "no_key") else refused_value(error.value),
+            None if error.what in ("missing", "no_key") else told(error.value),
             f"{complaint(error)}{misspelt}; {_consequence(around)}. {what_to_do}",
             field=str(error.place[-1]) if len(error.place) > len(place) else None,
         )
         if around.holder is not None and around.needed:
             holder, place = around.holder
             message = f"its {around.name} is refused; the {_words(holder)} is refused. Correct the {around.name}."
-            self._refuse(holder, place, "parent_refused", None, message)
+            self._refuse(holder, place, "parent_refused", None, message, cause=self.refusals[-1].place)
         return place
 
     def _refuse(
-        self, entity: str, path: Place, code: str, value: str | None, message: str, field: str | None = None
+        self,
+        entity: str,
+        path: Place,
+        code: str,
+        value: Any,
+        message: str,
+        field: str | None = None,
+        cause: Cause | None = None,
     ) -> None:
-        self.refusals.append(Refusal(entity, code, self._number, self._proposal, _path(path), field, value, message))
+        at = _path(path)
+        self.refusals.append(Refusal(entity, code, self._number, self._proposal, at, field, value, message, cause))
 
     def _remove(self, place: Place) -> None:
         """Takes a thing out of this document's own copy."""

@@ -14,7 +14,7 @@ import msgspec
 import orjson
 from msgspec import Raw
 
-from sync.model.refusals import MOST_EXAMPLES, Example, Notice, refused_value
+from sync.model.refusals import MOST_EXAMPLES, Example, Notice, refused_value, told
 from sync.model.values import NULL_WORD, NULL_WORDS
 from sync.read.closest import closest_key
 from sync.read.levels import KEYS, ROOT, Level
@@ -99,9 +99,7 @@ class Survey:
             for odd, key in _all_odd(kind, thing):
                 if odd in self._wanting and len(examples := self._met[odd].examples) < MOST_EXAMPLES:
                     place = f"{path}.{refused_value(key)}".removeprefix(".")
-                    examples.append(
-                        Example(number, proposal and refused_value(proposal), place, refused_value(thing[key]))
-                    )
+                    examples.append(Example(number, proposal and refused_value(proposal), place, told(thing[key])))
         self._wanting.clear()
 
 

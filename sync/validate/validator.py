@@ -15,6 +15,7 @@ from sync.read.closest import folded, nearest
 from sync.read.parse import parse
 from sync.read.reader import Item, LeftOut, RawDocument, Unreadable
 from sync.validate.check import Unfit, check
+from sync.validate.dates import Dates
 from sync.validate.quick import Quick
 from sync.validate.repair import Repair
 from sync.validate.unknown_keys import Odd, Survey
@@ -56,6 +57,7 @@ class Validator:
         self._found: set[str] = set()
         self._names: dict[str, None] = {}
         self._survey = Survey()
+        self._dates = Dates()
         self._quick = Quick(self._zone)
 
     def documents(self, items: Iterable[Item]) -> Iterator[ValidDocument]:
@@ -80,11 +82,12 @@ class Validator:
             if document is None:
                 self.refused += 1
             else:
+                self._dates.look(document, item.number, _short(label))
                 yield ValidDocument(item.number, item.line, _short(label), document)
 
     def notices(self) -> list[Notice]:
         """What is worth telling, once all documents are through."""
-        return [*self._survey.notices(), *self._not_found()]
+        return [*self._survey.notices(), *self._dates.notices(), *self._not_found()]
 
     def _is_wanted(self, label: str | None) -> bool:
         """Whether a document is of a proposal that was asked for; keeps the names of proposals, up to a number."""

@@ -18,7 +18,7 @@ from support.small import ROWS, CommandLine, Done, document, export, hear_interr
 
 COUNTS = {"staged", "inserted", "updated", "unchanged", "refused", "deleted"}
 REPORT = {"run", "mode", "status", "trigger", "actor", "documents", "entities"}
-REPORT |= {"refusals", "warnings", "changes", "seconds"}
+REPORT |= {"database", "refusals", "warnings", "changes", "seconds"}
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,9 @@ def test_json_is_one_object_and_nothing_else(
     assert bool(report["changes"]) == (mode == "plan" and status == "planned")
     if status != "failed":
         assert report["documents"] == {"read": 2, "verified": 0, "refused": 1}
-        assert {"entity", "code", "document", "proposal", "path", "field", "value", "message"} == report["refusals"][
-            0
-        ].keys()
+        assert {"entity", "code", "document", "proposal", "path", "field", "value", "message", "cause"} == report[
+            "refusals"
+        ][0].keys()
 
 
 def test_standard_input_gzip_and_array_are_read_alike(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ def test_letters_that_a_terminal_lacks_stop_nothing(command: CommandLine) -> Non
     environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
     both = [started("plan", "omega.ndjson", *flags, env=environment, encoding="latin-1") for flags in ([], ["--json"])]
     (text, _), (report, _) = done = [process.communicate(timeout=30) for process in both]
-    assert "title = \\u03a9 \\u2014 é" in text
+    assert 'title = "\\u03a9 \\u2014 é"' in text
     assert json.loads(report)["refusals"][0]["value"] == "Ω — é"
     assert [err for _, err in done] == ["", ""]
 

@@ -37,7 +37,8 @@ def command(ispyb: Ispyb, command: CommandLine, monkeypatch: pytest.MonkeyPatch)
 def test_a_yes_writes_what_the_summary_says(ispyb: Ispyb) -> None:
     with AtTerminal("apply", "partly.ndjson") as terminal:
         seen = terminal.asked()
-        assert "plan: planned, nothing written" in seen
+        assert f"plan: planned, nothing written; {ispyb.called}" in seen
+        assert seen.endswith(f"Write this to {ispyb.called}? [y/n] (n): ")
         assert "person                    3         3" in seen
         assert "refused: " in seen
         assert holds(ispyb, 0)
@@ -67,7 +68,7 @@ def test_a_no_is_told_in_one_line(ispyb: Ispyb) -> None:
         terminal.answer("n\n")
         code, out = terminal.ended()
     assert code == 4
-    assert out.startswith("apply: declined, nothing written; 2 documents read")
+    assert out.startswith(f"apply: declined, nothing written; {ispyb.called}; 2 documents read")
     assert out.count("\n") == 1
     assert holds(ispyb, 0)
 

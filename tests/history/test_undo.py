@@ -263,7 +263,7 @@ def test_the_command(ispyb: Ispyb, command: CommandLine, monkeypatch: pytest.Mon
     second = apply(ispyb, [document(1, title="Other")])
     done = command("undo", str(second.run), "--plan")
     assert done.code == 0
-    assert f"undo: planned, nothing written; takes back run {second.run}" in done.out
+    assert f"undo: planned, nothing written; {ispyb.called}; takes back run {second.run}" in done.out
     assert "update 1 MX-1 [MX-1]: title Other -> Title 1" in done.out
     assert json.loads(command("undo", str(second.run), "--json").out)["undoes"] == second.run
     done = command("undo", str(second.run))
@@ -273,7 +273,7 @@ def test_the_command(ispyb: Ispyb, command: CommandLine, monkeypatch: pytest.Mon
     done = command("undo", str(first.run))
     assert done.code == 1
     assert "left: laboratory changed_since (1)" in done.out
-    assert "laboratory:2 (MX-2) = Lab 2: has changed since: city." in done.out
+    assert 'laboratory:2 (MX-2) = "Lab 2": has changed since: city.' in done.out
     assert "partly_undone" in command("history").out
     assert command("undo", "none").code == 2
     done = command("undo", "999", "--json")

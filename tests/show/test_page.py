@@ -226,9 +226,9 @@ def test_an_undo_tells_what_it_left(browser: Chrome, tmp_path: Path) -> None:
     assert browser.title == "Run 9: undo of run 7"
     assert browser.find_element(By.ID, "refused").text == "Left: 1"
     assert "all else was taken back" in browser.find_element(By.CSS_SELECTOR, "[aria-labelledby=refused]").text
-    assert browser.find_element(By.CSS_SELECTOR, ".where").text == "(MX-1) person:7 = smith"
+    assert browser.find_element(By.CSS_SELECTOR, ".where").text == '(MX-1) person:7 = "smith"'
     browser.find_element(By.CSS_SELECTOR, "td[data-kinds~=left] button").click()
-    assert rows(browser) == ["left person MX-1 changed_since: (MX-1) person:7 = smith: Somebody changed it."]
+    assert rows(browser) == ['left person MX-1 changed_since: (MX-1) person:7 = "smith": Somebody changed it.']
 
 
 # For everyone

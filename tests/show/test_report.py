@@ -78,13 +78,13 @@ def test_ten_refusals_of_an_entity_are_listed_of_each_code_some() -> None:
     refusals += [refusal("value_too_long", 40, "MX-40"), refusal("duplicate_key", 41, "MX-41")]
     lines = [line for line in text(planned(refusals=refusals)) if "entity" not in line][1:]
     assert lines[0] == "refused: person key_taken (30)"
-    assert lines[1] == "  document 1 (MX-1) proposal = x: Do this."
+    assert lines[1] == '  document 1 (MX-1) proposal = "x": Do this.'
     assert lines[9] == "  … and 22 more; --json or -v shows all"
     assert lines[10:] == [
         "refused: person value_too_long (1)",
-        "  document 40 (MX-40) proposal = x: Do this.",
+        '  document 40 (MX-40) proposal = "x": Do this.',
         "refused: person duplicate_key (1)",
-        "  document 41 (MX-41) proposal = x: Do this.",
+        '  document 41 (MX-41) proposal = "x": Do this.',
     ]
 
 
@@ -125,7 +125,7 @@ def test_a_warning_shows_where_and_all_examples_when_asked() -> None:
     report.refusals = [refusal("key_taken", 1, "MX-1")]
     places = [Example(2, "MX-2", "proposal.x", "a\nb"), Example(3, None, "sessions[0].y", None)]
     report.warnings = [Notice("unknown_key", "an unknown key", 2, tuple(places))]
-    lines = ["warning: an unknown key (2)", "  document 2 (MX-2) proposal.x = a\\nb", "  document 3 sessions[0].y"]
+    lines = ["warning: an unknown key (2)", '  document 2 (MX-2) proposal.x = "a\\nb"', "  document 3 sessions[0].y"]
     assert text(report)[-2:] == lines[:2]
     assert text(report, verbose=True)[-3:] == lines
 
@@ -139,14 +139,14 @@ def test_what_nobody_needs_to_act_on_is_a_note() -> None:
 def test_only_what_was_looked_at_is_said_to_be_in_step() -> None:
     report = Report("apply", "applied", documents_read=1)
     assert text(report) == [
-        "apply: applied; 1 document read, 0 refused",
+        "apply: applied; 1 document read, 0 refused whole, 0 values refused",
         "nothing to do: no document is of a proposal that was asked for",
     ]
     report.documents_read = 0
     assert text(report)[1] == "nothing to do: no document was read"
     report.documents_read = report.documents_verified = 30
     assert text(report) == [
-        "apply: applied; 30 documents read, 30 verified, 0 refused",
+        "apply: applied; 30 documents read, 30 verified, 0 refused whole, 0 values refused",
         "nothing to do: ISPyB and the export are as the last run left them",
     ]
     report.entities["proposal"].staged = 1
@@ -157,7 +157,8 @@ def test_the_command_prints_one_line_and_tells_warnings_elsewhere(py: Ispyb, com
     assert command("apply", "good.ndjson").code == 0
     write("unknown.ndjson", [document(1) | {"unheardOf": 1}])
     done = command("plan", "unknown.ndjson", "-v")
-    assert (done.code, done.out) == (0, "nothing to do: ISPyB holds what the export says; 1 document read\n")
+    words = f"nothing to do in {py.called}: ISPyB holds what the export says; 1 document read\n"
+    assert (done.code, done.out) == (0, words)
     assert done.err.startswith("warning: ")
     assert "unheardOf" in done.err
     assert command("plan", "good.ndjson").err == ""
@@ -199,6 +200,33 @@ def test_adoption_is_gaining_a_key_before_the_one_that_found_the_row(
     assert change.kind == ("adopt" if adopted else action)
 
 
+def test_a_plan_names_a_new_session_by_its_visit_or_its_dates(py: Ispyb, command: CommandLine) -> None:
+    one = document(1)
+    del one["sessions"][1]["visit_number"]
+    write("one.json", [one])
+    done = command("plan", "one.json")
+    assert "insert u1_0 on MX-1 visit 1 [MX-1]" in done.out
+    assert "insert u1_0 on MX-1 2024-07-01 to 2024-07-02 [MX-1]" in done.out
+    assert command("apply", "one.json").code == 0
+    sessions = [row["sessionId"] for row in py.rows("BLSession")]
+    done = command("history", "1")
+    assert [s for s in sessions if f"u1_0 on session {s} [MX-1]" not in done.out] == [], done.out
+
+
+def test_a_plan_lists_ten_people_who_are_linked_and_no_longer_listed(dls: Ispyb, command: CommandLine) -> None:
+    team = [{"login": f"u{number:02}"} for number in range(14)]
+    write("all.json", [document(1, persons=team) | {"sessions": []}])
+    assert command("apply", "all.json").code == 0
+    write("few.json", [document(1, persons=team[:2], title="new") | {"sessions": []}])
+    done = command("plan", "few.json")
+    assert [line for line in done.out.splitlines() if "proposal.persons" in line] == [
+        f'  document 1 (MX-1) proposal.persons = "u{number:02}"' for number in range(2, 12)
+    ]
+    assert "  … and 2 more" in done.out
+    assert done.out.count("proposal.persons = ") == 10
+    assert command("apply", "few.json").out.count("proposal.persons = ") == 1
+
+
 # On a narrow terminal
 
 
@@ -217,7 +245,7 @@ def test_text_is_broken_between_words_and_what_follows_is_indented(width: int) -
     lines = drawn_at(width, lambda console: render(report, console))
     first = next(place for place, line in enumerate(lines) if line.startswith("  document 1"))
     told = " ".join(line.strip() for line in lines[first:])
-    assert told == f"document 1 (MX-1) proposal = x: {words}"
+    assert told == f'document 1 (MX-1) proposal = "x": {words}'
     assert all(line.startswith("    ") for line in lines[first + 1 :])
     assert len(lines) > first + 1
 
@@ -230,7 +258,8 @@ def test_headers_stay_whole_or_each_entity_has_a_line(width: int) -> None:
     if width == 60:
         assert "session_has_person: 20,000 staged, 1,000 inserted, 2,000" in lines
     else:
-        assert lines[1].split() == ["entity", "staged", "inserted", "updated", "unchanged", "refused", "deleted"]
+        headers = next(line for line in lines if line.startswith("entity"))
+        assert headers.split() == ["entity", "staged", "inserted", "updated", "unchanged", "refused", "deleted"]
 
 
 def test_where_there_is_no_terminal_a_line_stays_whole() -> None:

@@ -160,6 +160,14 @@ def with_other_people(document: dict[str, Any], person: dict[str, Any]) -> None:
         session["persons"][0]["session_options"] = {"role": "Team Leader", "remote": 1}
 
 
+def contradicting(number: int) -> dict[str, Any]:
+    """One of two documents of which all is refused: what is said of a refusal is read as well."""
+    laboratory = {"name": "R", "externalId": 999_001, "laboratoryExtPk": 999_000 + number}
+    persons = [{"login": f"refused{number}", "externalId": 999_001, "laboratory": laboratory}]
+    proposal = {"proposalCode": "MX", "proposalNumber": f"999{number}", "externalId": 999_001, "persons": persons}
+    return {"proposal": proposal, "sessions": [{"externalId": 999_000 + number}]}
+
+
 @pytest.fixture
 def plans(monkeypatch: pytest.MonkeyPatch) -> Plans:
     plans = Plans()
@@ -194,6 +202,7 @@ def test_no_statement_scans_a_target_table_for_each_staged_row(
     done = sync.apply(second, prune="all", prune_limit="50%", full=True, **run)
     assert all(done.entities[entity].deleted > 20 for entity in ("proposal_has_person", "session_has_person"))
     sync.plan(first[7], prune="all", prune_limit="50%", full=True, **run)
+    sync.plan(list(map(contradicting, (1, 2))), **run)
     assert done.run is not None
     undo(done.run, ispyb.role_url, Settings(**run))
     assert {scan for scan in plans.scans if scan.per_row} == set()

@@ -37,6 +37,12 @@ class Ispyb:
         """Root's engine; a percent sign in a statement without parameters is just that."""
         return create_engine(self.url, execution_options={"no_parameters": True})
 
+    @property
+    def called(self) -> str:
+        """How every output names it."""
+        url = make_url(self.url)
+        return f"{url.database} on {url.host}:{url.port}"
+
     @cached_property
     def tables(self) -> dict[str, frozenset[str]]:
         """Every table of the schema, with its columns."""

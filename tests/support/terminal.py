@@ -7,7 +7,7 @@ import subprocess
 import sys
 from types import TracebackType
 
-QUESTION = "Write this to ISPyB? [y/n] (n): "
+QUESTION = "? [y/n] (n): "
 
 
 class AtTerminal:

@@ -472,18 +472,18 @@ ODD = changed(
 """A document of which nothing is refused."""
 FOUND = {
     ("null_word", "proposal.title"): ("proposal.title", "N/A"),
-    ("unknown_key", "surprise"): ("proposal.surprise", "[1]"),
+    ("unknown_key", "surprise"): ("proposal.surprise", [1]),
     ("null_word", "person.familyName"): ("proposal.persons[0].familyName", "null"),
     ("null_word", "in phoneNumber is taken for null"): ("proposal.persons[0].phoneNumber", "None"),
-    ("zero_key", "person.siteId"): ("proposal.persons[0].siteId", "0"),
-    ("zero_key", "laboratory.laboratoryExtPk"): ("proposal.persons[0].laboratory.laboratoryExtPk", "0"),
+    ("zero_key", "person.siteId"): ("proposal.persons[0].siteId", 0),
+    ("zero_key", "laboratory.laboratoryExtPk"): ("proposal.persons[0].laboratory.laboratoryExtPk", 0),
     ("null_word", "laboratory.url"): ("proposal.persons[0].laboratory.url", "undefined"),
     ("null_word", "lab_contact.billingReference"): ("proposal.labcontacts[0].billingReference", "NaN"),
     ("null_word", "protein.description"): ("proteins[0].description", "NONE"),
-    ("zero_key", "session.expSessionPk"): ("sessions[0].expSessionPk", "0"),
+    ("zero_key", "session.expSessionPk"): ("sessions[0].expSessionPk", 0),
     ("null_word", "session.comments"): ("sessions[0].comments", "none"),
     ("null_word", "session_has_person.role"): ("sessions[0].persons[0].session_options.role", "None"),
-    ("unknown_key", "emailAdress"): ("sessions[0].persons[0].emailAdress", "null"),
+    ("unknown_key", "emailAdress"): ("sessions[0].persons[0].emailAdress", None),
 }
 
 
@@ -605,6 +605,7 @@ def test_a_refusal_is_one_json_object() -> None:
         "value": "x",
         "message": "a whole number is expected, not text; the person is left out here. "
         "Send it without quotes, fraction or exponent.",
+        "cause": None,
     }
 
 

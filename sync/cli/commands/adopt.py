@@ -46,7 +46,7 @@ def adopt_command(
             report = adopt(entity, key, url, settings, write=False)
             asks = not plan and not yes and not report.nothing_to_do and can_answer()
             if asks and not confirm_summary(report):
-                report = Report("adopt", "declined")
+                report = Report("adopt", "declined", database=report.database)
             if not plan and report.status == "planned":
                 report = adopt(entity, key, url, settings)
     except SyncError:

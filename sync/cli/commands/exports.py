@@ -26,6 +26,7 @@ from sync.cli.options import (
     ProfileOption,
     ProposalOption,
     QuietOption,
+    StrictOption,
     VerboseOption,
     YesOption,
 )
@@ -53,6 +54,7 @@ def validate(
             help="Print the valid documents on standard output, one a line, as ispyb; the report on standard error.",
         ),
     ] = False,
+    strict: StrictOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: ListOption = 0,
@@ -63,14 +65,15 @@ def validate(
 
     Examples: ispyb-sync validate export.ndjson.gz
 
-    ispyb-sync validate portal:all
+    ispyb-sync validate portal:all --strict
 
     ispyb-sync validate smis/ --format smis --print > documents.ndjson
     """
     if print_documents and as_json:
         raise UsageError("--print with --json", hint="Standard output is for the documents, or for the report.")
     request = Request("validate", export, settings, proposals=frozenset(proposal or ()))
-    _reconcile(replace(request, prints=print_json if print_documents else None), as_json, verbose, quiet=quiet)
+    prints = print_json if print_documents else None
+    _reconcile(replace(request, prints=prints), as_json, verbose, quiet=quiet, strict=strict)
 
 
 @app.command()
@@ -142,6 +145,7 @@ def _reconcile(
     metrics: Path | None = None,
     ask: bool = False,
     profile: bool = False,
+    strict: bool = False,
 ) -> None:
     if quiet and as_json:
         raise UsageError("--quiet with --json", hint="Whoever reads JSON expects one object of each run.")
@@ -178,7 +182,8 @@ def _reconcile(
         if files:
             settings = request.settings
             write_files(lambda: files.write_report(report, settings.database_url(), settings, str(request.export)))
-    raise typer.Exit(exit_code(report))
+    unknown = strict and any(warning.code == "unknown_key" for warning in report.warnings)
+    raise typer.Exit(exit_code(report) or int(unknown))
 
 
 def _counting(file: Path | None) -> Callable[[Report], None]:

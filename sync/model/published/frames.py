@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # pandas takes 0.3 s to load, which most commands need not wa
     from sync.model.report import Change, Report
 
 CHANGE_COLUMNS = ("run", "entity", "id", "action", "adopted", "proposal", "key", "column", "old", "new")
-REFUSAL_COLUMNS = ("run", "entity", "code", "document", "proposal", "path", "field", "value", "message")
+REFUSAL_COLUMNS = ("run", "entity", "code", "document", "proposal", "path", "field", "value", "message", "cause")
 
 Cells = tuple[Any, ...]
 

@@ -62,6 +62,7 @@ class Entity:
     twins       what is told of new rows that look like one of ISPyB
     settled_after  the entity that must be matched before this one is settled, where that is not its own
     of_people   whether its key says who somebody is
+    merged      whether two rows may be one that was typed in twice, with nothing but references behind them
     dated_by    columns that say when a row was made; the first that the live table has counts
     aliases     a field whose column has another name in some variants
     """
@@ -92,6 +93,7 @@ class Entity:
     second_id: str | None = None
     settled_after: str | None = None
     of_people: bool = False
+    merged: bool = False
     dated_by: tuple[str, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)
 
@@ -108,7 +110,7 @@ class Entity:
     @property
     def staged_first(self) -> tuple[str, ...]:
         """The columns of the staging table that come before those of the document, in their order."""
-        return ("row_id", "position", "document", "path", "refused", "contradicts", "clears", *self.references)
+        return ("row_id", "position", "document", "path", "refused", "contradicts", "unfit", "clears", *self.references)
 
     @property
     def is_link(self) -> bool:

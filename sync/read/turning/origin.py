@@ -41,6 +41,8 @@ class Origins:
             report.warnings = [self._notice(notice) for notice in report.warnings]
 
     def _refusal(self, refusal: Refusal) -> Refusal:
+        if (cause := refusal.cause) is not None and (found := self._find(cause.document, cause.path)) is not None:
+            refusal = replace(refusal, cause=replace(cause, path=_place(*found)))
         found = self._find(refusal.document, refusal.path)
         if found is None:
             return refusal

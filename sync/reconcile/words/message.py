@@ -1,0 +1,156 @@
+"""Says in words why a row is refused: what the document gives, what ISPyB holds, and what to do."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sync.history.changes import readable_external_id
+from sync.model.entities import Entity, kind_of_field
+from sync.model.refusals import Cause, in_words, told
+from sync.reconcile.words.contradictions import Contradiction
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The row of ISPyB that has a key which a refused row claims.
+
+    target_id   the refused row's own row of ISPyB; None where it is new
+    gives_up    whether this run was to take the key from the holder, and could not
+    differing   earlier keys in which the two differ: what the holder has, what the document gives
+    """
+
+    target_id: int | None
+    holder_id: int
+    gives_up: bool
+    differing: dict[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A row that the database's statements refuse; `held` is what they say of what is there already."""
+
+    entity: Entity
+    code: str
+    field: str
+    value: Any
+    held: str
+    contradiction: Contradiction | None = None
+    holder: Holder | None = None
+    cause: Cause | None = None
+
+
+def read_value(field: str, value: Any) -> Any:
+    """A value as the statements give it, as text, the way a document has it."""
+    if value is None:
+        return None
+    if field == "externalId":
+        return readable_external_id(value)
+    return int(value) if kind_of_field(field) == "number" else told(value)
+
+
+def holder(target_id: int | None, holder_id: int, gives_up: int, stored: str) -> Holder:
+    """A row of the statement `holders`."""
+    pairs = {name: pair for name, pair in json.loads(stored).items() if pair is not None}
+    differing = {name: (read_value(name, has), read_value(name, gives)) for name, (has, gives) in pairs.items()}
+    return Holder(target_id, holder_id, bool(gives_up), differing)
+
+
+def message(row: Refused) -> str:
+    """Why a row is refused, and what to do."""
+    entity = row.entity
+    given = row.field if row.value is None else f"{row.field} {in_words(row.value)}"
+    match row.code:
+        case "ambiguous_match" if row.held:
+            return (
+                f"{given} finds several rows of {entity.table}: {row.held}."
+                f" Merge them in ISPyB, or give {_stronger(entity, row.field)}."
+            )
+        case "ambiguous_match":
+            which = "" if row.contradiction is None else f" ({row.contradiction.sides})"
+            return (
+                f"{given} could be any of several {entity.several} of this export{which};"
+                f" give {_stronger(entity, row.field)} wherever this {entity.words} appears."
+            )
+        case "keys_disagree":
+            return _keys_disagree(row, given)
+        case "key_taken":
+            return _key_taken(row, given)
+        case "duplicate_key":
+            return _duplicate_key(row, given)
+        case "belongs_elsewhere":
+            return (
+                f"it is {row.held} in ISPyB. Move the {entity.words} in ISPyB (`ispyb-sync move` prints the SQL), or"
+                " correct its key in the User Portal."
+            )
+        case "refused_by_database":
+            return (
+                f"the database would refuse the new row: {row.held}. Send the value, or let the column have a default."
+            )
+        case "no_proposer":
+            return "a new proposal needs a person that was not refused. Give at least one in proposal.persons."
+        case _:
+            return f"not written because its {row.field.replace('_', ' ')} was refused{_named(row.cause)}."
+
+
+def _stronger(entity: Entity, key: str) -> str:
+    """The keys that are tried before this one."""
+    names = entity.names
+    return " or ".join(names[: names.index(key)] if key in names else ()) or "another key"
+
+
+def _named(cause: Cause | None) -> str:
+    if cause is None:
+        return " (above)"
+    return f": {cause.entity.replace('_', ' ')} {cause.code} in document {cause.document}"
+
+
+def _keys_disagree(row: Refused, given: str) -> str:
+    entity, holder = row.entity, row.holder
+    if holder is None or not holder.differing:
+        return (
+            f"{given} belongs to {row.held}, which has another {_stronger(entity, row.field)} in ISPyB than the"
+            " document. Correct the key in the User Portal, or in ISPyB."
+        )
+    named = f"{entity.primary_key} {holder.holder_id}"
+    key, (has, gives) = next(iter(holder.differing.items()))
+    return (
+        f"{given} belongs to {named}, which has {key} {in_words(has)} in ISPyB; the document gives {key}"
+        f" {in_words(gives)}. Correct the key in the User Portal, or in ISPyB. If it is the same {entity.words} and was"
+        f" made anew in the User Portal, empty {entity.table}.{key} of {named}: this run then fills it."
+    )
+
+
+def _key_taken(row: Refused, given: str) -> str:
+    entity, holder = row.entity, row.holder
+    goes = ""
+    if holder is not None and holder.target_id is not None:
+        goes = f" is to go to {entity.primary_key} {holder.target_id}, but"
+    if holder is not None and holder.gives_up:
+        return (
+            f"{given}{goes} belongs to {row.held} and stays there, as the change of that row is refused too."
+            " Correct that one first."
+        )
+    merge = "merge them in ISPyB"
+    if entity.merged and holder is not None and holder.target_id is not None:
+        rows = f"{entity.name} {holder.target_id} {holder.holder_id}"
+        merge += f" (`ispyb-sync merge {rows}` prints the SQL)"
+    return (
+        f"{given}{goes} already belongs to {row.held} and stays there. If both rows are the same {entity.words},"
+        f" {merge}; else correct the key in the User Portal."
+    )
+
+
+def _duplicate_key(row: Refused, given: str) -> str:
+    things, found = row.entity.several, row.contradiction
+    correct = "Correct them in the User Portal."
+    if row.held.startswith("documents"):
+        if found is not None:
+            return f"{found.words}. {correct}"
+        where = row.held if "," in row.held else row.held.replace("documents", "document")
+        return f"two {things} in this export have the same {given} ({where}). {correct}"
+    if found is not None:
+        return f"several {things} of this export are {row.held} of ISPyB: {found.sides}. {correct}"
+    return (
+        f"several {things} of this export are, or may be, {row.held} of ISPyB, and their keys"
+        f" contradict each other. {correct}"
+    )
