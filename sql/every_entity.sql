@@ -170,15 +170,18 @@ SET
     s.clears = u.clears;
 
 -- name: keep_key -- if: given(clears)
--- A null gives a key up, but only of somebody or something that an earlier key has found. United copies may say so
--- several times: each comma is doubled, so that none of them hides another.
+-- A null gives a key up, but only of somebody or something that gives an earlier key too: by that one it will be found.
+-- Another key is kept, and that is said. United copies may say so several times: each comma is doubled, so that none of
+-- them hides another.
 UPDATE ispyb_sync.stage_an_entity AS s
 STRAIGHT_JOIN ispyb_sync.map_an_entity AS m ON m.row_id = s.row_id
-STRAIGHT_JOIN ispyb_sync.map_an_entity AS whole ON whole.row_id = m.thing
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS whole ON whole.row_id = m.thing
 SET s.clears = TRIM(BOTH ',' FROM REPLACE(
-    REPLACE(CONCAT(',', REPLACE(s.clears, ',', ',,'), ','), ',a_key,', ''), ',,', ','
+    REPLACE(CONCAT(',', REPLACE(s.clears, ',', ',,'), ','), ',a_key,', ',kept,'), ',,', ','
 ))
-WHERE whole.target_id IS NULL;
+WHERE
+    whole.a_field IS NULL AND -- for: earlier, live
+    FIND_IN_SET('a_key', s.clears);
 
 -- name: match_key -- if: given(a_key) -- again: inserted
 -- A row of this key is the one that is meant, unless an earlier key of it says something else: that one is somebody or
@@ -246,9 +249,9 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: recount_key -- if: several, given(a_key)
+-- name: recount_key -- if: several, given(a_key) -- finds: recounted
 -- Of several rows of one key, those that get another one in this run do not count; claim_key lets this one fall with
--- them. Only what an earlier key has found can give a key up.
+-- them. Who gives the key up is found by now.
 INSERT INTO ispyb_sync.map_an_entity (row_id, thing, target_id, matched_by)
 SELECT
     m.row_id,
@@ -279,6 +282,41 @@ ON DUPLICATE KEY UPDATE
     field = VALUES(field),
     value = VALUES(value),
     held = VALUES(held);
+
+-- name: match_emptied -- if: several, given(clears), given(a_key)
+-- Somebody else in this run empties an earlier key of the one row that has this key, and nobody gives it another value:
+-- the row is found as the next run would find it, and both are one.
+INSERT INTO ispyb_sync.map_an_entity (row_id, thing, target_id, matched_by)
+SELECT
+    m.row_id,
+    m.thing,
+    MIN(t.a_primary_key),
+    'a_key'
+FROM ispyb_sync.map_an_entity AS m
+STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN a_table AS t
+    ON t.a_column = s.a_field -- for: this
+STRAIGHT_JOIN (
+    SELECT
+        MAX(FIND_IN_SET('a_field', given.clears)) > 0 AND COUNT(given.a_field) = 0 AS a_field, -- for: earlier, live
+        giver.target_id
+    FROM ispyb_sync.map_an_entity AS giver
+    STRAIGHT_JOIN ispyb_sync.stage_an_entity AS given ON given.row_id = giver.row_id
+    WHERE giver.thing = giver.row_id AND giver.target_id IS NOT NULL AND giver.refused IS NULL
+    GROUP BY giver.target_id
+    HAVING
+        COUNT(given.a_field) = 0 AND -- for: this
+        MAX(given.clears <> '')
+        AND NOT MAX(FIND_IN_SET('a_key', given.clears))
+) AS emptied ON emptied.target_id = t.a_primary_key
+WHERE
+    m.thing = m.row_id
+    AND m.target_id IS NULL
+    AND m.refused IS NULL
+    AND NOT NVL(t.a_column <> s.a_field AND NOT emptied.a_field, FALSE) -- for: earlier, live
+GROUP BY m.row_id
+HAVING COUNT(*) = 1
+ON DUPLICATE KEY UPDATE target_id = VALUES(target_id), matched_by = VALUES(matched_by);
 
 -- pass: settle
 
@@ -633,14 +671,14 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 
 -- name: touch
 -- Rows of ISPyB of which the documents that are examined change something, or say what others may say otherwise: what
--- was refused, copies that differ, values that no column of ISPyB holds.
+-- was refused, copies that differ, values that no column of ISPyB holds, a null that keeps its key.
 INSERT INTO ispyb_sync.touched_an_entity (id)
 SELECT m.target_id
 FROM ispyb_sync.map_an_entity AS m
 STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
 WHERE m.target_id IS NOT NULL AND (
     s.a_field IS NOT NULL OR -- for: absent
-    m.action IS NOT NULL OR m.refused IS NOT NULL OR s.conflicting
+    m.action IS NOT NULL OR m.refused IS NOT NULL OR s.conflicting OR FIND_IN_SET('kept', s.clears)
 )
 ON DUPLICATE KEY UPDATE id = VALUES(id);
 
@@ -675,7 +713,8 @@ ON DUPLICATE KEY UPDATE id = VALUES(id);
 
 -- name: unsettle
 -- What must be examined each time: what was refused; where it was compared once more, what would be changed again;
--- copies that differ, or of which one empties what another one gives.
+-- copies that differ, or of which one empties what another one gives; a null that keeps its key, as another document
+-- may give an earlier one.
 UPDATE ispyb_sync.map_an_entity AS m
 STRAIGHT_JOIN ispyb_sync.map_an_entity AS whole ON whole.row_id = m.thing
 STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.thing
@@ -684,6 +723,7 @@ WHERE
     FIND_IN_SET('a_field', s.clears) AND s.a_field IS NOT NULL OR -- for: portal
     FIND_IN_SET('a_parent', s.clears) AND s.a_field IS NOT NULL OR -- for: reference, staged
     whole.changes IS NOT NULL OR -- if: compared
+    FIND_IN_SET('kept', s.clears) OR
     m.refused IS NOT NULL OR whole.refused IS NOT NULL OR s.conflicting;
 
 -- name: unsettle_crowded -- if: given(a_key)

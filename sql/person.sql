@@ -83,16 +83,20 @@ SET m.refused = 'ambiguous_match', m.field = 'login', m.value = s.login
 WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.login IS NOT NULL;
 
 -- name: unite_keys -- as: unite_keys
--- name: match_external_id -- as: match_key(externalId) -- if: joined | inserted
 -- name: keep_login -- as: keep_key(login)
+-- name: keep_site_id -- as: keep_key(siteId)
+-- name: match_external_id -- as: match_key(externalId) -- if: joined | inserted
 -- name: match_login -- as: match_key(login)
 -- People typed in by hand have a login and no externalId yet. A login that carries a different externalId is
 -- somebody else, unless that person gives the login up in this run: claim_login decides.
 
--- name: recount_login -- as: recount_key(login)
--- name: keep_site_id -- as: keep_key(siteId)
 -- name: match_site_id -- as: match_key(siteId)
+-- name: recount_login -- as: recount_key(login)
+-- Behind match_site_id: whoever gains an externalId by that may give a login up.
+
+-- name: match_freed_site_id -- as: match_key(siteId) -- if: recounted
 -- name: recount_site_id -- as: recount_key(siteId)
+-- name: match_emptied -- as: match_emptied(siteId)
 
 -- pass: settle
 

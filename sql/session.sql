@@ -50,38 +50,79 @@ GROUP BY s.row_id;
 -- The deprecated key of the ESRF.
 
 -- rounds: end
+-- rounds: begin
 
--- name: refuse_same_visit -- if: several, unique(visit_number) -- finds: duplicates
--- Where (proposalId, visit_number) is unique, two sessions cannot have one visit number: those that give a stronger
--- key, also an expSessionPk that the table has no column for, are different sessions, unless all of them give the same
--- one. All mentions of them are refused; one by this visit number alone may be any of them.
+-- name: join_visit_number -- if: several, unique(visit_number) -- finds: joined
+-- A mention by visit number joins the session of its proposal that has it. Sessions that give stronger keys, also an
+-- expSessionPk that the table has no column for, are different ones, unless all of them give the same one.
 UPDATE ispyb_sync.map_session AS m
 STRAIGHT_JOIN (
-    WITH disputed AS (
-        SELECT m.proposal, s.visit_number
-        FROM ispyb_sync.map_session AS m
-        INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
-        WHERE s.visit_number IS NOT NULL AND m.refused IS NULL
-            AND (s.externalId IS NOT NULL OR s.expSessionPk IS NOT NULL)
-        GROUP BY m.proposal, s.visit_number
+    SELECT m.thing, MIN(g.first) AS first
+    FROM ispyb_sync.map_session AS m
+    INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+    INNER JOIN (
+        WITH joined AS (
+            SELECT
+                m.thing,
+                MAX(s.externalId) AS externalId,
+                IF(MIN(s.expSessionPk) = MAX(s.expSessionPk), MIN(s.expSessionPk), NULL) AS expSessionPk,
+                COUNT(s.externalId) + COUNT(s.expSessionPk) > 0 AS is_strong
+            FROM (
+                SELECT DISTINCT m.thing FROM ispyb_sync.map_session AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
+            ) AS several
+            STRAIGHT_JOIN ispyb_sync.map_session AS m ON m.thing = several.thing
+            STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+            GROUP BY m.thing
+        ),
+        visits AS (
+            SELECT
+                m.proposal,
+                s.visit_number,
+                m.thing,
+                IF(joined.thing IS NULL, s.externalId, joined.externalId) AS externalId,
+                IF(joined.thing IS NULL, s.expSessionPk, joined.expSessionPk) AS expSessionPk,
+                NVL(joined.is_strong, s.externalId IS NOT NULL OR s.expSessionPk IS NOT NULL) AS is_strong
+            FROM ispyb_sync.map_session AS m
+            INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+            LEFT JOIN joined ON joined.thing = m.thing
+            WHERE s.visit_number IS NOT NULL AND m.refused IS NULL
+        )
+        SELECT v.proposal, v.visit_number, MIN(v.thing) AS first
+        FROM visits AS v
+        GROUP BY v.proposal, v.visit_number
         HAVING
-            MIN(m.thing) < MAX(m.thing)
-            AND NOT (
-                COUNT(DISTINCT s.expSessionPk) = 1
-                AND COUNT(DISTINCT IF(s.expSessionPk IS NULL, NULL, m.thing)) = COUNT(DISTINCT m.thing)
-                AND COUNT(DISTINCT s.externalId) < 2
+            MIN(v.thing) < MAX(v.thing)
+            AND (
+                COUNT(DISTINCT IF(v.is_strong, v.thing, NULL)) < 2
+                OR (
+                    COUNT(DISTINCT v.expSessionPk) = 1
+                    AND COUNT(IF(v.is_strong AND v.expSessionPk IS NULL, v.thing, NULL)) = 0
+                    AND COUNT(DISTINCT v.externalId) < 2
+                )
             )
-    )
+    ) AS g ON g.proposal = m.proposal AND g.visit_number = s.visit_number
+    WHERE m.refused IS NULL
+    GROUP BY m.thing
+    HAVING MIN(g.first) < m.thing
+) AS g ON g.thing = m.thing
+SET m.thing = g.first
+WHERE m.refused IS NULL;
+
+-- rounds: end
+
+-- name: refuse_same_visit -- if: several, unique(visit_number) -- finds: duplicates
+-- Where (proposalId, visit_number) is unique, two sessions cannot have one visit number: those that have not been
+-- joined are refused, with all mentions of them. One by this visit number alone may be any of them.
+UPDATE ispyb_sync.map_session AS m
+STRAIGHT_JOIN (
     SELECT
         m.thing,
-        m.proposal,
         MAX(s.visit_number) AS visit_number,
         MAX(s.externalId IS NOT NULL OR s.expSessionPk IS NOT NULL) AS is_strong,
-        d.documents
-    FROM disputed AS g
-    STRAIGHT_JOIN ispyb_sync.map_session AS m ON m.proposal = g.proposal
-    STRAIGHT_JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id AND s.visit_number = g.visit_number
-    STRAIGHT_JOIN (
+        MIN(g.documents) AS documents
+    FROM ispyb_sync.map_session AS m
+    INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
+    INNER JOIN (
         SELECT
             m.proposal,
             s.visit_number,
@@ -90,7 +131,8 @@ STRAIGHT_JOIN (
         INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
         WHERE s.visit_number IS NOT NULL AND m.refused IS NULL
         GROUP BY m.proposal, s.visit_number
-    ) AS d ON d.proposal = g.proposal AND d.visit_number = g.visit_number
+        HAVING MIN(m.thing) < MAX(m.thing)
+    ) AS g ON g.proposal = m.proposal AND g.visit_number = s.visit_number
     WHERE m.refused IS NULL
     GROUP BY m.thing
 ) AS g ON g.thing = m.thing
@@ -99,28 +141,6 @@ SET
     m.field = 'visit_number',
     m.value = g.visit_number,
     m.held = IF(g.is_strong, g.documents, NULL)
-WHERE m.refused IS NULL;
-
--- name: join_visit_number -- if: several, unique(visit_number) -- finds: joined
--- A mention by visit number joins the session of its proposal that has it.
-UPDATE ispyb_sync.map_session AS m
-STRAIGHT_JOIN (
-    SELECT m.thing, MIN(g.first) AS first
-    FROM ispyb_sync.map_session AS m
-    INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
-    INNER JOIN (
-        SELECT m.proposal, s.visit_number, MIN(m.thing) AS first
-        FROM ispyb_sync.map_session AS m
-        INNER JOIN ispyb_sync.stage_session AS s ON s.row_id = m.row_id
-        WHERE s.visit_number IS NOT NULL AND m.refused IS NULL
-        GROUP BY m.proposal, s.visit_number
-        HAVING MIN(m.thing) < MAX(m.thing)
-    ) AS g ON g.proposal = m.proposal AND g.visit_number = s.visit_number
-    WHERE m.refused IS NULL
-    GROUP BY m.thing
-    HAVING MIN(g.first) < m.thing
-) AS g ON g.thing = m.thing
-SET m.thing = g.first
 WHERE m.refused IS NULL;
 
 -- name: refuse_duplicate_key -- if: joined -- finds: duplicates
@@ -170,7 +190,7 @@ STRAIGHT_JOIN (
     SELECT
         m.row_id,
         MIN(m.row_id) OVER (PARTITION BY m.proposal, s.externalId
-            , s.expSessionPk -- if: expSessionPk
+            , s.expSessionPk -- if: expSessionPk | unique(visit_number)
             , s.visit_number -- if: unique(visit_number)
         ) AS first
     FROM ispyb_sync.map_session AS m
@@ -219,6 +239,8 @@ SET
     s.externalId = NVL(s.externalId, u.externalId),
     s.clears = u.clears;
 
+-- name: keep_exp_session_pk -- as: keep_key(expSessionPk) -- if: expSessionPk
+
 -- name: forget_match -- if: expSessionPk, joined
 -- A session found by expSessionPk that gained an externalId from another mention is looked for by that.
 UPDATE ispyb_sync.map_session AS m
@@ -227,7 +249,6 @@ SET m.target_id = NULL, m.matched_by = NULL
 WHERE m.matched_by = 'expSessionPk' AND s.externalId IS NOT NULL;
 
 -- name: match_external_id -- as: match_key(externalId) -- if: joined | inserted
--- name: keep_exp_session_pk -- as: keep_key(expSessionPk) -- if: expSessionPk
 -- name: match_exp_session_pk -- as: match_key(expSessionPk)
 
 -- name: recount_exp_session_pk -- if: several, given(expSessionPk)

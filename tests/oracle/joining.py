@@ -22,6 +22,8 @@ def join(kind: Kind, mentions: list[Mention], columns: dict[str, Column]) -> lis
     things = [Thing(kind, [mention], columns) for mention in mentions if mention.refused is None]
     while (pair := _same(kind, things)) is not None:
         unite(things, *pair)
+    for thing in things:
+        thing.keep_keys()
     _refuse_contradictions(kind, things)
     if kind.name == "laboratory":
         _give_to_the_lowest(kind.keys[-1], things)
@@ -87,8 +89,6 @@ def unite(things: list[Thing], first: Thing, second: Thing) -> None:
     """Makes one thing of two; its mentions stay in the order of the export."""
     first.left |= second.left
     first.rules |= second.rules
-    if second.row is not None:
-        first.found_by = min(first.found_by, second.found_by)
     first.mentions = sorted(first.mentions + second.mentions, key=lambda mention: mention.number)
     things.remove(second)
     for mention in second.mentions:

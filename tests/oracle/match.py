@@ -31,7 +31,7 @@ def find(thing: Thing, rows: list[Json]) -> None:
             thing.several = found
             return
         if found and allowed:
-            thing.row, thing.found_by = found[0], number
+            thing.row = found[0]
             return
 
 
@@ -46,6 +46,21 @@ def find_all(things: list[Thing], again: Callable[[list[Thing]], None]) -> None:
             thing.left[key] = left
             thing.codes, thing.at, thing.several = frozenset(), None, []
         again(list(freed))
+
+
+def find_emptied(thing: Thing, things: list[Thing], rows: list[Json]) -> None:
+    """A row of which others empty the earlier keys that tell it from the thing: the next run would find it."""
+    for number, key in enumerate(thing.kind.keys):
+        found = [row for row in holders(thing, key, rows) if not gives_up(row, key, things)]
+        for row in found if len(found) == 1 else ():
+            owners = [other for other in going(things) if other.row is row]
+            given = {name for owner in owners for name in owner.values}
+            emptied = {name for owner in owners for name in owner.nulls} - given
+            earlier = [k for k in thing.kind.keys[:number] if k.needed not in emptied]
+            if not is_somebody_else(thing, row, earlier):
+                thing.row = row
+                thing.rules.add("found_emptied")
+                return
 
 
 def _given_up(thing: Thing, things: list[Thing]) -> tuple[Key, list[Json]] | None:
@@ -120,7 +135,7 @@ def wanted(thing: Thing, key: Key) -> object:
     values = thing.values
     if thing.row is not None:
         kept = [name for name in thing.kind.initial if thing.row[name] is not None]
-        values = thing.row | values | {name: thing.row[name] for name in kept} | dict.fromkeys(thing.emptied)
+        values = thing.row | values | {name: thing.row[name] for name in kept} | dict.fromkeys(thing.nulls)
     return key.value(thing.columns, values, min(thing.proposals, key=str, default=None))
 
 
@@ -166,7 +181,7 @@ def refuse_forgotten_codes(proposals: list[Thing], rows: list[Json]) -> None:
 def mark_given_up(things: list[Thing]) -> None:
     """Marks who empties a key of its row, and who gets one that is emptied."""
     for thing in going(things):
-        names = thing.emptied & set(thing.kind.given_up) if thing.row is not None else set()
+        names = thing.nulls & set(thing.kind.given_up) if thing.row is not None else set()
         given = {key for key in thing.kind.keys if key.needed in names and row_key(thing, key, thing.row) is not None}
         if not given:
             continue

@@ -21,6 +21,7 @@ from oracle.match import (
     claim,
     find,
     find_all,
+    find_emptied,
     gives_up,
     going,
     holders,
@@ -76,6 +77,8 @@ class _Run:
         people = self._joined("person")
         self._find(going(labs))
         find_all(going(people), self._find)
+        for person in [person for person in going(people) if person.row is None]:
+            find_emptied(person, people, self._rows("person"))
         give_to_completed(labs)
         for lab in going(labs):
             prefer_own(lab, people)
@@ -280,7 +283,7 @@ def _updates(thing: Thing, facts: Facts) -> Json:
     names = [name for name in (*kind.key_fields, *kind.portal) if name not in kind.initial]
     if kind.name == "laboratory" and not has_external_key(thing):
         names = ["address", "url"]
-    return {name: values.get(name) for name in names if name in values or name in thing.emptied}
+    return {name: values.get(name) for name in names if name in values or name in thing.nulls}
 
 
 def _inserts(thing: Thing, facts: Facts) -> Json:

@@ -13,7 +13,6 @@ class Thing:
     """What one row is made of: its mentions, in the order of the export.
 
     row      the row of ISPyB that it is, or None for a new one
-    found_by the number of the key that has found it
     codes    why it is refused, or empty; any of them where the design does not say which
     at       the field at fault
     new_id   its id if it is inserted
@@ -23,7 +22,6 @@ class Thing:
     mentions: list[Mention]
     columns: dict[str, Column]
     row: Json | None = None
-    found_by: int = 0
     codes: frozenset[str] = frozenset()
     at: str | None = None
     new_id: object = None
@@ -61,12 +59,6 @@ class Thing:
     def nulls(self) -> set[str]:
         """The columns that some copy empties and no copy gives a value."""
         return set().union(*(mention.nulls for mention in self.mentions)) - self.values.keys() - self.parents.keys()
-
-    @property
-    def emptied(self) -> set[str]:
-        """The columns that a null empties in its row: of the keys, only those after the key that has found it."""
-        kept = {name for key in self.kind.keys[: self.found_by + 1] for name in key.fields}
-        return self.nulls - kept
 
     @property
     def belied(self) -> set[str]:
@@ -110,6 +102,13 @@ class Thing:
             values = (key.value(self.columns, mention.values, _proposal(mention)) for mention in self.mentions)
             self._claims[len(self.mentions), key] = {value for value in values if value is not None}
         return self._claims[len(self.mentions), key]
+
+    def keep_keys(self) -> None:
+        """A null empties no key but one after the first that it gives: by that one it will be found from now on."""
+        first = next((number for number, key in enumerate(self.kind.keys) if self.claims(key)), len(self.kind.keys))
+        kept = {name for key in self.kind.keys[: first + 1] for name in key.fields}
+        for mention in self.mentions:
+            mention.nulls -= kept
 
     def is_named_before(self, key: Key) -> bool:
         """Whether it gives an earlier key than this one; for a weak key, also one that the live table does not have."""

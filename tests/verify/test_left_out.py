@@ -431,3 +431,19 @@ def test_two_documents_that_contradict_each_other_are_both_examined_each_time(is
         phones = [row["phoneNumber"] for row in ispyb.rows("Person") if row["login"] == "u1_2"]
         assert (left_out(report), phones) == (0, ["last"])
         assert [warning.count for warning in report.warnings if warning.code == "conflicting_copies"] == [1]
+
+
+@pytest.mark.parametrize("alone", [0, 1], ids=["the one with the null", "the one with the externalId"])
+def test_a_null_of_a_key_is_examined_with_the_document_that_gives_an_earlier_key(ispyb: Ispyb, alone: int) -> None:
+    """The null empties the login only where another document says by which externalId that person is found."""
+    both = [
+        {"proposal": {"proposalCode": "MX", "proposalNumber": str(number), "persons": [person]}}
+        for number, person in ((1, {"siteId": 5, "login": None}), (2, {"siteId": 5, "externalId": 11}))
+    ]
+    known = both[1] | {"proposal": both[1]["proposal"] | {"persons": [{"siteId": 5, "externalId": 11, "login": "a"}]}}
+    apply(ispyb, [known], nulls="clear")
+    for _ in range(2):
+        apply(ispyb, [both[alone]], nulls="clear")
+    assert [row["login"] for row in ispyb.rows("Person")] == ["a"]
+    apply(ispyb, both, nulls="clear")
+    assert [row["login"] for row in ispyb.rows("Person")] == [None]
