@@ -30,9 +30,7 @@ CREATE TEMPORARY TABLE ispyb_sync.claim_lab_contact (
 -- What hangs on a refused proposal or person is refused with it.
 INSERT INTO ispyb_sync.map_lab_contact (row_id, thing, proposal, person, refused, field)
 SELECT
-    s.row_id,
-    s.row_id,
-    proposal.thing,
+    s.row_id, s.row_id, proposal.thing,
     NVL(person.thing, 0),
     COALESCE(s.refused, IF(proposal.refused IS NULL AND person.refused IS NULL, NULL, 'parent_refused')),
     CASE
@@ -103,8 +101,7 @@ WHERE m.refused IS NULL;
 -- that this run finds by its name and gives to somebody else: claim_person decides about its person.
 INSERT INTO ispyb_sync.map_lab_contact (row_id, thing, target_id, matched_by, refused, field, value, held)
 SELECT
-    m.row_id,
-    m.thing,
+    m.row_id, m.thing,
     IF(COUNT(*) = 1, MIN(t.labContactId), NULL),
     'person',
     IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
@@ -187,8 +184,7 @@ GROUP BY m.row_id, h.labContactId;
 -- name: compare
 INSERT INTO ispyb_sync.map_lab_contact (row_id, thing, action, changes)
 SELECT
-    m.row_id,
-    m.thing,
+    m.row_id, m.thing,
     'update',
     CONCAT('{', NULLIF(CONCAT_WS(
         ', ',
@@ -225,10 +221,7 @@ INSERT INTO ispyb_sync.claim_lab_contact (row_id, field, holder_id, parked_on)
 SELECT c.row_id, c.field, c.holder_id, free.personId
 FROM (
     SELECT
-        c.row_id,
-        c.field,
-        c.holder_id,
-        h.proposalId,
+        c.row_id, c.field, c.holder_id, h.proposalId,
         ROW_NUMBER() OVER (PARTITION BY h.proposalId ORDER BY c.holder_id) AS place
     FROM ispyb_sync.claim_lab_contact AS c
     STRAIGHT_JOIN ispyb_sync.map_lab_contact AS m ON m.row_id = c.row_id
@@ -237,8 +230,7 @@ FROM (
 ) AS c
 STRAIGHT_JOIN (
     SELECT
-        parked.proposalId,
-        p.personId,
+        parked.proposalId, p.personId,
         ROW_NUMBER() OVER (PARTITION BY parked.proposalId ORDER BY p.personId) AS place
     FROM (
         SELECT DISTINCT h.proposalId
@@ -305,8 +297,7 @@ INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action
 SELECT
     %(run)s,
     'lab_contact',
-    m.row_id,
-    m.target_id,
+    m.row_id, m.target_id,
     NULL,
     m.action,
     IF(m.action = 'update', m.matched_by, NULL),
@@ -435,8 +426,7 @@ FROM (
 ) AS c
 STRAIGHT_JOIN (
     SELECT
-        parked.proposalId,
-        p.personId,
+        parked.proposalId, p.personId,
         ROW_NUMBER() OVER (PARTITION BY parked.proposalId ORDER BY p.personId) AS place
     FROM (
         SELECT DISTINCT h.proposalId

@@ -108,9 +108,7 @@ UPDATE ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN (
     SELECT DISTINCT
-        s.name,
-        s.city,
-        s.country,
+        s.name, s.city, s.country,
         FIRST_VALUE(m.thing) OVER (
             PARTITION BY s.name, s.city, s.country
             ORDER BY
@@ -169,9 +167,7 @@ STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS whole ON whole.row_id = m.thing
 STRAIGHT_JOIN (
     SELECT DISTINCT
-        n.name,
-        n.city,
-        n.country,
+        n.name, n.city, n.country,
         FIRST_VALUE(n.row_id) OVER (
             PARTITION BY n.name, n.city, n.country
             ORDER BY
@@ -183,9 +179,7 @@ STRAIGHT_JOIN (
         ) AS owner
     FROM (
         SELECT
-            m.row_id,
-            s.externalId,
-            s.laboratoryExtPk,
+            m.row_id, s.externalId, s.laboratoryExtPk,
             NVL(MAX(s.name) OVER one_row, t.name) AS name,
             NVL(MAX(s.city) OVER one_row, t.city) AS city, -- if: city
             s.city, -- if: not city
@@ -333,9 +327,7 @@ SELECT m.row_id, m.thing, 'duplicate_key', m.matched_by, CONCAT('laboratoryId ',
 FROM (
     WITH disputed AS (
         SELECT
-            k.laboratoryExtPk,
-            k.name,
-            k.city,
+            k.laboratoryExtPk, k.name, k.city,
             k.country
         FROM ispyb_sync.map_laboratory AS d
         STRAIGHT_JOIN ispyb_sync.stage_laboratory AS k ON k.row_id = d.row_id
@@ -486,8 +478,7 @@ INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action
 SELECT
     %(run)s,
     'laboratory',
-    m.row_id,
-    m.target_id,
+    m.row_id, m.target_id,
     NULL,
     m.action,
     IF(m.action = 'update', m.matched_by, NULL),

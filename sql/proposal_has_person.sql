@@ -20,10 +20,7 @@
 -- What hangs on a refused proposal or person is refused with it. The pair is not unique in the table.
 INSERT INTO ispyb_sync.map_proposal_has_person (row_id, thing, proposal, person, target_id, refused, field, action)
 SELECT
-    s.row_id,
-    s.row_id,
-    proposal.thing,
-    person.thing,
+    s.row_id, s.row_id, proposal.thing, person.thing,
     MIN(t.proposalHasPersonId),
     IF(proposal.refused IS NULL AND person.refused IS NULL, NULL, 'parent_refused'),
     IF(proposal.refused IS NOT NULL, 'proposal', IF(person.refused IS NOT NULL, 'person', NULL)),
@@ -55,9 +52,7 @@ WHERE s.person_row IS NULL AND part.refused IS NULL AND whole.refused IS NULL AN
 -- The proposer stays, as the proposal names that person itself: the one after this run, who may be new.
 INSERT INTO ispyb_sync.stale_proposal_has_person (target_id, proposal, person_id, row_key, fields)
 SELECT
-    t.proposalHasPersonId,
-    l.proposal,
-    t.personId,
+    t.proposalHasPersonId, l.proposal, t.personId,
     COALESCE(
         CONVERT(who.login USING utf8mb4), -- if: person.login
         HEX(who.externalId),
@@ -94,10 +89,7 @@ ORDER BY s.document, t.proposalHasPersonId;
 -- another id. Of purged runs the ids of links are kept; what history says since then is later.
 INSERT INTO ispyb_sync.stale_proposal_has_person (number, target_id, proposal, person_id, owned)
 SELECT
-    x.number,
-    x.target_id,
-    x.proposal,
-    x.person_id,
+    x.number, x.target_id, x.proposal, x.person_id,
     TRUE
 FROM ispyb_sync.stale_proposal_has_person AS x
 LEFT JOIN ispyb_sync.made_link AS k
