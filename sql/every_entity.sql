@@ -745,9 +745,7 @@ STRAIGHT_JOIN ispyb_sync.map_an_owner AS m ON m.row_id = x.an_owner
 SET m.unsettled = TRUE
 WHERE NOT x.doomed;
 
--- pass: spoil
-
--- name: unsettle_spoilt
+-- name: unsettle_spoilt -- if: spoilt
 -- What is staged once for all documents, where one of its values was refused: that is told of the first one that names
 -- it, which may be another one the next time.
 UPDATE ispyb_sync.map_an_entity AS m

@@ -312,8 +312,7 @@ SELECT
     IF(m.action = 'update', m.matched_by, NULL),
     s.cardName,
     COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)),
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(
             'a_field', CONVERT(IF( -- for: default, text

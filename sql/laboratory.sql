@@ -493,8 +493,7 @@ SELECT
     IF(m.action = 'update', m.matched_by, NULL),
     s.name,
     COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)),
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     IF(
         m.action = 'insert',
         JSON_OBJECT(
@@ -584,12 +583,9 @@ FROM (
 STRAIGHT_JOIN ispyb_sync.candidate_laboratory AS c ON c.row_id = several.row_id
 ON DUPLICATE KEY UPDATE id = VALUES(id);
 
--- pass: spoil
-
--- name: unsettle_spoilt -- as: unsettle_spoilt
-
 -- pass: confirm
 
+-- name: unsettle_spoilt -- as: unsettle_spoilt
 -- name: unsettle -- as: unsettle
 -- name: unsettle_crowded_laboratory_ext_pk -- as: unsettle_crowded(laboratoryExtPk)
 -- name: unsettle_crowded_name -- if: name

@@ -217,8 +217,7 @@ SELECT
     IF(m.action = 'update', m.matched_by, NULL),
     COALESCE(CONVERT(s.login USING utf8mb4), CONVERT(s.siteId USING utf8mb4), HEX(s.externalId)),
     COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)),
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(
             'laboratoryId', IF(
@@ -287,12 +286,9 @@ FROM ispyb_sync.touched_laboratory AS x
 STRAIGHT_JOIN Person AS t ON t.laboratoryId = x.id
 ON DUPLICATE KEY UPDATE id = VALUES(id);
 
--- pass: spoil
-
--- name: unsettle_spoilt -- as: unsettle_spoilt
-
 -- pass: confirm
 
+-- name: unsettle_spoilt -- as: unsettle_spoilt
 -- name: unsettle -- as: unsettle
 -- name: unsettle_crowded_login -- as: unsettle_crowded(login)
 -- name: unsettle_crowded_site_id -- as: unsettle_crowded(siteId)

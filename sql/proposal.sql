@@ -380,8 +380,7 @@ SELECT
     IF(m.action = 'update', m.matched_by, NULL),
     CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4)),
     COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)),
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(
             'personId', NVL(person.target_id, 'new'),

@@ -163,8 +163,7 @@ SELECT
     IF(m.action = 'update', m.matched_by, NULL),
     NVL(CONVERT(s.acronym USING utf8mb4), HEX(s.externalId)),
     COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)),
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(
             'proposalId', NVL(proposal.target_id, 'new'),
@@ -200,12 +199,9 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
 -- name: digest -- as: digest
 
--- pass: confirm
-
--- name: unsettle -- as: unsettle
-
 -- pass: unsettled
 
+-- name: unsettle -- as: unsettle
 -- name: unsettle_along -- as: unsettle_along -- if: along
 -- name: unsettled_documents -- as: unsettled_documents
 

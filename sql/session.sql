@@ -450,8 +450,7 @@ SELECT
         CONVERT(s.visit_number USING utf8mb4)
     ),
     COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)),
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     IF(
         m.action = 'insert',
         JSON_OBJECT(
@@ -513,13 +512,10 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 -- name: touch_external_id -- as: touch_key(externalId)
 -- name: touch_exp_session_pk -- as: touch_key(expSessionPk)
 
--- pass: confirm
+-- pass: unsettled
 
 -- name: unsettle -- as: unsettle
 -- name: unsettle_crowded_exp_session_pk -- as: unsettle_crowded(expSessionPk)
-
--- pass: unsettled
-
 -- name: unsettled_documents -- as: unsettled_documents
 
 -- pass: report
