@@ -35,7 +35,7 @@ PASSES = [
 ]
 FINDINGS = {
     *("joined", "duplicates", "elsewhere", "same_target", "claims", "lists", "inserted", "candidates", "several"),
-    *("compared", "unsettled", "along", "spoilt", "few"),
+    *("recounted", "compared", "unsettled", "along", "spoilt", "few"),
     *("part", "given(clears)", "given(contradicts)", "given(unfit)", "any(required)", "any(live)"),
 }
 """What a run finds out, and statements depend on."""
