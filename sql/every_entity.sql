@@ -283,41 +283,6 @@ ON DUPLICATE KEY UPDATE
     value = VALUES(value),
     held = VALUES(held);
 
--- name: match_emptied -- if: several, given(clears), given(a_key)
--- Somebody else in this run empties an earlier key of the one row that has this key, and nobody gives it another value:
--- the row is found as the next run would find it, and both are one.
-INSERT INTO ispyb_sync.map_an_entity (row_id, thing, target_id, matched_by)
-SELECT
-    m.row_id,
-    m.thing,
-    MIN(t.a_primary_key),
-    'a_key'
-FROM ispyb_sync.map_an_entity AS m
-STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
-STRAIGHT_JOIN a_table AS t
-    ON t.a_column = s.a_field -- for: this
-STRAIGHT_JOIN (
-    SELECT
-        MAX(FIND_IN_SET('a_field', given.clears)) > 0 AND COUNT(given.a_field) = 0 AS a_field, -- for: earlier, live
-        giver.target_id
-    FROM ispyb_sync.map_an_entity AS giver
-    STRAIGHT_JOIN ispyb_sync.stage_an_entity AS given ON given.row_id = giver.row_id
-    WHERE giver.thing = giver.row_id AND giver.target_id IS NOT NULL AND giver.refused IS NULL
-    GROUP BY giver.target_id
-    HAVING
-        COUNT(given.a_field) = 0 AND -- for: this
-        MAX(given.clears <> '')
-        AND NOT MAX(FIND_IN_SET('a_key', given.clears))
-) AS emptied ON emptied.target_id = t.a_primary_key
-WHERE
-    m.thing = m.row_id
-    AND m.target_id IS NULL
-    AND m.refused IS NULL
-    AND NOT NVL(t.a_column <> s.a_field AND NOT emptied.a_field, FALSE) -- for: earlier, live
-GROUP BY m.row_id
-HAVING COUNT(*) = 1
-ON DUPLICATE KEY UPDATE target_id = VALUES(target_id), matched_by = VALUES(matched_by);
-
 -- pass: settle
 
 -- name: probe_same_target -- finds: same_target
@@ -745,9 +710,7 @@ STRAIGHT_JOIN ispyb_sync.map_an_owner AS m ON m.row_id = x.an_owner
 SET m.unsettled = TRUE
 WHERE NOT x.doomed;
 
--- pass: spoil
-
--- name: unsettle_spoilt
+-- name: unsettle_spoilt -- if: spoilt
 -- What is staged once for all documents, where one of its values was refused: that is told of the first one that names
 -- it, which may be another one the next time.
 UPDATE ispyb_sync.map_an_entity AS m

@@ -484,22 +484,16 @@ SELECT
     IF(m.action = 'update', m.matched_by, NULL),
     s.name,
     COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)),
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     IF(
         m.action = 'insert',
         JSON_OBJECT(
-            'a_field', CONVERT(IF( -- for: default, text
-                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, text
-            ) USING utf8mb4), -- for: default, text
-            'a_field', IF( -- for: default, float
-                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, float
-            ) + 0e0, -- for: default, float
-            'a_field', IF( -- for: default, not bytes
-                FIND_IN_SET('a_field', s.clears), -- for: default, not bytes
-                s.a_field, -- for: default, not bytes
-                NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, not bytes
-            ), -- for: default, not bytes
+            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, -- for: default, text
+                NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, -- for: default, float
+                NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, -- for: default, not bytes
+                NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
             'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
             'a_field', s.a_field + 0e0, -- for: float
             'a_field', s.a_field, -- for: live, not bytes
@@ -575,12 +569,9 @@ FROM (
 STRAIGHT_JOIN ispyb_sync.candidate_laboratory AS c ON c.row_id = several.row_id
 ON DUPLICATE KEY UPDATE id = VALUES(id);
 
--- pass: spoil
-
--- name: unsettle_spoilt -- as: unsettle_spoilt
-
 -- pass: confirm
 
+-- name: unsettle_spoilt -- as: unsettle_spoilt
 -- name: unsettle -- as: unsettle
 -- name: unsettle_crowded_laboratory_ext_pk -- as: unsettle_crowded(laboratoryExtPk)
 -- name: unsettle_crowded_name -- if: name

@@ -96,7 +96,34 @@ WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.login IS NOT NU
 
 -- name: match_freed_site_id -- as: match_key(siteId) -- if: recounted
 -- name: recount_site_id -- as: recount_key(siteId)
--- name: match_emptied -- as: match_emptied(siteId)
+
+-- name: match_emptied -- if: several, login, given(clears), given(siteId)
+-- A row of this siteId has another login, which somebody else in this run empties without giving one: the row is found
+-- as the next run would find it, and both are one.
+INSERT INTO ispyb_sync.map_person (row_id, thing, target_id, matched_by)
+SELECT m.row_id, m.thing, MIN(t.personId), 'siteId'
+FROM ispyb_sync.map_person AS m
+STRAIGHT_JOIN ispyb_sync.stage_person AS s ON s.row_id = m.row_id
+STRAIGHT_JOIN Person AS t ON t.siteId = s.siteId
+STRAIGHT_JOIN (
+    SELECT giver.target_id
+    FROM ispyb_sync.map_person AS giver
+    STRAIGHT_JOIN ispyb_sync.stage_person AS given ON given.row_id = giver.row_id
+    WHERE giver.thing = giver.row_id AND giver.target_id IS NOT NULL AND giver.refused IS NULL
+    GROUP BY giver.target_id
+    HAVING
+        MAX(FIND_IN_SET('login', given.clears)) > 0
+        AND MAX(FIND_IN_SET('siteId', given.clears)) = 0
+        AND COUNT(given.login) + COUNT(given.siteId) = 0
+) AS emptied ON emptied.target_id = t.personId
+WHERE
+    m.thing = m.row_id
+    AND m.target_id IS NULL
+    AND m.refused IS NULL
+    AND NOT NVL(t.externalId <> s.externalId, FALSE)
+GROUP BY m.row_id
+HAVING COUNT(*) = 1
+ON DUPLICATE KEY UPDATE target_id = VALUES(target_id), matched_by = VALUES(matched_by);
 
 -- pass: settle
 
@@ -217,8 +244,7 @@ SELECT
     IF(m.action = 'update', m.matched_by, NULL),
     COALESCE(CONVERT(s.login USING utf8mb4), CONVERT(s.siteId USING utf8mb4), HEX(s.externalId)),
     COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)),
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(
             'laboratoryId', IF(
@@ -226,17 +252,12 @@ SELECT
                 NVL(laboratory.target_id, IF(laboratory.row_id IS NULL, NULL, 'new')),
                 NULL
             ),
-            'a_field', CONVERT(IF( -- for: default, text
-                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, text
-            ) USING utf8mb4), -- for: default, text
-            'a_field', IF( -- for: default, float
-                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, float
-            ) + 0e0, -- for: default, float
-            'a_field', IF( -- for: default, not bytes
-                FIND_IN_SET('a_field', s.clears), -- for: default, not bytes
-                s.a_field, -- for: default, not bytes
-                NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, not bytes
-            ), -- for: default, not bytes
+            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, -- for: default, text
+                NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, -- for: default, float
+                NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, -- for: default, not bytes
+                NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
             'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
             'a_field', s.a_field + 0e0, -- for: float
             'a_field', s.a_field, -- for: live, not bytes
@@ -287,12 +308,9 @@ FROM ispyb_sync.touched_laboratory AS x
 STRAIGHT_JOIN Person AS t ON t.laboratoryId = x.id
 ON DUPLICATE KEY UPDATE id = VALUES(id);
 
--- pass: spoil
-
--- name: unsettle_spoilt -- as: unsettle_spoilt
-
 -- pass: confirm
 
+-- name: unsettle_spoilt -- as: unsettle_spoilt
 -- name: unsettle -- as: unsettle
 -- name: unsettle_crowded_login -- as: unsettle_crowded(login)
 -- name: unsettle_crowded_site_id -- as: unsettle_crowded(siteId)

@@ -380,22 +380,16 @@ SELECT
     IF(m.action = 'update', m.matched_by, NULL),
     CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4)),
     COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)),
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(
             'personId', NVL(person.target_id, 'new'),
-            'a_field', CONVERT(IF( -- for: default, text
-                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, text
-            ) USING utf8mb4), -- for: default, text
-            'a_field', IF( -- for: default, float
-                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, float
-            ) + 0e0, -- for: default, float
-            'a_field', IF( -- for: default, not bytes
-                FIND_IN_SET('a_field', s.clears), -- for: default, not bytes
-                s.a_field, -- for: default, not bytes
-                NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, not bytes
-            ), -- for: default, not bytes
+            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, -- for: default, text
+                NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, -- for: default, float
+                NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, -- for: default, not bytes
+                NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
             'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
             'a_field', s.a_field + 0e0, -- for: float
             'a_field', s.a_field, -- for: live, not bytes

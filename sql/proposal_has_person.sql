@@ -154,8 +154,7 @@ SELECT
     NULL,
     COALESCE(CONVERT(who.login USING utf8mb4), CONVERT(who.siteId USING utf8mb4), HEX(who.externalId)),
     COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)),
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     JSON_OBJECT('proposalId', NVL(proposal.target_id, 'new'), 'personId', NVL(person.target_id, 'new'))
 FROM ispyb_sync.map_proposal_has_person AS m
 INNER JOIN ispyb_sync.stage_proposal_has_person AS s ON s.row_id = m.row_id
@@ -177,8 +176,7 @@ SELECT
     'delete',
     x.row_key,
     COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)),
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     x.fields
 FROM (SELECT NVL(MAX(s.row_id), 0) AS row_id FROM ispyb_sync.stage_proposal_has_person AS s) AS last
 INNER JOIN ispyb_sync.stale_proposal_has_person AS x ON x.doomed

@@ -163,23 +163,17 @@ SELECT
     IF(m.action = 'update', m.matched_by, NULL),
     NVL(CONVERT(s.acronym USING utf8mb4), HEX(s.externalId)),
     COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)),
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     CASE
         WHEN m.action = 'insert' THEN JSON_OBJECT(
             'proposalId', NVL(proposal.target_id, 'new'),
             'personId', IF(person.refused IS NULL, NVL(person.target_id, IF(person.row_id IS NULL, NULL, 'new')), NULL),
-            'a_field', CONVERT(IF( -- for: default, text
-                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, text
-            ) USING utf8mb4), -- for: default, text
-            'a_field', IF( -- for: default, float
-                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, float
-            ) + 0e0, -- for: default, float
-            'a_field', IF( -- for: default, not bytes
-                FIND_IN_SET('a_field', s.clears), -- for: default, not bytes
-                s.a_field, -- for: default, not bytes
-                NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, not bytes
-            ), -- for: default, not bytes
+            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, -- for: default, text
+                NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, -- for: default, float
+                NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, -- for: default, not bytes
+                NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
             'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
             'a_field', s.a_field + 0e0, -- for: float
             'a_field', s.a_field, -- for: live, not bytes
@@ -200,12 +194,9 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
 -- name: digest -- as: digest
 
--- pass: confirm
-
--- name: unsettle -- as: unsettle
-
 -- pass: unsettled
 
+-- name: unsettle -- as: unsettle
 -- name: unsettle_along -- as: unsettle_along -- if: along
 -- name: unsettled_documents -- as: unsettled_documents
 

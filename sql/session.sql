@@ -450,8 +450,7 @@ SELECT
         CONVERT(s.visit_number USING utf8mb4)
     ),
     COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)),
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     IF(
         m.action = 'insert',
         JSON_OBJECT(
@@ -461,17 +460,12 @@ SELECT
                 FROM_UNIXTIME(NULLIF(UNIX_TIMESTAMP(NVL(s.lastUpdate, s.endDate)), 0)), -- for: is(lastUpdate), live
                 %(now)s -- for: is(lastUpdate), live
             ), -- for: is(lastUpdate), live
-            'a_field', CONVERT(IF( -- for: default, text
-                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, text
-            ) USING utf8mb4), -- for: default, text
-            'a_field', IF( -- for: default, float
-                FIND_IN_SET('a_field', s.clears), s.a_field, NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, float
-            ) + 0e0, -- for: default, float
-            'a_field', IF( -- for: default, not bytes
-                FIND_IN_SET('a_field', s.clears), -- for: default, not bytes
-                s.a_field, -- for: default, not bytes
-                NVL(s.a_field, DEFAULT(s.a_field)) -- for: default, not bytes
-            ), -- for: default, not bytes
+            'a_field', CONVERT(IF(FIND_IN_SET('a_field', s.clears), s.a_field, -- for: default, text
+                NVL(s.a_field, DEFAULT(s.a_field))) USING utf8mb4), -- for: default, text
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, -- for: default, float
+                NVL(s.a_field, DEFAULT(s.a_field))) + 0e0, -- for: default, float
+            'a_field', IF(FIND_IN_SET('a_field', s.clears), s.a_field, -- for: default, not bytes
+                NVL(s.a_field, DEFAULT(s.a_field))), -- for: default, not bytes
             'a_field', CONVERT(s.a_field USING utf8mb4), -- for: text
             'a_field', s.a_field + 0e0, -- for: float
             'a_field', s.a_field, -- for: live, not bytes
@@ -513,13 +507,10 @@ ON DUPLICATE KEY UPDATE digest = digest ^ VALUES(digest);
 -- name: touch_external_id -- as: touch_key(externalId)
 -- name: touch_exp_session_pk -- as: touch_key(expSessionPk)
 
--- pass: confirm
+-- pass: unsettled
 
 -- name: unsettle -- as: unsettle
 -- name: unsettle_crowded_exp_session_pk -- as: unsettle_crowded(expSessionPk)
-
--- pass: unsettled
-
 -- name: unsettled_documents -- as: unsettled_documents
 
 -- pass: report

@@ -271,8 +271,7 @@ SELECT
         )), CONCAT('session ', session.target_id))
     ),
     COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)),
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     IF(
         m.action = 'insert',
         JSON_OBJECT(
@@ -307,8 +306,7 @@ SELECT
     'delete',
     x.row_key,
     COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)),
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
     x.fields
 FROM (SELECT NVL(MAX(s.row_id), 0) AS row_id FROM ispyb_sync.stage_session_has_person AS s) AS last
 INNER JOIN ispyb_sync.stale_session_has_person AS x ON x.doomed

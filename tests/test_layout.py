@@ -30,12 +30,12 @@ TOP = {"pyproject.toml", "README.md", "sync", "sql", "migrations", "tests", "scr
 FILES = sorted(path.stem for path in folder().glob("*.sql"))
 PASSES = [
     *("create", "match", "settle", "compare", "prune", "apply", "history", "digest"),
-    *("draw", "spoil", "confirm", "unsettled", "report"),
+    *("draw", "confirm", "unsettled", "report"),
     *("undo_create", "undo_decide", "undo_claim", "undo_apply"),
 ]
 FINDINGS = {
     *("joined", "duplicates", "elsewhere", "same_target", "claims", "lists", "inserted", "candidates", "several"),
-    *("compared", "unsettled", "along", "few"),
+    *("recounted", "compared", "unsettled", "along", "spoilt", "few"),
     *("part", "given(clears)", "given(contradicts)", "given(unfit)", "any(required)", "any(live)"),
 }
 """What a run finds out, and statements depend on."""

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from mutating.tokens import Token, tokens
 
-SKIPPED = ("", "create", "digest", "draw", "spoil", "confirm", "unsettled")
+SKIPPED = ("", "create", "digest", "draw", "confirm", "unsettled")
 """Passes that no case looks at: the run's tables, and what is left out (`tests/verify/test_verified.py`)."""
 
 _TURNED = {"=": "<>", "<>": "=", "<=>": "=", "<": ">", ">": "<", "<=": ">", ">=": "<"}

@@ -85,12 +85,13 @@ def _compared_again(runner: Runner, plan: Plan) -> Plan:
 def _unsettled_documents(runner: Runner, plan: Plan, refusals: Iterable[Refusal]) -> set[int]:
     """Numbers of the documents of which something must be examined each time, with these refusals of the run."""
     player = Player(runner, plan.conditions)
-    spoilt = {(refusal.entity, refusal.document) for refusal in refusals if refusal.field is not None}
-    for entity in _staged(plan):
-        documents = ",".join(str(number) for name, number in spoilt if name == entity.name)
-        for statement in of_pass(entity.name, "spoil") if documents else ():
-            runner.run(statement, player.conditions(entity), {"documents": documents})
-    player.play_passes((entity, "confirm") for entity in _staged(plan))
+    shared = [entity for entity in _staged(plan) if not entity.belongs_to and entity is not DOCUMENT]
+    names = {entity.name for entity in shared}
+    spoilt = {refusal.document for refusal in refusals if refusal.field is not None and refusal.entity in names}
+    for entity in shared if spoilt else ():
+        player.find(entity, "spoilt")
+    values = {"documents": ",".join(map(str, spoilt))}
+    player.play_passes(((entity, "confirm") for entity in _staged(plan)), values)
     if any("unsettled" in player.conditions(entity).facts for entity in _staged(plan)):
         for entity in _staged(plan):
             player.find(entity, "along")
