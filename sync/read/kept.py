@@ -4,7 +4,7 @@ import os
 import pickle
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any, Self, cast
 
 from sync.read.reader import Export
@@ -85,4 +85,4 @@ def _values(copy: IO[bytes]) -> Iterator[Any]:
 def _can_be_opened_again(export: Export) -> bool:
     if isinstance(export, str | os.PathLike):
         return export != "-" or getattr(sys.stdin, "buffer", None) is None  # closed: reading says so
-    return isinstance(export, dict | Sequence)
+    return isinstance(export, dict | Sequence) or not (hasattr(export, "read") or isinstance(export, Iterable))

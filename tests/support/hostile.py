@@ -33,7 +33,7 @@ Place = tuple[str, ...]
 
 def places(node: dict[str, Any], defs: dict[str, Any], place: Place = ()) -> Iterator[Place]:
     """The places of plain values under a node of the JSON Schema; a list is named by []."""
-    for option in node.get("anyOf", [node]):
+    for option in [node] if "properties" in node else node.get("anyOf", [node]):
         if "$ref" in option:
             yield from places(defs[option["$ref"].rpartition("/")[2]], defs, place)
         elif "properties" in option:
