@@ -173,7 +173,7 @@ def told(value: object) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return _cut(value[: _LONGEST_VALUE + 1])
+        return _cut(value[: _LONGEST_VALUE + 1].encode("utf-8", "backslashreplace").decode())  # half a surrogate pair
     if isinstance(value, bytes) and len(value) == 16:
         return int.from_bytes(value, "big") if value < b"\0" * 8 + b"\xff" * 8 else str(UUID(bytes=value))
     if isinstance(value, int):
@@ -185,7 +185,7 @@ def told(value: object) -> Any:
     text = _repr(value)
     if isinstance(value, list | dict) and len(text) <= _LONGEST_VALUE and "..." not in text:
         with suppress(TypeError, ValueError):  # Python may hand over what JSON has no words for
-            return json.loads(json.dumps(value, allow_nan=False))
+            return json.loads(json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8", "replace"))
     return _cut(text)
 
 
