@@ -27,6 +27,7 @@ from sync.database.connection import DEADLOCK, connect
 from sync.database.lock import run_lock
 from sync.model.errors import DatabaseError
 from sync.reconcile import transaction as writing
+from sync.reconcile.plan import Plan
 from sync.reconcile.reconciliation import Overtaken, Reconciliation
 from sync.stage import load
 
@@ -241,11 +242,12 @@ def test_a_long_run_keeps_its_lease(trio: list[Ispyb], monkeypatch: pytest.Monke
     monkeypatch.setattr(lock, "LEASE_SECONDS", 1)
     write = Reconciliation.apply
 
-    def slowly(self: Reconciliation, *arguments: object) -> None:
-        write(self, *arguments)
+    def slowly(self: Reconciliation, *arguments: Any) -> Plan:
+        plan = write(self, *arguments)
         time.sleep(2)
         with pytest.raises(DatabaseError, match="another run holds the lock"):
             apply(trio[1], export(1), lock_timeout=0)
+        return plan
 
     monkeypatch.setattr(Reconciliation, "apply", slowly)
     assert apply(trio[0], export(1)).status == "applied"
@@ -257,11 +259,11 @@ def test_a_run_that_lost_its_lease_writes_nothing(trio: list[Ispyb], monkeypatch
     write = Reconciliation.apply
     first = iter([True])
 
-    def overtaken(self: Reconciliation, *arguments: object) -> None:
+    def overtaken(self: Reconciliation, *arguments: Any) -> Plan:
         for _ in first:
             time.sleep(1.1)
             apply(trio[1], export(1, title="theirs"))
-        write(self, *arguments)
+        return write(self, *arguments)
 
     monkeypatch.setattr(Reconciliation, "apply", overtaken)
     with pytest.raises(DatabaseError, match="did not renew its lease"):
@@ -275,12 +277,13 @@ def test_a_rollback_of_what_is_rolled_back_already_is_none(trio: list[Ispyb], mo
     write = Reconciliation.apply
     first = iter([True])
 
-    def overtaken(self: Reconciliation, *arguments: object) -> None:
-        write(self, *arguments)
+    def overtaken(self: Reconciliation, *arguments: Any) -> Plan:
+        plan = write(self, *arguments)
         for _ in first:
             run_on(trio[1], "UPDATE Proposal SET title = 'theirs'")
             synced(trio[0], "SELECT 1")
             raise Overtaken("Proposal")
+        return plan
 
     monkeypatch.setattr(Reconciliation, "apply", overtaken)
     assert apply(trio[0], export(1, title="ours")).entities["proposal"].updated == 1

@@ -285,11 +285,11 @@ def test_a_row_that_another_writer_adds_in_between_is_found(
     write = Reconciliation.apply
     once = iter([theirs])
 
-    def after_the_other(self: Reconciliation, *arguments: object) -> None:
+    def after_the_other(self: Reconciliation, *arguments: Any) -> Plan:
         for row in once:
             with dls.engine.begin() as connection:
                 dls.insert(connection, "Person", row)
-        write(self, *arguments)
+        return write(self, *arguments)
 
     monkeypatch.setattr(Reconciliation, "apply", after_the_other)
     report = apply(dls, export(2))
