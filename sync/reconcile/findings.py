@@ -42,7 +42,8 @@ def fill(report: Report, plan: Plan, reconciliation: Reconciliation, target: Tar
             report.refusals.extend(refusal for refusal in told if (refusal.document, refusal.path) not in along)
         report.warnings.extend(_notices(entity, plan.found))
         report.warnings.extend(reconciliation.leaving.notices(entity, plan.left[entity.name]))
-    report.warnings.extend(_missing_columns(target))
+    if report.documents_read:
+        report.warnings.extend(_missing_columns(target))
     if changes:
         report.changes = [change for row in reconciliation.changes(plan) for change in read_changes(row[0], [row[1:]])]
     report.documents_refused += report.entities[DOCUMENT.name].refused

@@ -100,7 +100,7 @@ def tool(tmp_path: Path) -> Path:
         model / "documents.py",
         ("class Document(_Part):", CLASS.lstrip("\n")),
         ("\n\nclass _LabContact(LabContact", FIELD),
-        ("\n\ndef schema()", TOLERANT),
+        ("    proteins: Maybe[list[_Protein]]", TOLERANT),
     )
     sql = (tmp_path / "sql" / "protein.sql").read_text(encoding="utf-8")
     for old, new in (("Protein", "Permit"), ("protein", "permit"), ("acronym", "code")):
