@@ -474,7 +474,7 @@ WHERE m.thing <> m.row_id;
 -- What was planned and written, before all is compared once more.
 UPDATE ispyb_sync.map_an_entity AS m SET m.changes = NULL WHERE m.action = 'update';
 
--- name: decide
+-- name: decide -- if: not compared
 UPDATE ispyb_sync.map_an_entity AS m
 SET m.action = 'insert'
 WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL;

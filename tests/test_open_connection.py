@@ -43,7 +43,7 @@ def run(connection: Connection, py: Ispyb, export: Any, **settings: Any) -> sync
 
 
 def makes_tables(sent: list[str]) -> bool:
-    made = any(CREATE in sql for sql in sent)
+    made = any(CREATE in sql and ".stage_person" in sql for sql in sent)
     sent.clear()
     return made
 

@@ -37,7 +37,9 @@ def sent(ispyb: Ispyb, export: Any) -> tuple[list[str], float]:
 
 def _is_load_batch(sql: str, ispyb: Ispyb) -> bool:
     """LOAD DATA is sent past SQLAlchemy; few rows go as INSERT, without an origin. Fingerprints go by the thousand."""
-    return sql.startswith(("LOAD DATA", f"INSERT INTO `{ispyb.staging_schema}`.stage_", "/* fingerprint.sql:"))
+    schema = f"`{ispyb.staging_schema}`"
+    batches = (f"INSERT INTO {schema}.stage_", f"REPLACE INTO {schema}.fingerprint", "/* fingerprint.sql:")
+    return sql.startswith(("LOAD DATA", *batches))
 
 
 def figures(ispyb: Ispyb, one: Json, export: Path, proposals: int, initial: float | None) -> Iterator[Figure]:

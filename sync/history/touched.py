@@ -3,7 +3,7 @@
 Written in the run's own transaction; `history --proposal` reads it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sync.database.sqlfiles import named
 from sync.model.refusals import Refusal
@@ -13,13 +13,19 @@ FEW = 1000
 """Up to so many proposals, a run touches each that it looks at; every run of a whole facility would touch all."""
 
 
-def touch(runner: Runner, run: int, refusals: Iterable[Refusal], *, staged: int | None) -> None:
-    """Notes the proposals that a run touched; `staged` is how many it looked at, None where it staged none."""
-    few = staged is not None and staged <= FEW
+def touch(
+    runner: Runner, run: int, refusals: Iterable[Refusal], *, staged: int | None, verified: Collection[str] = ()
+) -> None:
+    """Notes the proposals that a run touched.
+
+    staged    how many it looked at, None where it staged none
+    verified  of a short export, those that were as the last run left them
+    """
+    few = staged is not None and staged + len(verified) <= FEW
     if staged != 0:
         _send(runner, "touch_staged" if few else "touch_changed", {"run": run})
-    if refused := sorted({refusal.proposal for refusal in refusals if refusal.proposal}):
-        _send(runner, "touch_refused", [{"run": run, "proposal": proposal} for proposal in refused])
+    if named := sorted({refusal.proposal for refusal in refusals if refusal.proposal}.union(verified if few else ())):
+        _send(runner, "touch_refused", [{"run": run, "proposal": proposal} for proposal in named])
 
 
 def _send(runner: Runner, name: str, parameters: object) -> None:

@@ -92,6 +92,7 @@ class Reading:
         if self._fingerprints is None or not waiting:
             return waiting
         left_out = self._fingerprints.leave_out_met()
+        self._fingerprints.names |= {valid.proposal for valid in waiting if valid.number in left_out and valid.proposal}
         return [valid for valid in waiting if valid.number not in left_out]
 
     def _items(self) -> Iterator[Item]:

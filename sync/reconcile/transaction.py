@@ -175,7 +175,9 @@ class Writing:
         request.tell("writing history")
         report.run = self._record()
         self.reconciliation.record(plan, report.run)
-        touch(self.runner, report.run, report.refusals, staged=report.entities[DOCUMENT.name].staged)
+        verified = set() if self.fingerprints is None else self.fingerprints.names
+        staged = report.entities[DOCUMENT.name].staged
+        touch(self.runner, report.run, report.refusals, staged=staged, verified=verified)
         if self.fingerprints is not None:
             request.tell("noting what is verified")
             with timed(report, "verify"):

@@ -27,12 +27,9 @@ from sync.schema.target import Target
 SIZE = 16
 NOTHING = bytes(SIZE)
 """In the place of a fingerprint: this document has to be examined again."""
-
 FEW, FEW_BYTES = 64, 2_000_000
 """An export of no more documents and bytes is short."""
-
 _AT_ONCE = 1000
-
 Odd = Sequence[tuple[str, str, object]]
 """What is odd in a document and yet taken, as `sync.validate.unknown_keys` counts it."""
 
@@ -70,12 +67,14 @@ class Fingerprints:
     leaves_out  whether any document may be left out
 
     left_out    what is left out of this reading, by label
+    names       of a short export, the proposals of what is left out
     """
 
     def __init__(
         self, connection: Connection, settings: Settings, target: Target, wanted: Collection[str], *, leaves_out: bool
     ) -> None:
         self.left_out: dict[bytes, Remembered] = {}
+        self.names: set[str] = set()
         self._connection = connection
         self._schema = settings.staging_schema
         self._start = hashlib.sha256(_circumstances(settings, target).encode())
@@ -88,6 +87,7 @@ class Fingerprints:
     def begin(self) -> None:
         """Begins a reading of the export."""
         self.left_out.clear()
+        self.names.clear()
         self._met: dict[bytes, tuple[bytes, int]] = {}
         self._several: set[bytes] = set()
         self._odd: dict[int, str | None] = {}

@@ -222,7 +222,7 @@ def of_proposal(ispyb, settings, proposal: str) -> list[int]:
 
 def test_the_runs_of_a_proposal_are_those_that_looked_at_it_among_few(dls):
     settings = Settings(database=dls.role_url, staging_schema=dls.staging_schema)
-    first, again = run(dls, FIRST).run, run(dls, FIRST, recheck=True).run
+    first, again = run(dls, FIRST).run, run(dls, FIRST).run
     elsewhere = run(dls, other(2)).run
     assert of_proposal(dls, settings, "MX-1") == [again, first]
     assert of_proposal(dls, settings, "MX-2") == [elsewhere]

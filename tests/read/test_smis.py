@@ -353,7 +353,7 @@ def test_what_names_no_proposal_is_refused(command: CommandLine, thing: Any) -> 
     found = report(command)
     (refusal,) = found["refusals"]
     assert "sessions.json[1]: " in refusal["message"]
-    assert found["documents"] == {"read": 2, "refused": 1}
+    assert found["documents"] == {"read": 2, "verified": 0, "refused": 1}
 
 
 def test_of_a_proposal_with_a_broken_file_nothing_is_taken(command: CommandLine) -> None:
@@ -361,7 +361,7 @@ def test_of_a_proposal_with_a_broken_file_nothing_is_taken(command: CommandLine)
     folder(Path("smis"), arrays(), prefix="MX-416_json_")
     (Path("smis") / "MX-415_json_sessions.json").write_text('[{"pk": 1},')
     found = report(command)
-    assert found["documents"] == {"read": 2, "refused": 1}
+    assert found["documents"] == {"read": 2, "verified": 0, "refused": 1}
     assert "MX-415_json_sessions.json is not JSON" in found["refusals"][0]["message"]
     assert "nothing of MX-415" in found["refusals"][0]["message"]
 
