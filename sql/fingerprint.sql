@@ -65,7 +65,7 @@ INSERT INTO ispyb_sync.left_out (label, proposal_id) VALUES (%(label)s, %(propos
 
 -- name: take_out
 -- To be examined after all.
-DELETE FROM ispyb_sync.left_out WHERE label = %(label)s;
+DELETE FROM ispyb_sync.left_out WHERE label IN %(labels)s;
 
 -- name: choose_left_out
 INSERT INTO ispyb_sync.digest_proposal (proposalId)

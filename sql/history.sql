@@ -41,7 +41,7 @@ FROM ispyb_sync.change AS c
 WHERE c.run = %(run)s AND c.proposal IS NOT NULL;
 
 -- name: touch_refused
-INSERT IGNORE INTO ispyb_sync.touched (proposal, run) VALUES (LEFT(%(proposal)s, 120), %(run)s);
+INSERT IGNORE INTO ispyb_sync.touched (proposal, run) VALUES (%(proposal)s, %(run)s);
 
 -- pass: plan
 

@@ -26,7 +26,7 @@ from sync.model.errors import DatabaseError, Unreachable, UsageError
 from sync.model.report import Report
 from sync.model.settings import Settings
 from sync.read.closest import folded
-from sync.read.kept import Kept
+from sync.read.copied import Copied
 from sync.read.reader import Reader
 from sync.read.turning.origin import Origins
 from sync.reconcile.documents import Reading
@@ -107,10 +107,10 @@ def _reconcile(request: Request, ispyb: Connected) -> Report:
         wanted = set(map(folded, request.wanted))
         fingerprints = Fingerprints(connection, settings, target, wanted, leaves_out=settings.leaves_out)
     try:
-        with Kept() if settings.leaves_out else nullcontext() as texts:
+        with Copied() if settings.leaves_out else nullcontext() as copied:
             for reading in count(1):
                 try:
-                    report = _once(request, ispyb, runner, target, digests, fingerprints, texts)
+                    report = _once(request, ispyb, runner, target, digests, fingerprints, copied)
                     break
                 except (Drawn, Repeated) as again:
                     if fingerprints is None:
@@ -131,7 +131,7 @@ def _once(
     target: Target,
     digests: Digests,
     fingerprints: Fingerprints | None,
-    kept: Kept | None,
+    copied: Copied | None,
 ) -> Report:
     """Reads and stages what must be examined, decides, and writes. Raises Drawn, Repeated."""
     connection, started = runner.connection, datetime.now(UTC).replace(tzinfo=None)
@@ -146,7 +146,7 @@ def _once(
         reconciliation.create()
         if fingerprints is not None:
             fingerprints.begin()
-        reader = _stage(request, origins, fingerprints, report, runner, target, reconciliation, kept)
+        reader = _stage(request, origins, fingerprints, report, runner, target, reconciliation, copied)
         if fingerprints is not None and fingerprints.left_out:
             with timed(report, "verify"):
                 differing = digests.differing(fingerprints.left_out)
@@ -195,11 +195,11 @@ def _stage(
     runner: Runner,
     target: Target,
     reconciliation: Reconciliation,
-    kept: Kept | None,
+    copied: Copied | None,
 ) -> Reader:
     loader = Loader(runner.connection, target, request.settings.staging_schema)
     start = time.perf_counter()
-    with Reading(request, origins, fingerprints, report, kept) as reading, Background(loader) as background:
+    with Reading(request, origins, fingerprints, report, copied) as reading, Background(loader) as background:
 
         def load_columns(entity: Entity, columns: Columns) -> None:
             reconciliation.stage(entity, columns)

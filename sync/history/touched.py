@@ -7,10 +7,12 @@ from collections.abc import Collection, Iterable
 
 from sync.database.sqlfiles import named
 from sync.model.refusals import Refusal
-from sync.statements.send import Runner
+from sync.statements.send import Runner, send_many
 
 FEW = 1000
 """Up to so many proposals, a run touches each that it looks at; every run of a whole facility would touch all."""
+LONGEST = 120
+"""Characters of a proposal's name that are kept."""
 
 
 def touch(
@@ -23,11 +25,7 @@ def touch(
     """
     few = staged is not None and staged + len(verified) <= FEW
     if staged != 0:
-        _send(runner, "touch_staged" if few else "touch_changed", {"run": run})
-    if named := sorted({refusal.proposal for refusal in refusals if refusal.proposal}.union(verified if few else ())):
-        _send(runner, "touch_refused", [{"run": run, "proposal": proposal} for proposal in named])
-
-
-def _send(runner: Runner, name: str, parameters: object) -> None:
-    sql = named("history", name).render(staging_schema=runner.staging_schema) or ""
-    runner.connection.exec_driver_sql(sql, parameters)  # type: ignore[arg-type]
+        runner.run(named("history", "touch_staged" if few else "touch_changed"), values={"run": run})
+    if touched := sorted({refusal.proposal for refusal in refusals if refusal.proposal}.union(verified if few else ())):
+        rows = [{"run": run, "proposal": proposal[:LONGEST]} for proposal in touched]
+        send_many(runner.connection, named("history", "touch_refused"), runner.staging_schema, rows)

@@ -32,6 +32,11 @@ _NEAR, _SEVERAL = 4, 8
 _CROWD, _STRETCH = 64, 1 << 16
 
 
+def as_bytes(block: bytes | str) -> bytes:
+    """What a file gave: the bytes of one that was opened for text too."""
+    return block.encode("utf-8", "surrogatepass") if isinstance(block, str) else block
+
+
 class Window:
     """Bytes from `pos` on are still to be used; those before it are dropped at the next `fill`."""
 

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from sync.model.errors import UsageError
 from sync.model.text import printable
-from sync.read.buffer import GZIP, MARK
+from sync.read.buffer import GZIP, MARK, as_bytes
 
 CHUNK_BYTES = 1 << 18
 _MOST_WAITING = 16
@@ -118,11 +118,10 @@ class ByteSource:
 
     def _blocks(self, file: IO[Any]) -> Iterator[bytes]:
         while block := file.read(CHUNK_BYTES):
-            if isinstance(block, str):
-                block = block.encode("utf-8", "surrogatepass")
-            self.bytes_read += len(block)
-            self._checksum.add(block)
-            yield block
+            data = as_bytes(block)
+            self.bytes_read += len(data)
+            self._checksum.add(data)
+            yield data
 
     def _unpacked(self, stored: Iterable[bytes]) -> Iterator[bytes]:
         """The plain bytes of gzip, all its members; what is broken ends them and is noted as the problem."""

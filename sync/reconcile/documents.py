@@ -7,7 +7,7 @@ from sync.model.errors import PortalError
 from sync.model.refusals import ValidDocument
 from sync.model.report import Report
 from sync.portal.answer import Answer
-from sync.read.kept import Kept
+from sync.read.copied import Copied
 from sync.read.parse import INVALID_JSON
 from sync.read.reader import Item, RawDocument, Reader, Unreadable
 from sync.read.turning.form import find
@@ -24,7 +24,7 @@ class Reading:
 
     What the User Portal is asked for is fetched as it is read; leaving the context ends that.
 
-    kept  keeps what cannot be read again, where that may be needed
+    copied  copies what cannot be read again, where that may be needed
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Reading:
         origins: Origins,
         fingerprints: Fingerprints | None,
         report: Report,
-        kept: Kept | None = None,
+        copied: Copied | None = None,
     ) -> None:
         settings = request.settings
         self._request = request
@@ -42,11 +42,11 @@ class Reading:
         self._answer: Answer | None = None
         self._sent: RawDocument | None = None
         source = request.export
-        if request.asked is not None and not (kept is not None and kept.has_copy):
+        if request.asked is not None and not (copied is not None and copied.has_copy):
             self._answer = Answer(request.asked, settings.portal, request.waits or _nobody_listens)
             source = cast(IO[Any], self._answer)
-        if kept is not None:
-            source = kept.open(source)
+        if copied is not None:
+            source = copied.open(source)
         make_form = find(request.form)
         if make_form is None:
             limit = int(settings.max_document_mb * 1_000_000)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from sync.database.sqlfiles import named, of_pass, tables_made
+from sync.model.conditions import NO_CONDITIONS
 from sync.model.entities import DOCUMENT, ENTITIES, Entity
 from sync.model.refusals import Refusal
 from sync.reconcile.plan import Plan
@@ -31,8 +32,7 @@ def draw(runner: Runner, plan: Plan, fingerprints: Fingerprints | None) -> None:
         return
     creates = of_pass("fingerprint", "draw_create")
     runner.drop(*tables_made(creates, runner.staging_schema))
-    for statement in creates:
-        runner.run(statement)
+    runner.run_all(creates, NO_CONDITIONS)
     Player(runner, plan.conditions).play_passes((entity, "draw") for entity in ENTITIES)
     drawn = {label for (label,) in runner.run(named("fingerprint", "drawn")) or ()}
     if found := drawn & fingerprints.left_out.keys():
@@ -85,7 +85,7 @@ def _compared_again(runner: Runner, plan: Plan) -> Plan:
 def _unsettled_documents(runner: Runner, plan: Plan, refusals: Iterable[Refusal]) -> set[int]:
     """Numbers of the documents of which something must be examined each time, with these refusals of the run."""
     player = Player(runner, plan.conditions)
-    shared = [entity for entity in _staged(plan) if not entity.belongs_to and entity is not DOCUMENT]
+    shared = [entity for entity in _staged(plan) if entity.is_shared]
     names = {entity.name for entity in shared}
     spoilt = {refusal.document for refusal in refusals if refusal.field is not None and refusal.entity in names}
     for entity in shared if spoilt else ():

@@ -1,17 +1,17 @@
 """Sends the statements of the SQL files, one by one or several as a block, and keeps their times."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pymysql
 from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from sync.database.connection import LOST, code_of, log
-from sync.database.statement import Statement, literal, put_values
+from sync.database.statement import Statement, literal, origin_and_text, put_values
 from sync.model.conditions import NO_CONDITIONS, Conditions
 from sync.statements.block import FAILED, Outcome, Step, compound, is_select, told
 
@@ -20,6 +20,8 @@ Values = Mapping[str, object]
 
 NO_VALUES: Values = {}
 
+_AT_ONCE = 1000
+_Item = TypeVar("_Item")
 _AS_IT_STANDS = {"no_parameters": True}  # a percent sign in a statement is just that
 
 
@@ -119,6 +121,21 @@ class Runner:
                 text = self.connection.exec_driver_sql(FAILED).scalar()
         ended = len(list(told(text or "")))
         return steps[min(ended, len(steps) - 1)].statement.origin  # a cluster may end a block behind its last one
+
+
+def batches(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    """The items, so many at a time as one statement takes."""
+    for start in range(0, len(items), _AT_ONCE):
+        yield items[start : start + _AT_ONCE]
+
+
+def send_many(
+    connection: Connection, statement: Statement, staging_schema: str, rows: Sequence[dict[str, Any]]
+) -> None:
+    """Inserts rows, many by one statement: the driver does so only where the statement itself comes first."""
+    _, sql = origin_and_text(statement.render(staging_schema=staging_schema) or "")
+    for some in batches(rows):
+        connection.exec_driver_sql(sql, list(some))
 
 
 def origin_of(error: BaseException) -> str | None:

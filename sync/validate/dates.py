@@ -14,8 +14,9 @@ class Dates:
         self._count = 0
         self._examples: list[Example] = []
 
-    def look(self, document: Document, number: int, proposal: str | None) -> None:
-        """Counts the sessions of a valid document whose endDate is before their startDate."""
+    def look(self, document: Document, number: int, proposal: str | None) -> bool:
+        """Counts the sessions of a valid document whose endDate is before their startDate; tells whether it has any."""
+        before = self._count
         for place, session in enumerate(document.sessions or ()):
             if session is REFUSED:
                 continue
@@ -25,6 +26,7 @@ class Dates:
                 if len(self._examples) < MOST_EXAMPLES:
                     value = f"{end.isoformat()} (startDate {start.isoformat()})"
                     self._examples.append(Example(number, proposal, f"sessions[{place}].endDate", value))
+        return self._count > before
 
     def notices(self) -> Iterator[Notice]:
         """One, where there are such sessions."""

@@ -82,7 +82,8 @@ class Validator:
             if document is None:
                 self.refused += 1
             else:
-                self._dates.look(document, item.number, _short(label))
+                if self._dates.look(document, item.number, _short(label)) and self._fingerprints is not None:
+                    self._fingerprints.examine_each_time(item.number)
                 yield ValidDocument(item.number, item.line, _short(label), document)
 
     def notices(self) -> list[Notice]:

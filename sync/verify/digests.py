@@ -7,18 +7,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sync.database.sqlfiles import named, of_pass, tables_made
-from sync.database.statement import Statement, origin_and_text
+from sync.database.statement import Statement
 from sync.model.conditions import NO_CONDITIONS, Conditions
 from sync.model.entities import ENTITIES
 from sync.schema.target import Target
 from sync.statements.block import Step
-from sync.statements.send import Runner
+from sync.statements.send import Runner, batches, send_many
 from sync.verify.fingerprints import Remembered
 
 FEW = 1000
 """For so many proposals it is quicker to choose their people first than to take the digests of all people."""
-
-_AT_ONCE = 1000
 
 Given = tuple[Statement, Conditions]
 
@@ -40,9 +38,7 @@ class Digests:
         self._left_out = set(left_out)
         self._play(self._making())
         rows = [{"label": label, "proposal_id": known.proposal_id} for label, known in left_out.items()]
-        _, insert = origin_and_text(named("fingerprint", "leave_out").render(staging_schema=self._schema) or "")
-        for start in range(0, len(rows), _AT_ONCE):
-            self._runner.connection.exec_driver_sql(insert, rows[start : start + _AT_ONCE])
+        send_many(self._runner.connection, named("fingerprint", "leave_out"), self._schema, rows)
         found = self._play(self._taking("choose_left_out", "differing", len(rows)))
         return {label for (label,) in found}
 
@@ -60,9 +56,9 @@ class Digests:
 
     def _take_out(self, labels: set[bytes]) -> None:
         """What is not left out any more: links of its proposal are counted where they are staged."""
-        _, delete = origin_and_text(named("fingerprint", "take_out").render(staging_schema=self._schema) or "")
-        if labels:
-            self._runner.connection.exec_driver_sql(delete, [{"label": label} for label in labels])
+        delete = named("fingerprint", "take_out").render(staging_schema=self._schema) or ""
+        for some in batches(list(labels)):
+            self._runner.connection.exec_driver_sql(delete, {"labels": tuple(some)})
 
     @property
     def _schema(self) -> str:

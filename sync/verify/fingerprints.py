@@ -10,26 +10,24 @@ documents are fetched, and what is known is not even parsed.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import orjson
 from sqlalchemy import Connection
 
 from sync.database.release import tool_version
 from sync.database.sqlfiles import named
-from sync.database.statement import origin_and_text
 from sync.model.settings import Settings
 from sync.schema.target import Target
+from sync.statements.send import batches, send_many
 
 SIZE = 16
 NOTHING = bytes(SIZE)
 """In the place of a fingerprint: this document has to be examined again."""
 FEW, FEW_BYTES = 64, 2_000_000
 """An export of no more documents and bytes is short."""
-_AT_ONCE = 1000
 Odd = Sequence[tuple[str, str, object]]
 """What is odd in a document and yet taken, as `sync.validate.unknown_keys` counts it."""
 
@@ -90,7 +88,8 @@ class Fingerprints:
         self.names.clear()
         self._met: dict[bytes, tuple[bytes, int]] = {}
         self._several: set[bytes] = set()
-        self._odd: dict[int, str | None] = {}
+        self._odd: dict[int, str] = {}
+        self._each_time: set[int] = set()
         self._count = self._bytes = 0
 
     def examine(self, labels: Iterable[bytes]) -> None:
@@ -146,7 +145,11 @@ class Fingerprints:
         try:
             self._odd[number] = orjson.dumps(sorted(odd, key=repr)).decode()
         except TypeError:  # a key of a dict that is no text
-            self._odd[number] = None
+            self.examine_each_time(number)
+
+    def examine_each_time(self, number: int) -> None:
+        """Remembers nothing of a document: it has a warning that can only be found in it."""
+        self._each_time.add(number)
 
     def leave_out_met(self) -> set[int]:
         """The numbers of the documents so far that are as they were: these are left out after all."""
@@ -157,7 +160,7 @@ class Fingerprints:
         numbers = set()
         for label, (fingerprint, number) in self._met.items():
             same, remembered = self._known.get(fingerprint, (NOTHING, _UNKNOWN))
-            if same == label and label not in self._several | self._examined:
+            if same == label and label not in self._several and label not in self._examined:
                 self.left_out[label] = remembered
                 numbers.add(number)
         for label in self.left_out:
@@ -169,7 +172,7 @@ class Fingerprints:
         return {
             number: label
             for label, (_, number) in self._met.items()
-            if label not in self._several and number not in doubtful and self._odd.get(number, "") is not None
+            if label not in self._several and number not in doubtful and number not in self._each_time
         }
 
     def without_digest(self, numbers: dict[int, bytes]) -> set[int]:
@@ -203,10 +206,7 @@ class Fingerprints:
                 new = before
             if new != before:
                 changed.append({"label": label} | vars(new))
-        # The driver sends many rows as one only where the statement itself comes first.
-        _, remember = origin_and_text(_sql("remember", self._schema))
-        for rows_of in _batches(changed):
-            self._connection.exec_driver_sql(remember, rows_of)
+        send_many(self._connection, named("fingerprint", "remember"), self._schema, changed)
 
     def _all(self) -> dict[bytes, tuple[bytes, Remembered]]:
         """Of all documents, by their fingerprints, the label and what is known."""
@@ -219,7 +219,7 @@ class Fingerprints:
 
     def _held(self, labels: Sequence[bytes]) -> dict[bytes, Remembered]:
         found: dict[bytes, Remembered] = {}
-        for some in _batches(labels):
+        for some in batches(labels):
             rows = self._connection.exec_driver_sql(_sql("fingerprints", self._schema), {"labels": tuple(some)})
             found.update((label, Remembered(*remembered)) for label, *remembered in rows)
         return found
@@ -243,8 +243,3 @@ def _sql(name: str, staging_schema: str) -> str:
 
 def _hash(proposal: str) -> bytes:
     return hashlib.sha256(proposal.encode("utf-8", "surrogatepass")).digest()[:SIZE]
-
-
-def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), _AT_ONCE):
-        yield items[start : start + _AT_ONCE]

@@ -332,6 +332,16 @@ def test_warnings_of_what_is_left_out_are_repeated_with_their_examples(ispyb: Is
     assert second.to_dict()["warnings"] == first.to_dict()["warnings"]
 
 
+@pytest.mark.parametrize("count", [3, LONG])
+def test_dates_that_contradict_each_other_are_told_each_time(ispyb: Ispyb, count: int) -> None:
+    documents = export(count)
+    documents[-1]["sessions"][0] |= {"startDate": "2024-02-02T00:00:00", "endDate": "2024-01-01T00:00:00"}
+    first, second = apply(ispyb, documents), apply(ispyb, documents)
+    assert left_out(second) == count - 1
+    assert "end_before_start" in {warning.code for warning in first.warnings}
+    assert second.to_dict()["warnings"] == first.to_dict()["warnings"]
+
+
 @pytest.mark.parametrize("setting", [{"nulls": "clear"}, {"timezone": "Europe/Paris"}, {"prune": "all"}], ids=str)
 def test_other_settings_make_other_documents(ispyb: Ispyb, setting: dict[str, Any]) -> None:
     apply(ispyb, document(1))

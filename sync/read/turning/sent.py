@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from sync.model.errors import UsageError
 from sync.model.text import printable
-from sync.read.buffer import GZIP
+from sync.read.buffer import GZIP, as_bytes
 from sync.read.reader import ExportInfo
 
 MOST_BYTES = 1_000_000_000
@@ -78,7 +78,7 @@ class Sent:
     def _blocks(self, file: IO[Any], name: str) -> Iterator[bytes]:
         size = 0
         while block := file.read(_BLOCK):
-            data = block.encode("utf-8", "surrogatepass") if isinstance(block, str) else block
+            data = as_bytes(block)
             size += len(data)
             if size > MOST_BYTES:
                 raise too_large(name)

@@ -1,4 +1,4 @@
-"""A stream that may have to be read once more: what was read of it is kept in a temporary file."""
+"""A stream that may have to be read once more: what is read of it is copied into a temporary file."""
 
 import os
 import pickle
@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any, Self, cast
 
+from sync.read.buffer import as_bytes
 from sync.read.reader import Export
 
 
-class Kept:
+class Copied:
     """An export that can be opened several times, one after the other; leaving the context removes the copy.
 
-    A file or a folder is opened again. Of anything else the first reading keeps what it reads.
+    A file or a folder is opened again. Of anything else the first reading copies what it reads.
     """
 
     def __init__(self) -> None:
@@ -47,7 +48,7 @@ class Kept:
             name = getattr(export, "name", None)
             self._name = name if isinstance(name, str) else "the open file"
             return cast(IO[Any], _Bytes(export, self._copy, self._name))
-        return _keeping(export, self._copy)
+        return _copying(export, self._copy)
 
 
 class _Bytes:
@@ -60,21 +61,20 @@ class _Bytes:
 
     def read(self, size: int) -> bytes:
         """The next bytes, as many as have come; none at the end."""
-        block: bytes | str = self._source.read(size)
-        data = block.encode("utf-8", "surrogatepass") if isinstance(block, str) else block
+        data = as_bytes(self._source.read(size))
         if self._copy is not None:
             self._copy.write(data)
         return data
 
 
-def _keeping(values: Any, copy: IO[bytes]) -> Iterator[Any]:
+def _copying(values: Any, copy: IO[bytes]) -> Iterator[Any]:
     for value in values:
         pickle.dump(value, copy)
         yield value
 
 
 def _values(copy: IO[bytes]) -> Iterator[Any]:
-    """What `_keeping` has written, which nobody else could write to."""
+    """What `_copying` has written, which nobody else could write to."""
     while True:
         try:
             yield pickle.load(copy)
