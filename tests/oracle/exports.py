@@ -140,6 +140,10 @@ _ONE_VISIT = st.sampled_from(
 )
 _PLAIN_PROTEIN = fields(externalId=[ABSENT, ABSENT, 1], acronym=["H", "h", "L", "L"])
 """What is likely to meet what is there, and each other."""
+_PROTEIN_OF_TWO = st.sampled_from(
+    [*({"acronym": acronym, **more} for acronym in "TR" for more in ({}, {"externalId": 2}, {"externalId": 1}))]
+)
+"""One of two that have one acronym, where the other may get a new one."""
 _CARD = _with(
     fields(
         cardName=["Home", "home", "Office", "Lab", "x" * 41, ""],
@@ -194,7 +198,10 @@ DOCUMENT = st.one_of(
             *[_list(st.one_of(_SESSION, _PLAIN_SESSION, _PLAIN_SESSION, _SESSION_GIVING_UP), 3)] * 4,
             st.lists(_ONE_VISIT, min_size=2, max_size=4),
         ),
-        proteins=_list(st.one_of(_PROTEIN, _PLAIN_PROTEIN, _PLAIN_PROTEIN), 4),
+        proteins=st.one_of(
+            *[_list(st.one_of(_PROTEIN, _PLAIN_PROTEIN, _PLAIN_PROTEIN), 4)] * 4,
+            st.lists(_PROTEIN_OF_TWO, min_size=2, max_size=3),
+        ),
     ),
 )
 """A proposal with its people, or one that is easily written, with all that may hang on it."""

@@ -147,6 +147,8 @@ _AT_WORK = _AT_HOME | {
     "Protein": [
         {"proposalId": 1, "personId": None, "externalId": _IDS[3], "acronym": "H", "name": None},
         {"proposalId": 1, "personId": 1, "externalId": None, "acronym": "L", "name": "n"},
+        {"proposalId": 1, "personId": None, "externalId": _IDS[2], "acronym": "T", "name": None},
+        {"proposalId": 1, "personId": None, "externalId": None, "acronym": "T", "name": None},
     ],
     "LabContact": [
         {"proposalId": 1, "personId": 1, "cardName": "Home", "defaultCourrierCompany": "mine"},

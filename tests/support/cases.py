@@ -183,7 +183,7 @@ def _known(what: str, words: Any, known: Any) -> None:
         raise ValueError(f"unknown {what}: {', '.join(unknown)}")
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML with the plain values of JSON, and no key twice."""
 
 
