@@ -72,10 +72,13 @@ INSERT INTO ispyb_sync.digest_proposal (proposalId)
 SELECT DISTINCT o.proposal_id FROM ispyb_sync.left_out AS o;
 
 -- name: choose_staged
+-- Where everything is examined, most proposals have their digest already, and only a few are asked for.
 INSERT INTO ispyb_sync.digest_proposal (proposalId)
 SELECT DISTINCT m.target_id
 FROM ispyb_sync.map_proposal AS m
-WHERE m.refused IS NULL AND m.target_id IS NOT NULL;
+WHERE
+    m.refused IS NULL AND m.target_id IS NOT NULL
+    AND FIND_IN_SET(m.row_id, %(documents)s); -- if: few
 
 -- name: choose_people -- if: few
 -- Everybody whom the rows of a few proposals name. Of many proposals, the digests of all people are taken.

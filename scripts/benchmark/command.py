@@ -1,16 +1,14 @@
 """`ispyb-sync` as a process: how long it takes from its start to its end, and the most memory that it held.
 
-What the system says of a new process begins with the memory of the one that started it, so the benchmark itself must
-stay small: it never holds an export, and says how big it is itself.
+What the system says of a new process begins with the memory of the one that started it. So a small Python starts it,
+which imports nothing but what it needs, and tells what it saw.
 """
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,17 @@ from typing import Any
 from support.databases import Ispyb
 
 SCRIPT = Path(sys.executable).parent / "ispyb-sync"
+_SMALL = (sys.executable, "-I", "-S", "-c")
+_STARTS = """\
+import os, sys, time
+start = time.perf_counter()
+_, status, usage = os.wait4(os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ), 0)
+seconds = time.perf_counter() - start
+with open(sys.argv[1], "w") as told:
+    print(seconds, usage.ru_maxrss, file=told)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Starts a command; tells the seconds it took and the most memory it held."""
 
 
 @dataclass(frozen=True)
@@ -46,26 +55,16 @@ def apply_one(ispyb: Ispyb, document: bytes) -> Done:
 def _run(ispyb: Ispyb, arguments: list[str], given: bytes | None) -> Done:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ISPYB_SYNC_")}
     environment |= {"ISPYB_SYNC_DATABASE": ispyb.role_url, "ISPYB_SYNC_STAGING_SCHEMA": ispyb.staging_schema}
-    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        source.write(given or b"")
-        source.seek(0)
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            [SCRIPT, "apply", *arguments, "--json"], stdin=source, stdout=out, stderr=err, env=environment
+    command = [str(SCRIPT), "apply", *arguments, "--json"]
+    with tempfile.NamedTemporaryFile("r") as told:
+        process = subprocess.run(
+            [*_SMALL, _STARTS, told.name, *command], input=given or b"", capture_output=True, env=environment
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        for file in (out, err):
-            file.seek(0)
         if process.returncode:
-            raise RuntimeError(f"ispyb-sync apply: exit code {process.returncode}: {err.read().decode()[-2000:]}")
-        return Done(seconds, usage.ru_maxrss * _MAXRSS_BYTES / 1e6, json.loads(out.read()))
-
-
-def own_megabytes() -> float:
-    """The most memory that this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_BYTES / 1e6
+            words = process.stderr.decode()[-2000:]
+            raise RuntimeError(f"ispyb-sync apply: exit code {process.returncode}: {words}")
+        seconds, peak = map(float, told.read().split())
+    return Done(seconds, peak * _MAXRSS_BYTES / 1e6, json.loads(process.stdout))
 
 
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024

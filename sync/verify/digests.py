@@ -12,7 +12,7 @@ from sync.model.conditions import NO_CONDITIONS, Conditions
 from sync.model.entities import ENTITIES
 from sync.schema.target import Target
 from sync.statements.block import Step
-from sync.statements.send import Runner, batches, send_many
+from sync.statements.send import NO_VALUES, Runner, Values, batches, send_many
 from sync.verify.fingerprints import Remembered
 
 FEW = 1000
@@ -44,7 +44,8 @@ class Digests:
 
     def of_documents(self, numbers: Collection[int]) -> dict[int, tuple[int, int]]:
         """By number of a document that is staged and was not refused: the id of its proposal, and the digest."""
-        found = self._play([*self._making(), *self._taking("choose_staged", "digests", len(numbers))])
+        given = {"documents": ",".join(map(str, numbers)) if len(numbers) <= FEW else ""}
+        found = self._play([*self._making(), *self._taking("choose_staged", "digests", len(numbers))], given)
         return {number: (proposal_id, digest) for number, proposal_id, digest in found if number in numbers}
 
     def drop(self) -> None:
@@ -80,8 +81,10 @@ class Digests:
                 yield statement, self._target.conditions(entity).with_facts(facts)
         yield named("fingerprint", read), NO_CONDITIONS
 
-    def _play(self, statements: Sequence[Given] | Iterator[Given]) -> Sequence[tuple[Any, ...]]:
+    def _play(
+        self, statements: Sequence[Given] | Iterator[Given], values: Values = NO_VALUES
+    ) -> Sequence[tuple[Any, ...]]:
         """Sends statements as one; the rows of the last one."""
-        rendered = [(statement, statement.render(given, self._schema)) for statement, given in statements]
+        rendered = [(statement, self._runner.text(statement, given, values)) for statement, given in statements]
         steps = [Step(statement, sql) for statement, sql in rendered if sql is not None]
         return self._runner.run_block(steps)[-1].selected
