@@ -174,9 +174,12 @@ WHERE
 ORDER BY c.run, FIND_IN_SET(c.entity, %(entities)s), c.number;
 
 -- name: find_people
--- Who has a login, or had it in a run.
-SELECT p.personId FROM Person AS p WHERE p.login = %(login)s
-UNION
+-- Who has a login, or had it in a run. Compared in one character set, in any case: a bare login with letters that the
+-- column cannot hold would be an error.
+SELECT p.personId -- if: login
+FROM Person AS p -- if: login
+WHERE CONVERT(p.login USING utf8mb4) = CONVERT(%(login)s USING utf8mb4) -- if: login
+UNION -- if: login
 SELECT c.target_id
 FROM ispyb_sync.change AS c
 INNER JOIN ispyb_sync.run AS r ON r.run = c.run

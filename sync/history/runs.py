@@ -19,6 +19,7 @@ from sync.database.release import tool_version
 from sync.database.sqlfiles import named
 from sync.database.tool_schema import demand_own
 from sync.history.changes import ALL_CHANGES, IN_ORDER, read_changes
+from sync.model.conditions import NO_CONDITIONS, Conditions
 from sync.model.errors import UsageError
 from sync.model.refusals import Notice, Refusal
 from sync.model.report import BY_COMMAND, AskedBy, Counts, Report, Vanished, storable
@@ -142,11 +143,13 @@ def shadow(settings: Settings) -> str:
     return named("history", "shadow_change").render(staging_schema=settings.staging_schema) or ""
 
 
-def ask(connection: Connection, settings: Settings, name: str, **parameters: object) -> CursorResult[Any]:
+def ask(
+    connection: Connection, settings: Settings, name: str, given: Conditions = NO_CONDITIONS, **parameters: object
+) -> CursorResult[Any]:
     """The result of a statement of sql/history.sql; raises DatabaseError that names it."""
     statement = named("history", name)
     try:
-        return connection.exec_driver_sql(statement.render(staging_schema=settings.staging_schema) or "", parameters)
+        return connection.exec_driver_sql(statement.render(given, settings.staging_schema) or "", parameters)
     except DBAPIError as error:
         raise failure(error, statement.origin) from None
 

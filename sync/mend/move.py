@@ -71,8 +71,14 @@ def _label(live: Live, number: int) -> str:
 
 
 def _label_sql(live: Live) -> str:
-    has_code = "proposalCode" in live.columns(_PROPOSAL)
-    return _LABEL.format(code="proposalCode" if has_code else "NULL")
+    """How ISPyB calls a proposal. Raises UsageError where it has no number."""
+    columns = live.columns(_PROPOSAL)
+    if "proposalNumber" not in columns:
+        raise UsageError(
+            "Proposal of this ISPyB has no column proposalNumber: no proposal has a name such as MX-4002",
+            hint="Move the session by hand: UPDATE BLSession SET proposalId, and all that has both ids.",
+        )
+    return _LABEL.format(code="proposalCode" if "proposalCode" in columns else "NULL")
 
 
 def _visit_number(live: Live, proposal: int, number: int | None) -> int | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from sqlalchemy import make_url
+from support.live_columns import altered, without
 
 import sync
 from sync import api
@@ -173,6 +174,18 @@ def test_a_person_is_found_by_login_or_id_with_its_links_in_one_run_or_all(ispyb
     assert (2, "proposal", "update") in done(rows.person, "a")  # no longer its proposer
     with pytest.raises(UsageError, match="nobody in ISPyB has the login c"):
         rows.person(ispyb.role_url, settings, "c")
+
+
+def test_a_login_is_found_in_history_where_the_column_is_gone_and_is_nobodys_where_its_letters_do_not_fit(
+    ispyb, settings
+):
+    run(ispyb, FIRST)
+    done = rows.person(ispyb.role_url, settings, "a")
+    assert rows.person(ispyb.role_url, settings, "A") == done
+    with altered(ispyb, "Person", without(ispyb, "Person", "login")):
+        assert rows.person(ispyb.role_url, settings, "a") == done
+    with pytest.raises(UsageError, match="nobody in ISPyB has the login Ω"):
+        rows.person(ispyb.role_url, settings, "Ω")
 
 
 def test_the_command_tells_what_happened_to_a_person(command):

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import make_url
 from support.databases import Ispyb
 from support.facts import meets
+from support.live_columns import altered, without
 from support.small import CommandLine, document, run, write
 
 import sync
@@ -134,6 +135,20 @@ def test_a_session_moves_and_gets_a_free_visit_number_where_its_own_is_taken(isp
         assert moved["visit_number"] == 3
         assert '-- visit_number 1 would collide: a session of "MX-2" has it already.' in done.out
     assert len([row for row in ispyb.rows("Session_has_Person") if row["sessionId"] == session]) == 1
+
+
+def test_a_proposal_is_named_by_what_the_table_has(dls: Ispyb, command: CommandLine) -> None:
+    command.monkeypatch.setenv("ISPYB_SYNC_DATABASE", dls.url)
+    with altered(dls, "Proposal", without(dls, "Proposal", "proposalCode")):
+        apply(dls, document(1), document(2))
+        session = str(min(int(str(row["sessionId"])) for row in dls.rows("BLSession")))
+        done = command("move", "session", session, "2")
+        assert (done.code, done.err) == (0, "")
+        assert f'moves sessionId {session} from "1"' in done.out
+    with altered(dls, "Proposal", without(dls, "Proposal", "proposalNumber")):
+        done = command("move", "session", session, "MX-2")
+        assert (done.code, done.out) == (2, "")
+        assert "Proposal of this ISPyB has no column proposalNumber" in done.err
 
 
 @pytest.mark.parametrize(

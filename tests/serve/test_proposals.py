@@ -5,7 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.databases import Ispyb
 from support.endpoint import ROOT, SYNC, Endpoint, run_held, token, wait_for
+from support.live_columns import altered, without
 from support.small import document, holds
+
+import sync
+from sync.model.errors import UsageError
+from sync.model.settings import Settings
+from sync.serve.routes.proposals import is_member
 
 
 def sync_of(name: str) -> str:
@@ -52,12 +58,42 @@ def test_members_may_sync_what_they_are_on(endpoint: Endpoint, dls: Ispyb) -> No
     assert member.post(f"{ROOT}/exports").status_code == 403
 
 
-@pytest.mark.parametrize("login", ["U1_2", "u1_2 ", "ú1_2", "", "%", "u1_2' OR '1'='1"])
+@pytest.mark.parametrize("login", ["U1_2", "u1_2 ", "ú1_2", "Ω1_2", "", "%", "u1_2' OR '1'='1"])
 def test_a_login_is_taken_letter_by_letter(endpoint: Endpoint, dls: Ispyb, login: str) -> None:
     endpoint.client.post(SYNC, json=document(1))
     endpoint.portal_has("MX-1", [document(1)])
     answer = endpoint.with_token(token("uportal_sync_own", login=login)).get(sync_of("MX-1"))
     assert answer.status_code == (401 if login == "" else 403)
+
+
+LOGIN = "MODIFY login VARCHAR(45) CHARACTER SET {} COLLATE {} NULL"
+LIVE = {
+    "latin1": LOGIN.format("latin1", "latin1_swedish_ci"),
+    "another collation": LOGIN.format("utf8mb4", "utf8mb4_unicode_ci"),
+    "another character set": LOGIN.format("greek", "greek_general_ci"),
+    "bytes": "MODIFY login VARBINARY(45) NULL",
+}
+
+
+@pytest.mark.parametrize("live", [*LIVE, "no codes"])
+def test_who_is_on_a_proposal_is_told_whatever_the_columns_are(dls: Ispyb, live: str) -> None:
+    settings = Settings(staging_schema=dls.staging_schema)
+    table, alteration = ("Person", LIVE[live]) if live in LIVE else ("Proposal", without(dls, "Proposal", "proposalCode"))
+    with altered(dls, table, alteration):
+        sync.apply([document(1), document(2)], database=dls.role_url, staging_schema=dls.staging_schema)
+        logins = ("u1_0", "u1_2", "U1_2", "ü1_2", "Ω1_2", "u2_0")
+        on = [login for login in logins if is_member(dls.engine, settings, login, "MX-1")]
+        assert on == ["u1_0", "u1_2"]
+        assert not is_member(dls.engine, settings, "u1_0", "MX-77")
+
+
+@pytest.mark.parametrize(("table", "column"), [("Person", "login"), ("Proposal", "proposalNumber")])
+def test_without_the_column_nobody_is_taken_for_a_member(dls: Ispyb, table: str, column: str) -> None:
+    with (
+        altered(dls, table, without(dls, table, column)),
+        pytest.raises(UsageError, match=rf"no .*{table}\.{column}.*\n.* permission uportal_sync "),
+    ):
+        is_member(dls.engine, Settings(staging_schema=dls.staging_schema), "u1_0", "MX-1")
 
 
 ODD = ["..%2F..", "%2e%2e", "MX-1;%20rm%20-rf", "MX-1%00", "MX-1%0A", "-1", "a" * 100, "MX-1|x"]

@@ -12,6 +12,7 @@ from sync.model.entities import BY_NAME, ENTITIES, Entity
 from sync.model.errors import UsageError
 from sync.model.report import Change
 from sync.model.settings import Settings
+from sync.schema.introspection import read_tables
 
 Done = list[tuple[int, datetime, Change]]
 """The number of a run, when it began (UTC), and what it did."""
@@ -38,7 +39,8 @@ def person(database: Database, settings: Settings, name: str, *, run: int | None
     with opened(database, settings) as connection:
         if name.isdecimal():
             return _done(connection, settings, of_people, int(name), run)
-        ids = [number for (number,) in ask(connection, settings, "find_people", login=name)]
+        given = read_tables(connection).conditions(of_people)
+        ids = [number for (number,) in ask(connection, settings, "find_people", given, login=name)]
         if not ids:
             raise UsageError(
                 f"nobody in ISPyB has the login {name}, and no run wrote it",

@@ -7,12 +7,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from sync.database.sqlfiles import named
 from sync.history import runs as history
-from sync.model.errors import SyncError
+from sync.model.entities import DOCUMENT
+from sync.model.errors import SyncError, UsageError
+from sync.model.settings import Settings
 from sync.portal.address import NAME
+from sync.schema.introspection import read_tables
 from sync.serve.access import EVERYTHING, OWN, Caller, Refused, demand
 from sync.serve.state import KnownCaller, State, state_of
 from sync.serve.work import refusal_of
@@ -67,13 +71,19 @@ async def _pull(request: Request, caller: Caller, proposal: str, *, write: bool)
 
 async def _is_member(state: State, caller: Caller, proposal: str) -> bool:
     """Whether ISPyB itself has the caller's login on this proposal."""
-    return await state.work.ask(_asked, state, caller.login, proposal)
+    return await state.work.ask(is_member, state.work.engine, state.settings, caller.login, proposal)
 
 
-def _asked(state: State, login: str, proposal: str) -> bool:
+def is_member(engine: Engine, settings: Settings, login: str, proposal: str) -> bool:
+    """Whether ISPyB has this login on a proposal (CODE-NUMBER). Raises UsageError where it cannot say."""
     code, _, number = proposal.rpartition("-")
-    with history.opened(state.work.engine, state.settings) as connection:
-        sql = named("access", "is_member").render() or ""
+    with history.opened(engine, settings) as connection:
+        sql = named("access", "is_member").render(read_tables(connection).conditions(DOCUMENT))
+        if sql is None:
+            raise UsageError(
+                "this ISPyB has no Person.login or no Proposal.proposalNumber: it does not say whose a proposal is",
+                hint=f"Only a caller with the permission {EVERYTHING} can synchronize a proposal here.",
+            )
         found: Any = connection.exec_driver_sql(sql, {"login": login, "code": code, "number": number}).scalar()
         return bool(found)
 
