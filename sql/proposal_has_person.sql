@@ -22,9 +22,16 @@ INSERT INTO ispyb_sync.map_proposal_has_person (row_id, thing, proposal, person,
 SELECT
     s.row_id, s.row_id, proposal.thing, person.thing,
     MIN(t.proposalHasPersonId),
-    IF(proposal.refused IS NULL AND person.refused IS NULL, NULL, 'parent_refused'),
-    IF(proposal.refused IS NOT NULL, 'proposal', IF(person.refused IS NOT NULL, 'person', NULL)),
-    IF(proposal.refused IS NULL AND person.refused IS NULL AND MIN(t.proposalHasPersonId) IS NULL, 'insert', NULL)
+    COALESCE(s.refused, IF(proposal.refused IS NULL AND person.refused IS NULL, NULL, 'parent_refused')),
+    CASE
+        WHEN s.refused IS NOT NULL THEN NULL
+        WHEN proposal.refused IS NOT NULL THEN 'proposal'
+        WHEN person.refused IS NOT NULL THEN 'person'
+    END,
+    IF(
+        s.refused IS NULL AND proposal.refused IS NULL AND person.refused IS NULL
+        AND MIN(t.proposalHasPersonId) IS NULL, 'insert', NULL
+    )
 FROM ispyb_sync.stage_proposal_has_person AS s
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = s.document
 STRAIGHT_JOIN ispyb_sync.map_person AS person ON person.row_id = s.person_row

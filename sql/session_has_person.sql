@@ -26,10 +26,14 @@ SELECT
     session.thing,
     person.thing,
     t.personId,
-    IF(session.refused IS NULL AND person.refused IS NULL, NULL, 'parent_refused'),
-    IF(session.refused IS NOT NULL, 'session', IF(person.refused IS NOT NULL, 'person', NULL)),
+    COALESCE(s.refused, IF(session.refused IS NULL AND person.refused IS NULL, NULL, 'parent_refused')),
     CASE
-        WHEN session.refused IS NOT NULL OR person.refused IS NOT NULL THEN NULL
+        WHEN s.refused IS NOT NULL THEN NULL
+        WHEN session.refused IS NOT NULL THEN 'session'
+        WHEN person.refused IS NOT NULL THEN 'person'
+    END,
+    CASE
+        WHEN s.refused IS NOT NULL OR session.refused IS NOT NULL OR person.refused IS NOT NULL THEN NULL
         WHEN t.personId IS NULL THEN 'insert'
         WHEN
             s.clears <> ''

@@ -78,7 +78,7 @@ def _findings(ispyb: Connected, settings: Settings) -> Iterator[Finding]:
     yield from _privileges(held, staging_schema, settings.left_entities)
     yield from _variant(connection, columns)
     yield from obstacles_of(target)
-    yield from rules_of(connection)
+    yield from rules_of(connection, target)
     yield from _migrations(connection, columns, staging_schema)
     yield from _duplicates(connection, columns, held.rights)
 

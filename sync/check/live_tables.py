@@ -1,11 +1,12 @@
 """What the live tables keep a run from, or refuse of single rows: columns that cannot work, rules of the site's own."""
 
+import re
 from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
 from sync.check.finding import Finding
-from sync.model.entities import DOCUMENT, ENTITIES
+from sync.model.entities import DOCUMENT
 from sync.schema.introspection import obstacles
 from sync.schema.target import Target
 
@@ -35,10 +36,6 @@ SELECT TABLE_NAME AS `table`, CONCAT('unique key ', INDEX_NAME) AS rule
 FROM information_schema.STATISTICS
 WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0 AND INDEX_NAME <> 'PRIMARY'
 UNION
-SELECT TABLE_NAME, CONCAT('check ', CONSTRAINT_NAME)
-FROM information_schema.CHECK_CONSTRAINTS
-WHERE CONSTRAINT_SCHEMA = DATABASE()
-UNION
 SELECT EVENT_OBJECT_TABLE, CONCAT('trigger ', TRIGGER_NAME)
 FROM information_schema.TRIGGERS
 WHERE EVENT_OBJECT_SCHEMA = DATABASE()
@@ -46,10 +43,21 @@ ORDER BY `table`, rule
 """
 
 
-def rules_of(connection: Connection) -> Iterator[Finding]:
+_TEXT = re.compile(r"'(?:[^']|'')*'")
+_CHECK = re.compile(r"^ +(?:CONSTRAINT )?`((?:[^`]|``)+)`.* CHECK \(", re.MULTILINE)
+
+
+def rules_of(connection: Connection, target: Target) -> Iterator[Finding]:
     """Name the site's own rules: a row that breaks one is refused alone, which only a run can find out."""
-    tables = {entity.table for entity in ENTITIES}
-    rules = [f"{table}: {rule}" for table, rule in connection.exec_driver_sql(_RULES) if table in tables]
+    tables = [table.entity.table for table in target.tables.values() if table.columns]
+    rules = {(table, rule) for table, rule in connection.exec_driver_sql(_RULES) if table in tables}
+    rules |= {(table, f"check {name}") for table in tables for name in _checks(connection, table)}
     if rules:
-        message = f"a row that breaks one of these is refused alone, in apply: {'; '.join(rules)}"
-        yield Finding("ok", "rules", message)
+        named = "; ".join(f"{table}: {rule}" for table, rule in sorted(rules))
+        yield Finding("ok", "rules", f"a row that breaks one of these is refused alone, in apply: {named}")
+
+
+def _checks(connection: Connection, table: str) -> list[str]:
+    """The names of a table's checks; one of a column has the column's. information_schema hides them from the role."""
+    create = connection.exec_driver_sql(f"SHOW CREATE TABLE `{table}`").one()[1]
+    return [name.replace("``", "`") for name in _CHECK.findall(_TEXT.sub("''", create))]

@@ -153,7 +153,12 @@ class Reconciliation:
         return replace(plan, conditions=player.known)
 
     def refuse(self, rows: Sequence[RefusedRow]) -> None:
-        """Leaves out what the database has refused, when the run starts anew."""
+        """Leaves out what the database has refused, when the run starts anew: each time it is less."""
+        left_out, refused = (
+            {(row.entity.name, mention) for row in some for mention in row.mentions}
+            for some in (self.refused_rows, rows)
+        )
+        assert not left_out & refused, f"left out, and written again: {left_out & refused}"
         self.refused_rows.extend(rows)
         mark_refused(self._runner, rows)
 

@@ -43,7 +43,7 @@ def _compound(title: str, steps: tuple[tuple[str, bool], ...]) -> str:
     for sql, decides in steps:
         origin, text = origin_and_text(sql)
         # Behind the statement: what stands before it, the server's list of processes does not show.
-        lines += [f"{text} {origin};", f"SET found = {'FOUND_ROWS()' if is_select(sql) else 'ROW_COUNT()'}, {_TOLD};"]
+        lines += [f"{text} {origin};", f"SET found = {'FOUND_ROWS()' if is_select(sql) else 'ROW_COUNT()'};", *_TOLD]
         if decides:
             lines.append("IF found > 0 THEN LEAVE steps; END IF;")
     return "\n".join([*lines, _TAIL])
@@ -53,14 +53,16 @@ _HEAD = """\
 {title} BEGIN NOT ATOMIC
 DECLARE found BIGINT;
 DECLARE since DATETIME(6) DEFAULT SYSDATE(6);
-DECLARE told TEXT DEFAULT '';
-DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN SET @told = told; RESIGNAL; END;
-SET @told = NULL;
+SET @told = '';
 steps: BEGIN"""
-_TOLD = "told = CONCAT(told, found, ' ', TIMESTAMPDIFF(MICROSECOND, since, SYSDATE(6)), ' '), since = SYSDATE(6)"
+# Kept up to date behind each statement: of an UPDATE of several tables that fails, the server runs no handler.
+_TOLD = (
+    "SET @told = CONCAT(@told, found, ' ', TIMESTAMPDIFF(MICROSECOND, since, SYSDATE(6)), ' ');",
+    "SET since = SYSDATE(6);",
+)
 _TAIL = """\
 END steps;
-SELECT told;
+SELECT @told;
 END"""
 
 

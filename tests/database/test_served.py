@@ -13,6 +13,7 @@ from support.small import CommandLine, export, holds
 import sync
 from sync.check.findings import Finding, check
 from sync.history import runs as history
+from sync.history.adopt import adopt
 from sync.history.purge import find_old
 from sync.history.questions import rows
 from sync.migrate import commands as migrate
@@ -79,6 +80,7 @@ CALLS: dict[str, Callable[[str, Settings], object]] = {
     "migrate --down": lambda url, s: migrate.downgrade(url, "base", staging_schema=s.staging_schema, force=True),
     "plan": lambda url, s: sync.plan(export(2), database=url, staging_schema=s.staging_schema),
     "apply": lambda url, s: sync.apply(export(2), database=url, staging_schema=s.staging_schema),
+    "adopt": lambda url, s: adopt("person", "siteId", url, s),
     "undo": lambda url, s: sync.undo(1, database=url, staging_schema=s.staging_schema),
     "undo --plan": lambda url, s: sync.undo(1, database=url, staging_schema=s.staging_schema, plan=True),
     "history": history.runs,

@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.pool import NullPool
 from support.databases import Ispyb
 from support.killing import forked
@@ -94,6 +94,74 @@ def test_a_failure_anywhere_leaves_nothing(dls: Ispyb, event: str) -> None:
 def runs(dls: Ispyb) -> list[Any]:
     with dls.engine.connect() as connection:
         return list(connection.exec_driver_sql(f"SELECT run FROM `{dls.staging_schema}`.run").scalars())
+
+
+def swapped() -> tuple[Json, Json]:
+    """A document, and the same once two cards have swapped their people."""
+    (before,) = export(1)
+    first, second = before["proposal"]["persons"][:2]
+
+    def with_cards(*people: Json) -> Json:
+        cards = [{"cardName": name, "person": person} for name, person in zip("ab", people, strict=True)]
+        return before | {"proposal": before["proposal"] | {"labcontacts": cards}}
+
+    return with_cards(first, second), with_cards(second, first)
+
+
+NOT_NOW = """BEGIN
+    DECLARE words VARCHAR(99) DEFAULT CONCAT('not now, with foreign_key_checks ', @@foreign_key_checks);
+    SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1030, MESSAGE_TEXT = words;
+END"""
+"""A failure that is no row's fault."""
+
+
+@pytest.mark.parametrize("before", [1, 0])
+@pytest.mark.parametrize("own", [True, False], ids=["own connection", "caller's connection"])
+def test_a_failure_while_cards_are_parked_leaves_rows_and_foreign_keys_as_they_were(
+    dls: Ispyb, own: bool, before: int
+) -> None:
+    """Foreign keys are not switched off while a card has somebody else for a moment."""
+    first, second = swapped()
+    apply(dls, [first, *export(2)[1:]])
+    rows = {table: held for table, (_, held) in dls.snapshot().items()}
+    engine = create_engine(dls.role_url, pool_size=1, max_overflow=0)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"SET SESSION foreign_key_checks = {before}")
+    with trigger(dls, "BEFORE UPDATE ON LabContact", NOT_NOW), ExitStack() as stack:
+        database: Engine | Connection = engine
+        if not own:
+            database = stack.enter_context(engine.connect())
+            database.exec_driver_sql("INSERT INTO Laboratory (name) VALUES ('of the caller')")
+        with pytest.raises(DatabaseError, match=r"^lab_contact\.sql:\d+ release_person: .*foreign_key_checks ON"):
+            sync.apply([second], database=database, staging_schema=dls.staging_schema)
+        if isinstance(database, Connection):
+            assert [row.personId for row in database.exec_driver_sql("SELECT personId FROM LabContact")] == [
+                row["personId"] for row in rows["LabContact"]
+            ]
+            database.commit()
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT @@foreign_key_checks").scalar() == before
+    engine.dispose()
+    held = {table: held for table, (_, held) in dls.snapshot().items()}
+    if not own:
+        assert held["Laboratory"].pop()["name"] == "of the caller"
+    assert held == rows
+    assert apply(dls, [second]).entities["lab_contact"].updated == 2
+
+
+def test_a_swap_for_which_nobody_is_free_is_refused_and_all_else_is_written(dls: Ispyb) -> None:
+    """Three people in all of ISPyB: one card of two could be parked."""
+    first, second = swapped()
+    apply(dls, [first])
+    cards = dls.rows("LabContact")
+    second["proposal"]["title"] = "New"
+    report = apply(dls, [second])
+    assert [(r.entity, r.code) for r in report.refusals] == [
+        ("lab_contact", "refused_by_database"),
+        ("lab_contact", "key_taken"),
+    ]
+    assert dls.rows("LabContact") == cards
+    assert [row["title"] for row in dls.rows("Proposal")] == ["New"]
 
 
 # Other runs

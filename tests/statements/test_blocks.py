@@ -67,10 +67,15 @@ def test_a_block_ends_behind_the_first_statement_that_decides_and_finds_somethin
 
 
 @pytest.mark.parametrize("before", ["INSERT INTO x VALUES (1)", "SELECT 1"])
-def test_an_error_names_the_statement_that_failed(connection: Connection, before: str) -> None:
+@pytest.mark.parametrize(
+    "fails", ["INSERT INTO x VALUES (3), (3)", "UPDATE y STRAIGHT_JOIN x ON x.a = y.a SET x.a = 9"]
+)
+def test_an_error_names_the_statement_that_failed(connection: Connection, before: str, fails: str) -> None:
+    connection.exec_driver_sql("INSERT INTO x VALUES (8), (9)")
+    connection.exec_driver_sql("CREATE TEMPORARY TABLE y AS SELECT 8 AS a")
     steps = [
         step("before", before),
-        step("fails", "INSERT INTO x VALUES (3), (3)"),
+        step("fails", fails),
         step("after", "INSERT INTO x VALUES (4)"),
     ]
     with pytest.raises(DBAPIError, match="Duplicate entry") as caught:
