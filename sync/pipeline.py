@@ -35,6 +35,7 @@ from sync.reconcile.left_out import Drawn
 from sync.reconcile.reconciliation import Reconciliation
 from sync.reconcile.request import Request, timed
 from sync.reconcile.transaction import CommitUnanswered, Writing
+from sync.schema.alike import folding
 from sync.schema.introspection import introspect
 from sync.schema.target import Target
 from sync.stage.columns import Columns
@@ -104,8 +105,8 @@ def _reconcile(request: Request, ispyb: Connected) -> Report:
     digests = Digests(runner, target)
     fingerprints: Fingerprints | None = None
     if settings.leaves_out or (request.write and not settings.leave):
-        wanted = set(map(folded, request.wanted))
-        fingerprints = Fingerprints(connection, settings, target, wanted, leaves_out=settings.leaves_out)
+        chosen = bool(request.wanted)
+        fingerprints = Fingerprints(connection, settings, target, chosen=chosen, leaves_out=settings.leaves_out)
     try:
         with Copied() if settings.leaves_out else nullcontext() as copied:
             for reading in count(1):
@@ -199,7 +200,8 @@ def _stage(
 ) -> Reader:
     loader = Loader(runner.connection, target, request.settings.staging_schema)
     start = time.perf_counter()
-    with Reading(request, origins, fingerprints, report, copied) as reading, Background(loader) as background:
+    fold = folding(runner.connection, target, folded) if request.wanted else folded
+    with Reading(request, origins, fingerprints, report, copied, fold) as reading, Background(loader) as background:
 
         def load_columns(entity: Entity, columns: Columns) -> None:
             reconciliation.stage(entity, columns)

@@ -144,7 +144,7 @@ def shadow(settings: Settings) -> str:
 
 
 def ask(
-    connection: Connection, settings: Settings, name: str, given: Conditions = NO_CONDITIONS, **parameters: object
+    connection: Connection, settings: Settings, name: str, given: Conditions = NO_CONDITIONS, /, **parameters: object
 ) -> CursorResult[Any]:
     """The result of a statement of sql/history.sql; raises DatabaseError that names it."""
     statement = named("history", name)

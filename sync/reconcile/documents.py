@@ -1,12 +1,13 @@
 """The first part of every run: an export becomes valid documents, one by one; what was read goes into the report."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any, Self, cast
 
 from sync.model.errors import PortalError
 from sync.model.refusals import ValidDocument
 from sync.model.report import Report
 from sync.portal.answer import Answer
+from sync.read.closest import folded
 from sync.read.copied import Copied
 from sync.read.parse import INVALID_JSON
 from sync.read.reader import Item, RawDocument, Reader, Unreadable
@@ -25,6 +26,7 @@ class Reading:
     What the User Portal is asked for is fetched as it is read; leaving the context ends that.
 
     copied  copies what cannot be read again, where that may be needed
+    fold    what is the same for names of one proposal
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Reading:
         fingerprints: Fingerprints | None,
         report: Report,
         copied: Copied | None = None,
+        fold: Callable[[str], str] = folded,
     ) -> None:
         settings = request.settings
         self._request = request
@@ -60,6 +63,7 @@ class Reading:
             proposals=request.wanted or None,
             refuse=report.refusals.append,
             fingerprints=fingerprints,
+            fold=fold,
         )
 
     def __enter__(self) -> Self:

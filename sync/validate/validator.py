@@ -34,7 +34,8 @@ class Validator:
     timezone   IANA name of the zone that dates are stored in
     refuse     takes each refusal
     fingerprints  of the documents that earlier runs took
-    proposals  labels of the proposals to take, as `proposal_label` gives them, in any case; None for all
+    proposals  labels of the proposals to take, as `proposal_label` gives them; None for all
+    fold       what is the same for labels that mean one proposal
 
     read, refused, not_selected   documents so far; those not selected are not validated
     """
@@ -46,6 +47,7 @@ class Validator:
         refuse: Callable[[Refusal], None],
         proposals: Collection[str] | None = None,
         fingerprints: Fingerprints | None = None,
+        fold: Callable[[str], str] = folded,
     ) -> None:
         self.read = 0
         self.refused = 0
@@ -53,7 +55,8 @@ class Validator:
         self._zone = ZoneInfo(timezone)
         self._refuse = refuse
         self._fingerprints = fingerprints
-        self._wanted = None if proposals is None else {folded(label): label for label in sorted(proposals)}
+        self._fold = fold
+        self._wanted = None if proposals is None else {fold(label): label for label in sorted(proposals)}
         self._found: set[str] = set()
         self._names: dict[str, None] = {}
         self._survey = Survey()
@@ -96,7 +99,7 @@ class Validator:
             return False
         if len(self._names) < _MOST_NAMES:
             self._names[refused_value(label)] = None
-        name = folded(label)
+        name = self._fold(label)
         if self._wanted is None or name not in self._wanted:
             return False
         self._found.add(name)
@@ -105,7 +108,7 @@ class Validator:
     def _not_found(self) -> Iterator[Notice]:
         """One for each proposal that was asked for and that the export does not have."""
         for name, label in (self._wanted or {}).items():
-            if name not in self._found and not (self._fingerprints is not None and self._fingerprints.knows(name)):
+            if name not in self._found:
                 close = nearest(label, self._names)
                 like = f" (the nearest are {', '.join(close)})" if close else ""
                 words = f"no document of {refused_value(label)} in the export{like}"

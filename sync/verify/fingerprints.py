@@ -5,8 +5,8 @@ tells nothing of ISPyB: a document is left out only where a digest of its rows (
 too. A proposal that several documents of one export name is never left out, since only together do they say who is on
 it.
 
-A short export is looked up once it is read, by the names of its proposals. Of a longer one, the fingerprints of all
-documents are fetched, and what is known is not even parsed.
+A short export, or what is taken of a longer one, is looked up once it is read, by the names of its proposals. Of a long
+one that is taken whole, the fingerprints of all documents are fetched, and what is known is not even parsed.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ _UNKNOWN = Remembered(NOTHING)
 class Fingerprints:
     """The fingerprints of one export.
 
-    wanted      names of the proposals of which documents are taken; empty: all
+    chosen      whether only documents of some proposals are taken
     leaves_out  whether any document may be left out
 
     left_out    what is left out of this reading, by label
@@ -69,14 +69,14 @@ class Fingerprints:
     """
 
     def __init__(
-        self, connection: Connection, settings: Settings, target: Target, wanted: Collection[str], *, leaves_out: bool
+        self, connection: Connection, settings: Settings, target: Target, *, chosen: bool, leaves_out: bool
     ) -> None:
         self.left_out: dict[bytes, Remembered] = {}
         self.names: set[str] = set()
         self._connection = connection
         self._schema = settings.staging_schema
         self._start = hashlib.sha256(_circumstances(settings, target).encode())
-        self._wanted = frozenset(map(_hash, wanted))
+        self._chosen = chosen
         self._leaves_out = leaves_out
         self._examined: set[bytes] = set()
         self._known: dict[bytes, tuple[bytes, Remembered]] | None = None if leaves_out else {}
@@ -103,14 +103,14 @@ class Fingerprints:
         fingerprint = digest.digest()[:SIZE]
         self._count += 1
         self._bytes += len(text)
+        if self._chosen:
+            return fingerprint, False  # its name says whether it is taken
         if self._known is None:
             if self.is_short:
                 return fingerprint, False
             self._known = self._all()
         label, remembered = self._known.get(fingerprint, (NOTHING, _UNKNOWN))
         if label == NOTHING or label in self._met or label in self._examined:
-            return fingerprint, False
-        if self._wanted and label not in self._wanted:
             return fingerprint, False
         if label in self.left_out:
             raise Repeated(label)
@@ -119,17 +119,13 @@ class Fingerprints:
 
     @property
     def is_short(self) -> bool:
-        """Whether so far the export is short."""
-        return self._count <= FEW and self._bytes <= FEW_BYTES
+        """Whether so far few documents are taken."""
+        return self._chosen or (self._count <= FEW and self._bytes <= FEW_BYTES)
 
     def odd_in(self, fingerprint: bytes) -> list[tuple[str, str, object]]:
         """What was odd in a document that is left out unparsed."""
         _, remembered = (self._known or {}).get(fingerprint, (NOTHING, _UNKNOWN))
         return [] if remembered.warnings is None else [tuple(odd) for odd in orjson.loads(remembered.warnings)]
-
-    def knows(self, proposal: str) -> bool:
-        """Whether a document of this proposal was left out unparsed."""
-        return _hash(proposal) in self.left_out
 
     def met(self, number: int, proposal: str, fingerprint: bytes) -> None:
         """Notes a document that was parsed. Raises Repeated."""
