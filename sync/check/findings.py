@@ -129,7 +129,7 @@ def _version(text: str) -> Finding:
 def _privileges(held: Account, staging_schema: str, left: Collection[Entity]) -> Iterator[Finding]:
     lacking = held.lacking(staging_schema, write=True, left=left)
     for what in lacking:
-        yield Finding("error", "privileges", f"{held.who} lacks {what}", held.remedy([what]))
+        yield Finding("error", "privileges", f"{held.who} has no {what}", held.remedy([what]))
     if lacking:
         return
     yield Finding("ok", "privileges", f"{held.who} may read and write all that a run needs")
@@ -139,7 +139,7 @@ def _privileges(held: Account, staging_schema: str, left: Collection[Entity]) ->
     written = [entity for entity in ENTITIES if entity not in left]
     no_delete = [entity.table for entity in written if held.rights.lacking(["DELETE"], held.schema, entity.table)]
     if no_delete:
-        message = f"{held.who} lacks DELETE on {', '.join(no_delete)}: undo and pruning will fail there"
+        message = f"{held.who} has no DELETE on {', '.join(no_delete)}: undo and pruning will fail there"
         yield Finding("warning", "privileges", message, "To use these, grant the role that `ispyb-sync grants` prints.")
 
 

@@ -50,11 +50,11 @@ DUPLICATE, NO_PARENT = 1062, 1452
 OVERTAKEN = (DEADLOCK, LOCK_WAIT, DUPLICATE, NO_PARENT)
 """What the server says when another writer came in between."""
 _CHECK = "`ispyb-sync check` looks at the server, the migrations and the privileges."
-_GRANT = "`ispyb-sync check` names each right that the account lacks; the role of `ispyb-sync grants` has them all."
+_GRANT = "`ispyb-sync check` names each right that is missing; the role of `ispyb-sync grants` has them all."
 _NO_SCHEMA_RIGHT = 1044
 _NO_RIGHT = (1142, 1143, 1227, 1370)
 DENIED = {_NO_SCHEMA_RIGHT, *_NO_RIGHT}
-"""What the server says of a right that the account lacks."""
+"""What the server says of a missing right."""
 _REMEDIES = dict.fromkeys(_NO_RIGHT, _GRANT) | {
     _NO_SCHEMA_RIGHT: "Correct the schema in the URL, or grant the role of `ispyb-sync grants` and make it the "
     "account's default: SET DEFAULT ROLE.",

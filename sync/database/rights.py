@@ -1,6 +1,6 @@
 """What the account may do, as SHOW GRANTS tells it: its own grants, those of its active roles, those of all.
 
-A run asks before it does anything (`demand`), so that a right that lacks is named before the work and not after
+A run asks before it does anything (`demand`), so that a missing right is named before the work and not after
 it. Never repeats a line of SHOW GRANTS, which may carry a password's hash.
 """
 
@@ -96,7 +96,7 @@ class Account:
         return f"{self.name} with role {self.role}" if self.role else self.name
 
     def remedy(self, lacking: "Iterable[Lack]" = ()) -> str:
-        """What helps against rights that lack."""
+        """What helps against missing rights."""
         if self.rights.roles and not self.role:
             return f"Activate a role it has: SET DEFAULT ROLE {self.rights.roles[0]} FOR the account."
         whom = self.role or "the account"
@@ -115,7 +115,7 @@ class Account:
         left: Collection[Entity] = (),
         partial: bool = False,
     ) -> list["Lack"]:
-        """List what lacks for a run, each as GRANT has it: INSERT, UPDATE on ispyb.Person.
+        """List what is missing for a run, each as GRANT has it: INSERT, UPDATE on ispyb.Person.
 
         write    whether it writes to ISPyB at all
         delete   of which entities it may delete rows
@@ -154,7 +154,7 @@ def demand(
     delete: Collection[Entity] = (),
     left: Collection[Entity] = (),
 ) -> None:
-    """Raise DatabaseError that names each right that a run needs and the account lacks."""
+    """Raise DatabaseError that names each right that a run needs and the account has not."""
     try:
         held = account(connection)
     except DBAPIError as error:
@@ -166,7 +166,7 @@ def demand(
         return
     own = "" if lacking[-1].entity is not None else " If the tool's schema is not there yet, run ispyb-sync migrate."
     raise DatabaseError(
-        f"{held.who} lacks {'; '.join(map(str, lacking))}",
+        f"{held.who} has no {'; '.join(map(str, lacking))}",
         hint=f"ISPyB is unchanged. {held.remedy(lacking)} `ispyb-sync check`, run as that account, looks again.{own}",
     )
 

@@ -1,7 +1,7 @@
 """The errors a user sees: what happened, where, and what to do next.
 
 Every error that ends a command is a `SyncError`; its class carries the command's exit code.
-What stops only a part of an export is not an error but a refusal (see `sync.model.report`).
+What stops only a part of an export is not an error but a refusal (see `sync.model.refusals`).
 """
 
 

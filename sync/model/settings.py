@@ -52,8 +52,8 @@ class Settings(BaseSettings):
     strict: bool = _setting(False, "Roll back if anything was refused.")
     recheck: bool = _setting(
         False,
-        "Examine every document. Else those are left out that are as a run last took them, together with their rows "
-        "in ISPyB; what comes out is the same.",
+        "Examine every document. Without it, a run skips each document that has not changed since a run last took it, "
+        "and whose rows in ISPyB have not changed either; the result is the same.",
     )
     prune: Literal["none", "owned", "all"] = _setting(
         "none",

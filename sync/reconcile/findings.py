@@ -128,7 +128,7 @@ def _missing_columns(target: Target) -> Iterator[Notice]:
     """Of all entities: what an export does not name today, or what is left out, it may name tomorrow."""
     for entity in ENTITIES:
         if missing := target[entity].missing:
-            words = f"{entity.table} of this ISPyB has no column {', '.join(missing)}; these fields are ignored"
+            words = f"{entity.table} of this ISPyB has no column {', '.join(missing)}; these fields are skipped"
             yield Notice("missing_column", words, len(missing))
 
 

@@ -137,7 +137,7 @@ def _thing_around(error: Error) -> _Around:
                 break  # the list itself
             around = _Around(level.entity, level.entity, location[: index + 2])
         elif ends and (error.value is None or error.what == "missing"):
-            break  # what lacks a person is at fault, not the person
+            break  # what has no person is at fault, not the person
         elif not level.model.named_by:
             around = replace(around, entity=level.entity)  # it has no row of its own, and falls with what it is in
         elif level.entity != DOCUMENT.name:
@@ -152,7 +152,7 @@ def _consequence(around: _Around) -> str:
     if not around.place:
         return "the document is refused"
     if BY_NAME[around.goes].is_shared:
-        return f"the {around.goes} is left out here"
+        return f"the {around.goes} is skipped here"
     return f"the {_words(around.goes)} is refused"
 
 

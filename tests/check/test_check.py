@@ -65,7 +65,7 @@ def test_a_missing_right_is_named_with_its_table(legacy: Fresh, login: Login) ->
         f"REVOKE DELETE ON Protein FROM `{login.role}`",
     )
     errors = [finding for finding in bad(legacy, login.url) if finding.level == "error"]
-    assert [error.message.split(" lacks ")[1] for error in errors] == [
+    assert [error.message.split(" has no ")[1] for error in errors] == [
         f"UPDATE on {legacy.schema}.Person",
         f"CREATE TEMPORARY TABLES on {legacy.staging_schema}.*",
     ]
@@ -80,7 +80,7 @@ def test_no_right_to_delete_is_only_a_warning(legacy: Fresh, login: Login) -> No
     legacy.run(f"REVOKE DELETE ON Protein FROM `{login.role}`")
     (warning,) = bad(legacy, login.url)
     assert warning.level == "warning"
-    assert "lacks DELETE on Protein" in warning.message
+    assert "has no DELETE on Protein" in warning.message
 
 
 def test_a_role_that_is_not_active_is_said_to_be_so(legacy: Fresh, login: Login) -> None:

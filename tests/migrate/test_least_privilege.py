@@ -65,11 +65,11 @@ def test_the_grants_are_found() -> None:
 
 @pytest.mark.parametrize(("table", "right"), ON_ISPYB, ids=lambda word: word)
 def test_a_right_on_a_table(command: CommandLine, dls: Ispyb, table: str, right: str) -> None:
-    lack = f"lacks {right} on {schema(dls)}.{table}"
+    lack = f"has no {right} on {schema(dls)}.{table}"
     with without(dls, right, f"`{schema(dls)}`.`{table}`"):
         findings = {finding["message"]: finding["level"] for finding in json.loads(command("check", "--json").out)}
         if right == "DELETE":
-            assert [level for message, level in findings.items() if f"lacks DELETE on {table}" in message] == [
+            assert [level for message, level in findings.items() if f"has no DELETE on {table}" in message] == [
                 "warning"
             ]
             if table in LINKS:
@@ -91,7 +91,7 @@ def test_a_right_on_a_table(command: CommandLine, dls: Ispyb, table: str, right:
 
 @pytest.mark.parametrize("right", OWN)
 def test_a_right_on_the_tools_schema(command: CommandLine, dls: Ispyb, right: str) -> None:
-    lack = f"lacks {right} on {dls.staging_schema}.*"
+    lack = f"has no {right} on {dls.staging_schema}.*"
     with without(dls, right, f"`{dls.staging_schema}`.*"):
         assert lack in command("check").out
         for arguments in ("apply good.ndjson", "plan good.ndjson"):
@@ -106,7 +106,7 @@ def test_a_right_on_the_tools_schema(command: CommandLine, dls: Ispyb, right: st
 def test_all_that_lacks_is_named_at_once(command: CommandLine, dls: Ispyb) -> None:
     name = schema(dls)
     with without(dls, "INSERT, UPDATE", f"`{name}`.Person"), without(dls, "SELECT", f"`{name}`.Protein"):
-        assert_named(command, "apply good.ndjson", f"lacks INSERT, UPDATE on {name}.Person; SELECT on {name}.Protein")
+        assert_named(command, "apply good.ndjson", f"has no INSERT, UPDATE on {name}.Person; SELECT on {name}.Protein")
 
 
 def test_a_right_on_some_columns_is_left_to_the_server(command: CommandLine, dls: Ispyb) -> None:

@@ -113,7 +113,7 @@ def test_a_missing_right_is_named_before_the_first_change(legacy: Fresh) -> None
     try:
         with pytest.raises(DatabaseError) as raised:
             migrate.upgrade(url.render_as_string(hide_password=False), staging_schema=legacy.staging_schema)
-        assert f"{name}@% lacks SELECT, CREATE on {legacy.staging_schema}.*; ALTER on" in raised.value.message
+        assert f"{name}@% has no SELECT, CREATE on {legacy.staging_schema}.*; ALTER on" in raised.value.message
         assert f"ALTER on {legacy.schema}.BLSession" in raised.value.message
         assert f"ALTER on {legacy.schema}.Person" not in raised.value.message
         assert f"GRANT ALTER ON {legacy.schema}.BLSession TO the account" in str(raised.value.hint)

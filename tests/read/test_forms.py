@@ -20,6 +20,16 @@ def example() -> str:
     return found[1]
 
 
+def test_the_document_that_the_readme_shows_is_valid(command: CommandLine) -> None:
+    found = re.search(r"```json\n(.+?)```", README.read_text(), re.DOTALL)
+    assert found is not None
+    Path("shown.json").write_text(found[1])
+    done = command("validate", "shown.json", "--json")
+    report = json.loads(done.out)
+    assert (done.code, report["documents"]["read"]) == (0, 1)
+    assert (report["refusals"], report["warnings"]) == ([], [])
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package with two forms, one of which cannot be loaded; installed by pip into a folder of the test."""

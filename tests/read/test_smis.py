@@ -315,6 +315,9 @@ def test_what_the_database_knows_better_names_their_place(command: CommandLine, 
     folder(Path("smis"), arrays())
     found = report(command, verb="plan")
     assert ("proposers.json[0]", "bllogin") in places(found)
+    waiting = [r["message"] for r in found["refusals"] if r["code"] == "parent_refused"]
+    assert waiting
+    assert all(message.endswith(" in document 1, at proposers.json[0].") for message in waiting), waiting
 
 
 def test_samples_that_are_wrong(command: CommandLine) -> None:

@@ -64,7 +64,7 @@ def test_without_the_setting_both_remedies_are_named(command: CommandLine, propa
     schema = make_url(propagation.url).database
     done = command("apply", "good.ndjson")
     assert (done.code, done.out) == (3, "")
-    assert f"lacks INSERT, UPDATE on {schema}.Laboratory; INSERT, UPDATE on {schema}.LabContact" in done.err
+    assert f"has no INSERT, UPDATE on {schema}.Laboratory; INSERT, UPDATE on {schema}.LabContact" in done.err
     grant = f"GRANT INSERT, UPDATE ON {schema}.Laboratory TO {role(propagation)}"
     assert grant in done.err
     assert "--leave laboratory --leave lab_contact" in done.err
@@ -78,7 +78,7 @@ def test_without_the_setting_both_remedies_are_named(command: CommandLine, propa
 def test_check_says_the_same(command: CommandLine, propagation: Ispyb) -> None:
     schema = make_url(propagation.url).database
     found = json.loads(command("check", "--json").out)
-    remedies = {f["message"].partition("lacks ")[2]: f["remedy"] for f in found if f["level"] == "error"}
+    remedies = {f["message"].partition("has no ")[2]: f["remedy"] for f in found if f["level"] == "error"}
     assert remedies.keys() == {f"INSERT, UPDATE on {schema}.{table}" for table in ("Laboratory", "LabContact")}
     remedy = remedies[f"INSERT, UPDATE on {schema}.LabContact"]
     assert f"GRANT INSERT, UPDATE ON {schema}.LabContact TO {role(propagation)}" in remedy
@@ -93,7 +93,7 @@ def test_what_is_left_must_still_be_read(command: CommandLine, dls: Ispyb) -> No
     finally:
         run(dls, f"GRANT SELECT ON LabContact TO `{role(dls)}`")
     assert done.code == 3
-    assert "lacks SELECT on" in done.err
+    assert "has no SELECT on" in done.err
     assert "--leave" not in done.err
 
 

@@ -47,7 +47,7 @@ def test_what_waits_names_the_refusal_at_the_end_of_the_chain(py: Ispyb) -> None
     }
     assert {r.cause for r in waiting} == {Cause("proposal", "keys_disagree", 2, "proposal")}
     assert {r.message for r in waiting if r.entity == "session"} == {
-        "not written because its proposal was refused: proposal keys_disagree in document 2."
+        "not written because its proposal was refused: proposal keys_disagree in document 2, at proposal."
     }
     assert waiting[0].to_dict()["cause"] == {
         "entity": "proposal",

@@ -172,14 +172,14 @@ REFUSALS: list[tuple[str, Place, Any, list[tuple[str, str, str, str | None]], st
         (*SESSION, "persons", 0, "login"),
         5,
         [("person", "invalid_document", "sessions[0].persons[0].login", "login")],
-        "left out",
+        "skipped",
     ),
     (
         "how a person takes part",
         (*SESSION, "persons", 0, "session_options", "role"),
         5,
         [("session_has_person", "invalid_document", "sessions[0].persons[0].session_options.role", "role")],
-        "left out",
+        "skipped",
     ),
     (
         "a protein without a key",
@@ -603,7 +603,7 @@ def test_a_refusal_is_one_json_object() -> None:
         "path": "proposal.persons[0].siteId",
         "field": "siteId",
         "value": "x",
-        "message": "a whole number is expected, not text; the person is left out here. "
+        "message": "a whole number is expected, not text; the person is skipped here. "
         "Send it without quotes, fraction or exponent.",
         "cause": None,
     }

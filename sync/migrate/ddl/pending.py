@@ -27,7 +27,7 @@ def note(
 ) -> None:
     """Keeps in the configuration, for who called, what the revisions that are about to run change here.
 
-    Raises DatabaseError, before the first of them, that names each right that the account lacks for that.
+    Raises DatabaseError, before the first of them, that names each right that is missing for that.
     """
     assert migration.config is not None
     changes: list[Change] = [step.revision.module.change for step in steps]
@@ -55,7 +55,7 @@ def _demand_rights(connection: Connection, changes: Iterable[Change], staging_sc
         words = "; ".join(right.replace(" ON ", " on ") for right in lacking)
         grants = "; ".join(f"GRANT {right} TO the account" for right in lacking)
         raise DatabaseError(
-            f"migration: {held.who} lacks {words}",
+            f"migration: {held.who} has no {words}",
             hint=f"Nothing is changed. {grants}; or use an account that may ALTER and CREATE, or give a DBA the script "
             "of `ispyb-sync migrate --sql`.",
         )

@@ -42,7 +42,11 @@ class Origins:
 
     def _refusal(self, refusal: Refusal) -> Refusal:
         if (cause := refusal.cause) is not None and (found := self._find(cause.document, cause.path)) is not None:
-            refusal = replace(refusal, cause=replace(cause, path=_place(*found)))
+            place = _place(*found)
+            message = refusal.message
+            if message.endswith(f", at {cause.path}."):
+                message = f"{message.removesuffix(f'{cause.path}.')}{place}."
+            refusal = replace(refusal, cause=replace(cause, path=place), message=message)
         found = self._find(refusal.document, refusal.path)
         if found is None:
             return refusal

@@ -101,7 +101,8 @@ def _stronger(entity: Entity, key: str) -> str:
 def _named(cause: Cause | None) -> str:
     if cause is None:
         return " (above)"
-    return f": {cause.entity.replace('_', ' ')} {cause.code} in document {cause.document}"
+    place = f", at {cause.path}" if cause.path else ""
+    return f": {cause.entity.replace('_', ' ')} {cause.code} in document {cause.document}{place}"
 
 
 def _keys_disagree(row: Refused, given: str) -> str:

@@ -24,7 +24,7 @@ _Thing = tuple[str, Any]
 _Pair = tuple[str | None, str]
 
 _NOBODY = (
-    "this person has no identifier; give scientistUserName, bllogin, scientistSiteId or siteId. The person is left out "
+    "this person has no identifier; give scientistUserName, bllogin, scientistSiteId or siteId. The person is skipped "
     "here."
 )
 
