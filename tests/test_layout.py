@@ -2,8 +2,9 @@
 
 import re
 import subprocess
+import tomllib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -121,11 +122,32 @@ ROOMS = sorted(path.parent for path in (ROOT / "sync").rglob("__init__.py"))
 MOST_MODULES, MOST_LINES = 10, 250
 
 
-def test_the_package_has_rooms_and_the_map_names_them() -> None:
+MOST_LAYERS = 10
+BESIDE = {"api", "pipeline"}
+"""The modules that stand in no room."""
+
+
+def test_the_package_has_rooms_and_the_map_names_them_all() -> None:
     beside = {path.name for path in (ROOT / "sync").iterdir() if path.suffix == ".py"}
-    assert beside == {"__init__.py", "api.py", "pipeline.py"}
-    for room in (path for path in ROOMS if path.parent == ROOT / "sync"):
-        assert re.search(rf"^    {room.name} +\S", str(sync.__doc__), flags=re.MULTILINE), room.name
+    assert beside == {"__init__.py", *(f"{name}.py" for name in BESIDE)}
+    rooms = [room.relative_to(ROOT / "sync").as_posix() for room in ROOMS if room.name != "sync"]
+    assert sorted(on_the_map()) == sorted([*BESIDE, *rooms])
+
+
+def on_the_map() -> Iterator[str]:
+    """What the map names, a room within a room with the one that it stands under."""
+    above: list[str] = []
+    for spaces, name in re.findall(r"^    ((?:  )*)(\w+) +\S", str(sync.__doc__).partition("The map")[2], re.MULTILINE):
+        above = [*above[: len(spaces) // 2], name]
+        yield "/".join(above)
+
+
+def test_each_room_has_its_layer_and_there_are_few() -> None:
+    (contract,) = tomllib.loads(text_of(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = contract["layers"]
+    assert len(layers) <= MOST_LAYERS
+    named = [name.removeprefix("sync.") for layer in layers for name in layer.split(" | ")]
+    assert sorted(named) == sorted([*BESIDE, *(room.name for room in ROOMS if room.parent == ROOT / "sync")])
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
