@@ -166,9 +166,11 @@ def test_tests_stand_in_the_rooms_of_what_they_test() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_each_statement_has_a_name_of_its_own(name: str) -> None:
-    written = re.findall(r"^-- name: (\w+)", text(name), flags=re.MULTILINE)
-    assert [statement.name for statement in load(name)] == written
-    assert len(set(written)) == len(written)
+    written = re.findall(r"^-- name: (\w+)(.*)$", text(name), flags=re.MULTILINE)
+    repeated = tuple(word for word, marks in written if " -- each: " in marks)
+    names = [statement.name for statement in load(name)]
+    assert [word for word in names if not word.startswith(repeated)] == [w for w, _ in written if w not in repeated]
+    assert len(set(names)) == len(names)
     loose = [line for line in _outside_statements(name) if line.strip() and not line.startswith("--")]
     assert loose == []
 
@@ -217,6 +219,10 @@ def test_what_is_the_same_for_several_entities_is_taken_by_several() -> None:
     stand_ins = set(re.findall(r"\b(?:stage_|map_|claim_|list_|stale_)?(an?_\w+)", text(SHARED)))
     readme = text_of(folder() / "README.md")
     assert {word for word in stand_ins if f"`{word}`" not in readme} == set()
+
+
+def test_what_is_drawn_in_is_asked_of_all_that_documents_of_several_proposals_name() -> None:
+    assert [e for e in ENTITIES if of_pass(e.name, "draw")] == [e for e in ENTITIES if e.is_named_anywhere]
 
 
 def test_no_statement_of_an_entity_is_another_ones_again() -> None:

@@ -73,8 +73,7 @@ import sync
 assert os.path.dirname(sync.__file__) == os.path.join(os.getcwd(), "sync"), sync.__file__
 how, what, database, staging_schema = json.loads(sys.stdin.read())
 call = getattr(sync, how)
-every = {} if how == "undo" else {"recheck": True}
-report = call(what, database=database, staging_schema=staging_schema, **every)
+report = call(what, database=database, staging_schema=staging_schema)
 print(json.dumps(report.to_dict(), default=str))
 """
 
@@ -173,7 +172,7 @@ def test_a_ninth_entity_is_planned_applied_and_undone(tool: Path, table: Ispyb) 
     assert counts(first) == {"staged": 2, "inserted": 2}
 
     again = call(tool, table, "apply", with_permits("wet"))
-    assert counts(again) == {"staged": 2, "unchanged": 2}
+    assert (again["documents"]["verified"], counts(again)) == (1, {})
 
     changed = call(tool, table, "apply", with_permits("frozen"))
     assert counts(changed) == {"staged": 2, "updated": 1, "unchanged": 1}
@@ -186,6 +185,23 @@ def test_a_ninth_entity_is_planned_applied_and_undone(tool: Path, table: Ispyb) 
     undone = call(tool, table, "undo", first["run"])
     assert (counts(undone), undone["refusals"]) == ({"staged": 2, "deleted": 2}, [])
     assert permits(table) == [] == table.rows("Proposal")
+
+
+def test_a_document_is_examined_for_somebody_whom_only_a_ninth_entity_names(tool: Path, table: Ispyb) -> None:
+    whole = with_permits("wet")
+    whole["permits"][1]["person"] = {"login": "only", "familyName": "Name"}
+    verified = [call(tool, table, "apply", whole)["documents"]["verified"] for _ in range(2)]
+    assert verified == [0, 1]
+
+    run(table, "UPDATE Person SET familyName = 'Drift' WHERE login = 'only'")
+    seen = call(tool, table, "apply", whole)
+    assert (seen["documents"]["verified"], seen["entities"]["person"]["updated"]) == (0, 1)
+
+    other = document(2)
+    other["proposal"]["persons"].append({"login": "only", "familyName": "Another"})
+    drawn_in = call(tool, table, "apply", [whole, other])
+    assert drawn_in["documents"]["verified"] == 0
+    assert "conflicting_copies" in {warning["code"] for warning in drawn_in["warnings"]}
 
 
 def test_what_is_wrong_with_a_ninth_entity_is_refused_in_its_words(tool: Path, table: Ispyb) -> None:

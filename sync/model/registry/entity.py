@@ -123,6 +123,11 @@ class Entity:
         return not self.belongs_to and not self.is_document
 
     @property
+    def is_named_anywhere(self) -> bool:
+        """Whether documents of several proposals may name one row, each by a key of its own."""
+        return self.is_shared or self.unique_id
+
+    @property
     def parents(self) -> tuple[str, ...]:
         """The entities that a row refers to: first those that it belongs to."""
         named = (reference.removesuffix("_row") for reference in self.references)
