@@ -51,6 +51,7 @@ OF_SHARED = {
     "earlier",
     "within",
     "link",
+    "paired",
     "owner",
     "reference",
     "staged",
