@@ -1018,6 +1018,26 @@ WHERE x.doomed
 GROUP BY d.row_id
 ORDER BY links DESC, d.row_id;
 
+-- pass: check
+
+-- name: duplicate_key -- stops: mention
+-- Rows that one key names together, as the column's own collation compares: the value, how many rows have it, and the
+-- first ten of their ids.
+SELECT
+    CONCAT(HEX(t.a_column), ' in a_scope ', t.a_scope_id) AS value, -- for: this, is(externalId), within
+    CONCAT(CONVERT(MIN(t.a_column) USING utf8mb4), ' in a_scope ', t.a_scope_id) AS value, -- for: this, within
+    HEX(t.a_column) AS value, -- for: this, is(externalId)
+    MIN(t.a_column) AS value, -- for: this
+    COUNT(*) AS row_count,
+    GROUP_CONCAT(t.a_primary_key ORDER BY t.a_primary_key SEPARATOR ', ' LIMIT 10) AS ids
+FROM a_table AS t
+WHERE t.a_column IS NOT NULL -- for: this
+GROUP BY
+    t.a_scope_id, -- if: within
+    t.a_column -- for: this
+HAVING COUNT(*) > 1
+ORDER BY row_count DESC, MIN(t.a_primary_key);
+
 -- pass: undo_apply
 
 -- name: park_key -- if: unique(a_key)

@@ -623,3 +623,31 @@ LIMIT 10;
 -- name: holders -- as: holders
 -- name: shared_keys -- as: shared_keys(laboratoryExtPk)
 -- A name is none that two laboratories could not share.
+
+-- pass: check
+
+-- name: duplicate_external_id -- as: duplicate_key(externalId) -- if: externalId
+-- name: duplicate_ext_pk -- as: duplicate_key(laboratoryExtPk) -- if: laboratoryExtPk
+-- name: duplicate_pk -- as: duplicate_key(laboratoryExtPk) -- if: laboratoryPk
+-- The same key where the column has its other name.
+
+-- name: duplicate_name -- if: name -- stops: nothing
+-- A missing city or country equals a missing one.
+SELECT
+    CONCAT_WS(
+        ', ',
+        CONVERT(MIN(name) USING utf8mb4),
+        CONVERT(MIN(city) USING utf8mb4), -- if: city
+        CONVERT(MIN(country) USING utf8mb4), -- if: country
+        NULL
+    ) AS value,
+    COUNT(*) AS row_count,
+    GROUP_CONCAT(laboratoryId ORDER BY laboratoryId SEPARATOR ', ' LIMIT 10) AS ids
+FROM Laboratory
+WHERE name IS NOT NULL
+GROUP BY
+    city, -- if: city
+    country, -- if: country
+    name
+HAVING COUNT(*) > 1
+ORDER BY row_count DESC, MIN(laboratoryId);

@@ -31,7 +31,7 @@ TOP = {"pyproject.toml", "README.md", "sync", "sql", "migrations", "tests", "scr
 FILES = sorted(path.stem for path in folder().glob("*.sql"))
 PASSES = [
     *("create", "match", "settle", "compare", "prune", "apply", "history", "digest"),
-    *("draw", "confirm", "unsettled", "report"),
+    *("draw", "confirm", "unsettled", "report", "check"),
     *("undo_create", "undo_decide", "undo_claim", "undo_apply"),
 ]
 FINDINGS = {
@@ -194,7 +194,8 @@ def test_the_readme_lists_every_mark_and_the_files_have_no_other() -> None:
     listed = set(re.findall(r"^\| `-- (\w+): ", readme, flags=re.MULTILINE))
     used = {mark for name in FILES for mark, _ in marks(name)}
     assert used == listed
-    words = {value for name in FILES for mark, value in marks(name) if mark in ("finds", "does", "again", "counts")}
+    of_one_word = ("finds", "does", "again", "counts", "stops")
+    words = {value for name in FILES for mark, value in marks(name) if mark in of_one_word}
     assert {word for word in words if f"`{word}`" not in readme} == set()
 
 
@@ -224,6 +225,13 @@ def test_what_is_the_same_for_several_entities_is_taken_by_several() -> None:
 
 def test_what_is_drawn_in_is_asked_of_all_that_documents_of_several_proposals_name() -> None:
     assert [e for e in ENTITIES if of_pass(e.name, "draw")] == [e for e in ENTITIES if e.is_named_anywhere]
+
+
+def test_what_check_asks_says_what_a_row_that_is_found_stops() -> None:
+    asked = {(e.name, s.key): s.stops for e in ENTITIES for s in of_pass(e.name, "check")}
+    assert set(asked.values()) == {"migrate", "mention", "nothing"}
+    unique = {(e.name, "externalId") for e in ENTITIES if e.unique_id}
+    assert {key for key, stops in asked.items() if stops == "migrate"} == unique
 
 
 def test_no_statement_of_an_entity_is_another_ones_again() -> None:
@@ -279,7 +287,7 @@ def test_each_condition_names_something_real(name: str) -> None:
         facts = FINDINGS | OF_FIELDS | OF_SHARED
     if name == "fingerprint":
         facts.add("few")
-    if name in ("session", "check"):
+    if name == "session":
         facts.add("unique(visit_number)")
     assert conditions(name) - facts == set()
 

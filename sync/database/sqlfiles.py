@@ -14,6 +14,7 @@ Behind its name a statement says in marks what it is; `sql/README.md` lists them
     -- name: insert -- does: insert                 it runs where the plan has something to insert
     -- name: match_login -- again: inserted         it runs once more behind the insert
     -- name: rivals -- counts: overtaken            it gives one number: 0 unless another writer came in between
+    -- name: duplicate_login -- stops: mention      `ispyb-sync check` asks it; rows that it finds stop mentions of them
 
 A condition is a list of column names of the target table (of another one: `person.login`), joined by `,` (all of
 them) or `|` (one of them), each possibly after `not`, or a fact: about the table, as `unique(visit_number)`; about the
@@ -64,7 +65,7 @@ from sync.model.entities import BY_NAME, DOCUMENT, ENTITIES, Entity
 SHARED = "every_entity"
 _MARK = re.compile(r"\s*-- (?P<mark>if|for|each): (?P<condition>.+)$")
 _NAME = re.compile(r"-- name: (?P<name>\w+)(?P<marks>( -- \w+: .+)?)$")
-_OF_STATEMENTS = {"if", "as", "each", "finds", "does", "again", "counts"}
+_OF_STATEMENTS = {"if", "as", "each", "finds", "does", "again", "counts", "stops"}
 _AS = re.compile(r"(?P<name>\w+)(\((?P<key>\w+)(, (?P<scope>\w+))?\))?$")
 _MAKES = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
 _PASS = re.compile(r"-- pass: (?P<pass>\w+)$")
@@ -215,6 +216,7 @@ def _taken(statement: Statement, shared: str) -> Statement:
         does=source.does,
         again=source.again,
         counts=source.counts,
+        stops=statement.stops or source.stops,
         text_from=source.origin,
         key=key,
         earlier=entity.keys[: entity.keys.index(key)] if key else (),

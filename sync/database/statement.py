@@ -34,6 +34,7 @@ class Statement:
     does         the action that it carries out: insert, update or delete
     again        `inserted`: it runs again behind the insert
     counts       `overtaken`: the number that it gives is 0 unless another writer came in between
+    stops        what a row that it finds stops: migrate, a mention, or nothing; of the check pass
     text_from    the statement of `every_entity.sql` that it is, if any
     key          the match key that it is about, if it is one of these
     earlier      the keys before that one
@@ -52,6 +53,7 @@ class Statement:
     does: str | None = None
     again: str | None = None
     counts: str | None = None
+    stops: str | None = None
     text_from: str | None = None
     key: str | None = None
     earlier: tuple[str, ...] = ()
