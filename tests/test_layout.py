@@ -151,6 +151,25 @@ def imported(nodes: list[ast.AST]) -> set[str]:
     }
 
 
+DOOR = {"sync.pipeline", "sync.history.undo", "sync.history.adopt", "sync.reconcile.script"}
+"""What only `sync.api` calls."""
+ASKING = {"api.py", "cli/commands/exports.py", "listen/work.py", "serve/work.py"}
+"""Modules that make a request: one for each way in."""
+
+
+def test_there_is_one_door_and_each_way_in_makes_its_request_in_one_place() -> None:
+    behind, asking = set(), set()
+    for path in (ROOT / "sync").rglob("*.py"):
+        name = path.relative_to(ROOT / "sync").as_posix()
+        for node in ast.walk(ast.parse(text_of(path))):
+            if isinstance(node, ast.ImportFrom):
+                taken = {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+                behind |= {name} if taken & DOOR else set()
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Request", "api.Request"):
+                asking.add(name)
+    assert (behind, asking) == ({"api.py"}, ASKING)
+
+
 ROOMS = sorted(path.parent for path in (ROOT / "sync").rglob("__init__.py"))
 MOST_MODULES, MOST_LINES = 10, 250
 
