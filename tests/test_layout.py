@@ -256,6 +256,20 @@ def marks(name: str) -> list[tuple[str, str]]:
     return behind + re.findall(r"^-- (\w+): (\w+)(?= -- |$)", text(name), flags=re.MULTILINE)
 
 
+OF_THE_TOOL = {"history", "lease", "served"}
+"""Files of the tool's own tables: they speak of no staged row."""
+
+
+@pytest.mark.parametrize("name", sorted(set(FILES) - OF_THE_TOOL))
+def test_an_alias_is_of_the_table_that_the_readme_says(name: str) -> None:
+    listed = re.findall(r"^\| `(\w)` \| (.+) \|$", text_of(folder() / "README.md"), flags=re.MULTILINE)
+    tables = {
+        alias: {re.sub("<entity>", "", table) for table in re.findall(r"`([\w<>]+)`", of)} for alias, of in listed
+    }
+    used = re.findall(r"\bispyb_sync\.(\w+) AS (\w)\b", text(name))
+    assert {(a, table) for table, a in used if not table.startswith(tuple(tables.get(a, "?")))} == set()
+
+
 @pytest.mark.parametrize("name", sorted(set(FILES) - {"legacy"}))
 def test_a_line_of_sql_is_no_longer_than_one_of_python(name: str) -> None:
     assert [line for line in text(name).splitlines() if len(line) > 120] == []
