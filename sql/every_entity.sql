@@ -561,6 +561,46 @@ WHERE
     AND (g.refused OR g.found < (SELECT COUNT(*) FROM a_table AS t WHERE t.an_owner_id = whole.target_id))
 ON DUPLICATE KEY UPDATE refused = VALUES(refused);
 
+-- name: own -- if: lists
+-- The tool's own links: a run inserted them, and no later one deleted them. What somebody else made anew has another
+-- id, where links have one. Of purged runs the ids of links are kept; what history says since then is later.
+INSERT INTO ispyb_sync.stale_an_entity (number, target_id, an_owner, person_id, owned)
+SELECT
+    x.number,
+    x.target_id,
+    x.an_owner,
+    x.person_id,
+    TRUE
+FROM ispyb_sync.stale_an_entity AS x
+LEFT JOIN ispyb_sync.made_link AS k
+    ON k.entity = 'an_entity' AND k.target_id = x.target_id
+    AND k.second_id = x.person_id -- if: paired
+    AND k.second_id = 0 -- if: not paired
+LEFT JOIN (
+    ispyb_sync.change AS c
+    INNER JOIN ispyb_sync.run AS r ON r.run = c.run AND NOT r.elsewhere
+)
+    ON c.entity = 'an_entity' AND c.target_id = x.target_id AND c.action <> 'update'
+    AND c.second_id = x.person_id -- if: paired
+GROUP BY x.number
+HAVING
+    MAX(k.target_id IS NOT NULL OR (c.action = 'insert' AND r.mode = 'apply'))
+    AND MAX(IF(c.action = 'insert', c.run, 0)) = MAX(NVL(c.run, 0))
+ON DUPLICATE KEY UPDATE owned = TRUE;
+
+-- name: doom -- if: lists
+-- Another document of the proposal that was refused as a whole may have named anybody.
+UPDATE ispyb_sync.stale_an_entity AS x
+STRAIGHT_JOIN ispyb_sync.stage_an_owner AS s ON s.row_id = x.an_owner
+STRAIGHT_JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+SET x.doomed = TRUE
+WHERE
+    (%(prune)s = 'all' OR (%(prune)s = 'owned' AND x.owned))
+    AND NOT FIND_IN_SET(
+        CONVERT(CONCAT_WS('-', d.proposalCode, d.proposalNumber) USING utf8mb4),
+        CONVERT(%(unread)s USING utf8mb4) COLLATE utf8mb4_bin
+    );
+
 -- pass: apply
 
 -- name: update -- does: update
@@ -608,6 +648,28 @@ DELETE t
 FROM ispyb_sync.stale_an_entity AS x
 STRAIGHT_JOIN a_table AS t ON t.a_primary_key = x.target_id AND t.personId = x.person_id
 WHERE x.doomed;
+
+-- pass: history
+
+-- name: record_pruned -- if: lists
+-- The whole row, so that undo can bring it back. Its numbers follow those of the staged rows.
+INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
+SELECT
+    %(run)s,
+    'an_entity',
+    last.row_id + x.number,
+    x.target_id,
+    x.person_id, -- if: paired
+    NULL, -- if: not paired
+    'delete',
+    x.row_key,
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
+    x.fields
+FROM (SELECT NVL(MAX(s.row_id), 0) AS row_id FROM ispyb_sync.stage_an_entity AS s) AS last
+INNER JOIN ispyb_sync.stale_an_entity AS x ON x.doomed
+INNER JOIN ispyb_sync.stage_an_owner AS s ON s.row_id = x.an_owner
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document;
 
 -- pass: digest
 
@@ -941,6 +1003,40 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
 WHERE l.refused
 ORDER BY l.an_owner
 LIMIT 10;
+
+-- name: losers -- if: lists
+-- The proposals of which links would be deleted, and how many.
+SELECT
+    COALESCE(NULLIF(CONCAT_WS(
+        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
+    ), ''), HEX(d.externalId)) AS proposal,
+    COUNT(*) AS links
+FROM ispyb_sync.stale_an_entity AS x
+INNER JOIN ispyb_sync.stage_an_owner AS s ON s.row_id = x.an_owner
+INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
+WHERE x.doomed
+GROUP BY d.row_id
+ORDER BY links DESC, d.row_id;
+
+-- pass: check
+
+-- name: duplicate_key -- stops: mention
+-- Rows that one key names together, as the column's own collation compares: the value, how many rows have it, and the
+-- first ten of their ids.
+SELECT
+    CONCAT(HEX(t.a_column), ' in a_scope ', t.a_scope_id) AS value, -- for: this, is(externalId), within
+    CONCAT(CONVERT(MIN(t.a_column) USING utf8mb4), ' in a_scope ', t.a_scope_id) AS value, -- for: this, within
+    HEX(t.a_column) AS value, -- for: this, is(externalId)
+    MIN(t.a_column) AS value, -- for: this
+    COUNT(*) AS row_count,
+    GROUP_CONCAT(t.a_primary_key ORDER BY t.a_primary_key SEPARATOR ', ' LIMIT 10) AS ids
+FROM a_table AS t
+WHERE t.a_column IS NOT NULL -- for: this
+GROUP BY
+    t.a_scope_id, -- if: within
+    t.a_column -- for: this
+HAVING COUNT(*) > 1
+ORDER BY row_count DESC, MIN(t.a_primary_key);
 
 -- pass: undo_apply
 

@@ -83,28 +83,20 @@ WHERE
 -- name: choose_people -- if: few
 -- Everybody whom the rows of a few proposals name. Of many proposals, the digests of all people are taken.
 INSERT INTO ispyb_sync.chosen_person (personId)
+SELECT t.personId -- each: of_document, person
+FROM ispyb_sync.digest_proposal AS d -- each: of_document, person
+STRAIGHT_JOIN a_table AS t ON t.proposalId = d.proposalId -- each: of_document, person
+WHERE t.personId IS NOT NULL -- each: of_document, person
+UNION -- each: of_document, person
+SELECT t.personId -- each: of_part, person
+FROM ispyb_sync.digest_proposal AS d -- each: of_part, person
+STRAIGHT_JOIN an_owner_table AS an_owner ON an_owner.proposalId = d.proposalId -- each: of_part, person
+STRAIGHT_JOIN a_table AS t ON t.an_owner_id = an_owner.an_owner_id -- each: of_part, person
+WHERE t.personId IS NOT NULL -- each: of_part, person
+UNION -- each: of_part, person
 SELECT t.personId
 FROM ispyb_sync.digest_proposal AS d
 STRAIGHT_JOIN Proposal AS t ON t.proposalId = d.proposalId
-WHERE t.personId IS NOT NULL
-UNION
-SELECT t.personId
-FROM ispyb_sync.digest_proposal AS d
-STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = d.proposalId
-UNION
-SELECT t.personId
-FROM ispyb_sync.digest_proposal AS d
-STRAIGHT_JOIN BLSession AS session ON session.proposalId = d.proposalId
-STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = session.sessionId
-UNION
-SELECT t.personId
-FROM ispyb_sync.digest_proposal AS d
-STRAIGHT_JOIN Protein AS t ON t.proposalId = d.proposalId
-WHERE t.personId IS NOT NULL
-UNION
-SELECT t.personId
-FROM ispyb_sync.digest_proposal AS d
-STRAIGHT_JOIN LabContact AS t ON t.proposalId = d.proposalId
 WHERE t.personId IS NOT NULL;
 
 -- pass: read
@@ -132,30 +124,23 @@ SELECT m.thing FROM ispyb_sync.map_proposal AS m WHERE m.thing <> m.row_id;
 -- name: left_out_links
 -- How many links the proposals of documents have that are left out: a share of all links may be deleted.
 SELECT
-    (
-        SELECT COUNT(*)
-        FROM ispyb_sync.left_out AS o
-        STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = o.proposal_id
-    ) + (
-        SELECT COUNT(*)
-        FROM ispyb_sync.left_out AS o
-        STRAIGHT_JOIN BLSession AS b ON b.proposalId = o.proposal_id
-        STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = b.sessionId
-    ) AS links;
+    ( -- each: link, of_document
+        SELECT COUNT(*) -- each: link, of_document
+        FROM ispyb_sync.left_out AS o -- each: link, of_document
+        STRAIGHT_JOIN a_table AS t ON t.proposalId = o.proposal_id -- each: link, of_document
+    ) + -- each: link, of_document
+    ( -- each: link, of_part
+        SELECT COUNT(*) -- each: link, of_part
+        FROM ispyb_sync.left_out AS o -- each: link, of_part
+        STRAIGHT_JOIN an_owner_table AS an_owner ON an_owner.proposalId = o.proposal_id -- each: link, of_part
+        STRAIGHT_JOIN a_table AS t ON t.an_owner_id = an_owner.an_owner_id -- each: link, of_part
+    ) + -- each: link, of_part
+    0 AS links;
 
 -- pass: draw_create
 
--- name: create_touched_laboratory
-CREATE TEMPORARY TABLE ispyb_sync.touched_laboratory (id INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB;
-
--- name: create_touched_person
-CREATE TEMPORARY TABLE ispyb_sync.touched_person (id INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB;
-
--- name: create_touched_proposal
-CREATE TEMPORARY TABLE ispyb_sync.touched_proposal (id INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB;
-
--- name: create_touched_session
-CREATE TEMPORARY TABLE ispyb_sync.touched_session (id INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB;
+-- name: create_touched -- each: named_anywhere
+CREATE TEMPORARY TABLE ispyb_sync.touched_an_entity (id INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB;
 
 -- pass: draw
 
@@ -164,31 +149,23 @@ CREATE TEMPORARY TABLE ispyb_sync.touched_session (id INT UNSIGNED NOT NULL PRIM
 SELECT DISTINCT o.label
 FROM (
     SELECT x.id AS proposalId FROM ispyb_sync.touched_proposal AS x
-    UNION
-    SELECT t.proposalId
-    FROM ispyb_sync.touched_session AS x
-    STRAIGHT_JOIN BLSession AS t ON t.sessionId = x.id
+    UNION -- each: of_document, named_anywhere
+    SELECT t.proposalId -- each: of_document, named_anywhere
+    FROM ispyb_sync.touched_an_entity AS x -- each: of_document, named_anywhere
+    STRAIGHT_JOIN a_table AS t ON t.a_primary_key = x.id -- each: of_document, named_anywhere
     UNION
     SELECT t.proposalId
     FROM ispyb_sync.touched_person AS x
     STRAIGHT_JOIN Proposal AS t ON t.personId = x.id
-    UNION
-    SELECT t.proposalId
-    FROM ispyb_sync.touched_person AS x
-    STRAIGHT_JOIN ProposalHasPerson AS t ON t.personId = x.id
-    UNION
-    SELECT b.proposalId
-    FROM ispyb_sync.touched_person AS x
-    STRAIGHT_JOIN Session_has_Person AS t ON t.personId = x.id
-    STRAIGHT_JOIN BLSession AS b ON b.sessionId = t.sessionId
-    UNION
-    SELECT t.proposalId
-    FROM ispyb_sync.touched_person AS x
-    STRAIGHT_JOIN Protein AS t ON t.personId = x.id
-    UNION
-    SELECT t.proposalId
-    FROM ispyb_sync.touched_person AS x
-    STRAIGHT_JOIN LabContact AS t ON t.personId = x.id
+    UNION -- each: of_document, person
+    SELECT t.proposalId -- each: of_document, person
+    FROM ispyb_sync.touched_person AS x -- each: of_document, person
+    STRAIGHT_JOIN a_table AS t ON t.personId = x.id -- each: of_document, person
+    UNION -- each: of_part, person
+    SELECT an_owner.proposalId -- each: of_part, person
+    FROM ispyb_sync.touched_person AS x -- each: of_part, person
+    STRAIGHT_JOIN a_table AS t ON t.personId = x.id -- each: of_part, person
+    STRAIGHT_JOIN an_owner_table AS an_owner ON an_owner.an_owner_id = t.an_owner_id -- each: of_part, person
 ) AS p
 STRAIGHT_JOIN ispyb_sync.left_out AS o ON o.proposal_id = p.proposalId;
 

@@ -112,15 +112,15 @@ STRAIGHT_JOIN (
         FIRST_VALUE(m.thing) OVER (
             PARTITION BY s.name, s.city, s.country
             ORDER BY
-                k.externalId IS NULL,
-                k.externalId,
-                k.laboratoryExtPk IS NULL,
-                k.laboratoryExtPk,
+                whole.externalId IS NULL,
+                whole.externalId,
+                whole.laboratoryExtPk IS NULL,
+                whole.laboratoryExtPk,
                 m.thing
         ) AS owner
     FROM ispyb_sync.map_laboratory AS m
     INNER JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
-    INNER JOIN ispyb_sync.stage_laboratory AS k ON k.row_id = m.thing
+    INNER JOIN ispyb_sync.stage_laboratory AS whole ON whole.row_id = m.thing
     WHERE s.name IS NOT NULL AND m.refused IS NULL
 ) AS g ON g.name = s.name AND g.city <=> s.city AND g.country <=> s.country
 SET m.thing = g.owner
@@ -327,22 +327,22 @@ SELECT m.row_id, m.thing, 'duplicate_key', m.matched_by, CONCAT('laboratoryId ',
 FROM (
     WITH disputed AS (
         SELECT
-            k.laboratoryExtPk, k.name, k.city,
-            k.country
-        FROM ispyb_sync.map_laboratory AS d
-        STRAIGHT_JOIN ispyb_sync.stage_laboratory AS k ON k.row_id = d.row_id
-        WHERE d.thing = d.row_id AND d.matched_by IS NOT NULL AND d.refused IN ('ambiguous_match', 'duplicate_key')
+            s.laboratoryExtPk, s.name, s.city,
+            s.country
+        FROM ispyb_sync.map_laboratory AS m
+        STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
+        WHERE m.thing = m.row_id AND m.matched_by IS NOT NULL AND m.refused IN ('ambiguous_match', 'duplicate_key')
     )
     SELECT h.laboratoryId -- if: name
-    FROM disputed AS k -- if: name
-    STRAIGHT_JOIN Laboratory AS h ON h.name = k.name -- if: name
-        AND h.city <=> k.city -- if: name, city
-        AND h.country <=> k.country -- if: name, country
+    FROM disputed -- if: name
+    STRAIGHT_JOIN Laboratory AS h ON h.name = disputed.name -- if: name
+        AND h.city <=> disputed.city -- if: name, city
+        AND h.country <=> disputed.country -- if: name, country
     UNION -- if: name
     SELECT h.laboratoryId -- if: laboratoryExtPk | laboratoryPk
-    FROM disputed AS k -- if: laboratoryExtPk | laboratoryPk
-    STRAIGHT_JOIN Laboratory AS h ON h.laboratoryExtPk = k.laboratoryExtPk -- if: laboratoryExtPk
-    STRAIGHT_JOIN Laboratory AS h ON h.laboratoryPk = k.laboratoryExtPk -- if: laboratoryPk
+    FROM disputed -- if: laboratoryExtPk | laboratoryPk
+    STRAIGHT_JOIN Laboratory AS h ON h.laboratoryExtPk = disputed.laboratoryExtPk -- if: laboratoryExtPk
+    STRAIGHT_JOIN Laboratory AS h ON h.laboratoryPk = disputed.laboratoryExtPk -- if: laboratoryPk
     UNION -- if: laboratoryExtPk | laboratoryPk
     SELECT NULL
 ) AS g
@@ -364,14 +364,14 @@ ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), held =
 INSERT INTO ispyb_sync.map_laboratory (row_id, thing, refused, field, held)
 SELECT m.row_id, m.thing, 'duplicate_key', 'name', CONCAT('laboratoryId ', m.target_id)
 FROM (
-    SELECT DISTINCT k.name, k.city, k.country
-    FROM ispyb_sync.map_laboratory AS d
-    STRAIGHT_JOIN ispyb_sync.stage_laboratory AS k ON k.row_id = d.row_id
+    SELECT DISTINCT s.name, s.city, s.country
+    FROM ispyb_sync.map_laboratory AS m
+    STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
     WHERE
-        d.thing = d.row_id
-        AND d.matched_by IS NOT NULL
-        AND d.refused IN ('ambiguous_match', 'duplicate_key')
-        AND k.name IS NOT NULL
+        m.thing = m.row_id
+        AND m.matched_by IS NOT NULL
+        AND m.refused IN ('ambiguous_match', 'duplicate_key')
+        AND s.name IS NOT NULL
 ) AS g
 STRAIGHT_JOIN ispyb_sync.map_laboratory AS m
 STRAIGHT_JOIN ispyb_sync.stage_laboratory AS s ON s.row_id = m.row_id
@@ -623,3 +623,31 @@ LIMIT 10;
 -- name: holders -- as: holders
 -- name: shared_keys -- as: shared_keys(laboratoryExtPk)
 -- A name is none that two laboratories could not share.
+
+-- pass: check
+
+-- name: duplicate_external_id -- as: duplicate_key(externalId) -- if: externalId
+-- name: duplicate_ext_pk -- as: duplicate_key(laboratoryExtPk) -- if: laboratoryExtPk
+-- name: duplicate_pk -- as: duplicate_key(laboratoryExtPk) -- if: laboratoryPk
+-- The same key where the column has its other name.
+
+-- name: duplicate_name -- if: name -- stops: nothing
+-- A missing city or country equals a missing one.
+SELECT
+    CONCAT_WS(
+        ', ',
+        CONVERT(MIN(name) USING utf8mb4),
+        CONVERT(MIN(city) USING utf8mb4), -- if: city
+        CONVERT(MIN(country) USING utf8mb4), -- if: country
+        NULL
+    ) AS value,
+    COUNT(*) AS row_count,
+    GROUP_CONCAT(laboratoryId ORDER BY laboratoryId SEPARATOR ', ' LIMIT 10) AS ids
+FROM Laboratory
+WHERE name IS NOT NULL
+GROUP BY
+    city, -- if: city
+    country, -- if: country
+    name
+HAVING COUNT(*) > 1
+ORDER BY row_count DESC, MIN(laboratoryId);

@@ -341,6 +341,12 @@ LOCK IN SHARE MODE;
 -- name: holders -- as: holders
 -- name: field_refusals -- as: field_refusals
 
+-- pass: check
+
+-- name: duplicate_external_id -- as: duplicate_key(externalId) -- if: externalId -- stops: migrate
+-- name: duplicate_login -- as: duplicate_key(login) -- if: login
+-- name: duplicate_site_id -- as: duplicate_key(siteId) -- if: siteId
+
 -- pass: undo_create
 
 -- name: create_old_login

@@ -560,6 +560,28 @@ LEFT JOIN (
 WHERE t.externalId IS NOT NULL AND found.target_id IS NULL AND named.externalId IS NULL
 ORDER BY t.proposalId;
 
+-- pass: check
+
+-- name: duplicate_external_id -- as: duplicate_key(externalId) -- if: externalId -- stops: migrate
+
+-- name: duplicate_number -- if: proposalNumber -- stops: mention
+-- A missing code equals a missing code.
+SELECT
+    CONCAT_WS(
+        '-',
+        CONVERT(MIN(proposalCode) USING utf8mb4), -- if: proposalCode
+        CONVERT(MIN(proposalNumber) USING utf8mb4)
+    ) AS value,
+    COUNT(*) AS row_count,
+    GROUP_CONCAT(proposalId ORDER BY proposalId SEPARATOR ', ' LIMIT 10) AS ids
+FROM Proposal
+WHERE proposalNumber IS NOT NULL
+GROUP BY
+    proposalCode, -- if: proposalCode
+    proposalNumber
+HAVING COUNT(*) > 1
+ORDER BY row_count DESC, MIN(proposalId);
+
 -- pass: undo_create
 
 -- name: create_old_code_number

@@ -91,38 +91,8 @@ WHERE
     AND NOT t.personId <=> IF(proposer.row_id IS NULL OR proposer.refused IS NOT NULL, p.personId, proposer.target_id)
 ORDER BY s.document, t.proposalHasPersonId;
 
--- name: own -- if: lists
--- The tool's own links: a run inserted them, and no later one deleted them. What somebody else made anew has
--- another id. Of purged runs the ids of links are kept; what history says since then is later.
-INSERT INTO ispyb_sync.stale_proposal_has_person (number, target_id, proposal, person_id, owned)
-SELECT
-    x.number, x.target_id, x.proposal, x.person_id,
-    TRUE
-FROM ispyb_sync.stale_proposal_has_person AS x
-LEFT JOIN ispyb_sync.made_link AS k
-    ON k.entity = 'proposal_has_person' AND k.target_id = x.target_id AND k.second_id = 0
-LEFT JOIN (
-    ispyb_sync.change AS c
-    INNER JOIN ispyb_sync.run AS r ON r.run = c.run AND NOT r.elsewhere
-)
-    ON c.entity = 'proposal_has_person' AND c.target_id = x.target_id AND c.action <> 'update'
-GROUP BY x.number
-HAVING
-    MAX(k.target_id IS NOT NULL OR (c.action = 'insert' AND r.mode = 'apply'))
-    AND MAX(IF(c.action = 'insert', c.run, 0)) = MAX(NVL(c.run, 0))
-ON DUPLICATE KEY UPDATE owned = TRUE;
-
--- name: doom -- if: lists
--- Another document of the proposal that was refused as a whole may have named anybody.
-UPDATE ispyb_sync.stale_proposal_has_person AS x
-STRAIGHT_JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal
-SET x.doomed = TRUE
-WHERE
-    (%(prune)s = 'all' OR (%(prune)s = 'owned' AND x.owned))
-    AND NOT FIND_IN_SET(
-        CONVERT(CONCAT_WS('-', d.proposalCode, d.proposalNumber) USING utf8mb4),
-        CONVERT(%(unread)s USING utf8mb4) COLLATE utf8mb4_bin
-    );
+-- name: own -- as: own
+-- name: doom -- as: doom
 
 -- pass: apply
 
@@ -171,23 +141,7 @@ INNER JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal
 INNER JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
--- name: record_pruned -- if: lists
--- The whole row, so that undo can bring it back. Its numbers follow those of the staged rows.
-INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
-SELECT
-    %(run)s,
-    'proposal_has_person',
-    last.row_id + x.number,
-    x.target_id,
-    NULL,
-    'delete',
-    x.row_key,
-    COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
-    x.fields
-FROM (SELECT NVL(MAX(s.row_id), 0) AS row_id FROM ispyb_sync.stage_proposal_has_person AS s) AS last
-INNER JOIN ispyb_sync.stale_proposal_has_person AS x ON x.doomed
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal;
+-- name: record_pruned -- as: record_pruned
 
 -- pass: digest
 
@@ -230,17 +184,7 @@ FROM ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ProposalHasPerson AS t ON t.proposalId = m.target_id
 WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL;
 
--- name: losers -- if: lists
-SELECT
-    COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)) AS proposal,
-    COUNT(*) AS links
-FROM ispyb_sync.stale_proposal_has_person AS x
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = x.proposal
-WHERE x.doomed
-GROUP BY x.proposal
-ORDER BY links DESC, x.proposal;
+-- name: losers -- as: losers
 
 -- pass: undo_apply
 

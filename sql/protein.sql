@@ -210,3 +210,10 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 -- name: refusals -- as: refusals
 -- name: shared_keys -- as: shared_keys(acronym, proposal)
 -- name: field_refusals -- as: field_refusals
+
+-- pass: check
+
+-- name: duplicate_external_id -- as: duplicate_key(externalId, proposal) -- if: externalId
+-- Clones of a protein share it, in different proposals; within one proposal it should name one row.
+
+-- name: duplicate_acronym -- as: duplicate_key(acronym, proposal) -- if: acronym

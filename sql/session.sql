@@ -582,6 +582,11 @@ LEFT JOIN (
 WHERE t.externalId IS NOT NULL AND found.target_id IS NULL AND named.externalId IS NULL
 ORDER BY t.proposalId, t.sessionId;
 
+-- pass: check
+
+-- name: duplicate_external_id -- as: duplicate_key(externalId) -- if: externalId -- stops: migrate
+-- name: duplicate_exp_session_pk -- as: duplicate_key(expSessionPk) -- if: expSessionPk
+
 -- pass: undo_claim
 
 -- name: claim_old_visit_number -- if: unique(visit_number)

@@ -172,43 +172,8 @@ LEFT JOIN (
 WHERE NOT l.refused AND named.target_id IS NULL
 ORDER BY l.session, t.personId;
 
--- name: own -- if: lists
--- The tool's own links: a run inserted them, and no later one deleted them. Of purged runs the ids of links are kept;
--- what history says since then is later.
-INSERT INTO ispyb_sync.stale_session_has_person (number, target_id, session, person_id, owned)
-SELECT
-    x.number,
-    x.target_id,
-    x.session,
-    x.person_id,
-    TRUE
-FROM ispyb_sync.stale_session_has_person AS x
-LEFT JOIN ispyb_sync.made_link AS k
-    ON k.entity = 'session_has_person' AND k.target_id = x.target_id AND k.second_id = x.person_id
-LEFT JOIN (
-    ispyb_sync.change AS c
-    INNER JOIN ispyb_sync.run AS r ON r.run = c.run AND NOT r.elsewhere
-)
-    ON c.entity = 'session_has_person' AND c.target_id = x.target_id AND c.second_id = x.person_id
-    AND c.action <> 'update'
-GROUP BY x.number
-HAVING
-    MAX(k.target_id IS NOT NULL OR (c.action = 'insert' AND r.mode = 'apply'))
-    AND MAX(IF(c.action = 'insert', c.run, 0)) = MAX(NVL(c.run, 0))
-ON DUPLICATE KEY UPDATE owned = TRUE;
-
--- name: doom -- if: lists
--- Another document of the proposal that was refused as a whole may have named anybody.
-UPDATE ispyb_sync.stale_session_has_person AS x
-STRAIGHT_JOIN ispyb_sync.stage_session AS session ON session.row_id = x.session
-STRAIGHT_JOIN ispyb_sync.stage_proposal AS d ON d.row_id = session.document
-SET x.doomed = TRUE
-WHERE
-    (%(prune)s = 'all' OR (%(prune)s = 'owned' AND x.owned))
-    AND NOT FIND_IN_SET(
-        CONVERT(CONCAT_WS('-', d.proposalCode, d.proposalNumber) USING utf8mb4),
-        CONVERT(%(unread)s USING utf8mb4) COLLATE utf8mb4_bin
-    );
+-- name: own -- as: own
+-- name: doom -- as: doom
 
 -- pass: apply
 
@@ -298,24 +263,7 @@ INNER JOIN ispyb_sync.stage_session AS visit ON visit.row_id = m.session
 INNER JOIN ispyb_sync.map_person AS person ON person.row_id = m.person
 WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 
--- name: record_pruned -- if: lists
--- The whole row, so that undo can bring it back. Its numbers follow those of the staged rows.
-INSERT INTO ispyb_sync.change (run, entity, number, target_id, second_id, action, row_key, proposal, fields)
-SELECT
-    %(run)s,
-    'session_has_person',
-    last.row_id + x.number,
-    x.target_id,
-    x.person_id,
-    'delete',
-    x.row_key,
-    COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)),
-    x.fields
-FROM (SELECT NVL(MAX(s.row_id), 0) AS row_id FROM ispyb_sync.stage_session_has_person AS s) AS last
-INNER JOIN ispyb_sync.stale_session_has_person AS x ON x.doomed
-INNER JOIN ispyb_sync.stage_session AS session ON session.row_id = x.session
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = session.document;
+-- name: record_pruned -- as: record_pruned
 
 -- pass: digest
 
@@ -370,18 +318,7 @@ STRAIGHT_JOIN BLSession AS b ON b.proposalId = m.target_id
 STRAIGHT_JOIN Session_has_Person AS t ON t.sessionId = b.sessionId
 WHERE m.thing = m.row_id AND m.target_id IS NOT NULL AND m.refused IS NULL;
 
--- name: losers -- if: lists
-SELECT
-    COALESCE(NULLIF(CONCAT_WS(
-        '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
-    ), ''), HEX(d.externalId)) AS proposal,
-    COUNT(*) AS links
-FROM ispyb_sync.stale_session_has_person AS x
-INNER JOIN ispyb_sync.stage_session AS session ON session.row_id = x.session
-INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = session.document
-WHERE x.doomed
-GROUP BY d.row_id
-ORDER BY links DESC, d.row_id;
+-- name: losers -- as: losers
 
 -- pass: undo_apply
 

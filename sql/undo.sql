@@ -80,10 +80,10 @@ SELECT
 FROM ispyb_sync.change AS c
 LEFT JOIN (
     SELECT
-        d.entity,
-        d.number
+        c.entity,
+        c.number
     FROM ispyb_sync.run AS r
-    INNER JOIN ispyb_sync.change AS d ON d.run = r.run
+    INNER JOIN ispyb_sync.change AS c ON c.run = r.run
     WHERE r.mode = 'undo' AND JSON_VALUE(r.settings, '$.undoes') = %(undone)s
 ) AS done ON done.entity = c.entity AND done.number = c.number
 WHERE c.run = %(undone)s AND done.number IS NULL;

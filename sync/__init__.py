@@ -7,30 +7,43 @@
 
 What stops a call is a SyncError: a UsageError, DatabaseError (Unreachable), PortalError, NoSuchProposal or LimitError.
 
-The map of the rooms, in the order of the road; each may use those below it in the contract of `pyproject.toml`:
+The map of the rooms, in the order of the road; each may use those below it in the contract of `pyproject.toml`. A room
+within a room stands under it:
 
-    api          the one door of Python: plan, apply, undo
-    pipeline     the whole road in one module; read this first
-    read         the export -> documents as they were sent, one by one
-    validate     documents as they were sent -> valid ones, and what is refused of them
-    stage        valid documents -> rows that fit the live columns -> staging tables
-    reconcile    staged rows -> who is who -> what differs -> ISPyB, in one transaction
-    portal       the User Portal, asked by URL or by command: what it answers is an export
-    history      what the tool did: runs, changes, undo
-    verify       which documents need no look: they, and their rows in ISPyB, are as a run last took them
-    show         a report for people: on a terminal, as a page, as CSV
-    check        whether a run is possible; which columns nobody uses
-    migrate      the migrations, run by Alembic, and what their revisions are made of
-    mend         SQL that a DBA reads and runs: two rows made one, a session moved
-    serve        the endpoint, its page and its button: runs for whoever has a token
-    listen       the consumer: runs for the events of a message broker
-    demo         the tool at work, on a MariaDB of its own
-    cli          the command line; in `commands` one module a kind of command
+    api               the one door: plan, apply, undo, adopt, and the SQL that a run sends
+    pipeline          the whole road in one module; read this first
+    read              the export -> documents as they were sent, one by one
+      formats         the forms in which a User Portal may send its data, one module a form
+        smis          the User Portal JSON of Java ISPyB
+      turning         how a form is found, what it is given, and where the parts of its documents come from
+    validate          documents as they were sent -> valid ones, and what is refused of them
+    stage             valid documents -> rows that fit the live columns -> staging tables
+    reconcile         staged rows -> who is who -> what differs -> ISPyB, in one transaction
+      words           what is said of a refusal: what it hangs on, what contradicts what, what to do
+    portal            the User Portal, asked by URL or by command: what it answers is an export
+    history           what the tool did: runs, changes, undo
+      questions       what people ask of it: which runs did something, what was done to one row
+    verify            which documents need no look: they, and their rows in ISPyB, are as a run last took them
+    show              a report for people: on a terminal, as a page, as CSV
+      past            what history tells: the list of runs, one run, one row
+    check             whether a run is possible; which columns nobody uses
+    migrate           the migrations, run by Alembic
+      ddl             what their revisions are made of: a change as SQL that looks first
+    mend              SQL that a DBA reads and runs: two rows made one, a session moved
+    serve             the endpoint, its page and its button: runs for whoever has a token
+      routes          what can be asked of it, one module a thing
+    listen            the consumer: runs for the events of a message broker
+    demo              the tool at work, on a MariaDB of its own
+    cli               the command line
+      commands        one module a kind of command
 
-    statements   how the statements of sql/ are run: which, in what order, in how many round trips
-    schema       what the live ISPyB is: its columns, their limits and keys
-    database     the server: connections, locks, rights, retries, the tool's own schema, the SQL files
-    model        what is spoken of, without a database: entities, documents, settings, errors, refusals, reports
+    statements        how the statements of sql/ are run: which, in what order, in how many round trips
+    schema            what the live ISPyB is: its columns, their limits and keys
+    database          the server: connections, locks, rights, retries, the tool's own schema, the SQL files
+    model             what is spoken of, without a database: entities, documents, settings, errors, refusals, reports
+      registry        what the registry can tell of an entity
+      published       what others are given: the JSON Schema of a document, reports as pandas tables
+      tables          the tables of ispyb-sync.toml: settings of one part of the tool
 """
 
 from sync.api import apply, plan, undo

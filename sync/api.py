@@ -1,20 +1,26 @@
-"""The one door: `plan`, `apply` and `undo` for Python; `run` and `Request` for the command line and other triggers."""
+"""The one door: `plan`, `apply` and `undo` for Python; for the command line and other triggers `run` with a `Request`,
+`run_undo`, `run_adopt` and `script`.
+"""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sync import pipeline
-from sync.database.connection import Database
+from sync.database.connection import Database, connected
+from sync.history import adopt as adopting
 from sync.history import undo as undoing
+from sync.model.entities import Entity
 from sync.model.errors import SyncError
 from sync.model.report import Report
 from sync.model.settings import Settings, load_settings
 from sync.read.reader import Export
 from sync.reconcile.request import Request
+from sync.reconcile.script import Script
+from sync.schema.introspection import introspect
 
-__all__ = ["Request", "apply", "plan", "run", "undo"]
+__all__ = ["Request", "apply", "plan", "run", "run_adopt", "run_undo", "script", "undo"]
 
 _ARGUMENTS = {name.replace("_", "-"): name for name in Settings.model_fields} | {
     "proposal": "proposals",
@@ -60,8 +66,42 @@ def undo(run: int, *, database: Database | None = None, plan: bool = False, **se
     What is left is in the report's refusals. Raises UsageError for a run that cannot be taken back, DatabaseError.
     """
     with _speaking_of_arguments():
-        loaded = load_settings(**settings)
-        return undoing.undo(run, database if database is not None else loaded.database_url(), loaded, write=not plan)
+        return run_undo(run, load_settings(**settings), database, write=not plan)
+
+
+def run_undo(
+    run: int,
+    settings: Settings,
+    database: Database | None = None,
+    *,
+    write: bool,
+    confirm: Callable[[Report], bool] | None = None,
+) -> Report:
+    """The same with settings that are loaded; `confirm` is shown what is about to be taken back, and answers."""
+    return undoing.undo(run, _given_or_set(database, settings), settings, write=write, confirm=confirm)
+
+
+def run_adopt(entity: str, key: str, settings: Settings, database: Database | None = None, *, write: bool) -> Report:
+    """Moves a deprecated key over to externalId, or says what that would be. Raises UsageError, DatabaseError."""
+    return adopting.adopt(entity, key, _given_or_set(database, settings), settings, write=write)
+
+
+def script(
+    settings: Settings, entity: Entity | None = None, export: str | None = None, *, write: bool
+) -> Iterator[str]:
+    """The SQL of a plan or an apply as it runs on the database of the settings, in pieces that end with their line.
+
+    entity   only the statements of this one; None: the whole run
+    export   its rows are staged by INSERTs; None: a line says where staged rows would stand
+    """
+    with connected(settings.database_url()) as ispyb:
+        target = introspect(ispyb.connection)
+    request = None if export is None else Request("apply" if write else "plan", export, settings)
+    return Script(target, ispyb.schema, settings, entity).lines(request, write=write)
+
+
+def _given_or_set(database: Database | None, settings: Settings) -> Database:
+    return settings.database_url() if database is None else database
 
 
 @contextmanager

@@ -41,7 +41,7 @@ from sync.schema.target import Target
 from sync.stage.columns import Columns
 from sync.stage.load import Background, Loader
 from sync.stage.stager import Stager
-from sync.statements.kept import kept
+from sync.statements.open_connection import kept
 from sync.statements.send import Runner, origin_of
 from sync.verify.digests import Digests
 from sync.verify.fingerprints import Fingerprints, Repeated

@@ -1,9 +1,11 @@
 """The repository: what lies on its top level, and that the SQL files are what their loader takes them for."""
 
+import ast
 import re
 import subprocess
+import tomllib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,7 @@ TOP = {"pyproject.toml", "README.md", "sync", "sql", "migrations", "tests", "scr
 FILES = sorted(path.stem for path in folder().glob("*.sql"))
 PASSES = [
     *("create", "match", "settle", "compare", "prune", "apply", "history", "digest"),
-    *("draw", "confirm", "unsettled", "report"),
+    *("draw", "confirm", "unsettled", "report", "check"),
     *("undo_create", "undo_decide", "undo_claim", "undo_apply"),
 ]
 FINDINGS = {
@@ -50,6 +52,7 @@ OF_SHARED = {
     "earlier",
     "within",
     "link",
+    "paired",
     "owner",
     "reference",
     "staged",
@@ -99,35 +102,106 @@ def test_an_entity_has_one_name_everywhere() -> None:
         assert text(name).startswith(f"-- {name}: ")
 
 
-NAMING = {"model/documents.py", "model/people.py", "demo/sample.py", "read/formats/smis/fields.py"}
-"""Modules that name an entity: those that know what a document looks like."""
+NAMING = {
+    "model/entities.py": "is the registry",
+    "model/documents.py": "knows what a document looks like",
+    "model/people.py": "knows what the people of a document look like",
+    "read/formats/smis/fields.py": "makes documents of another form",
+    "demo/sample.py": "makes documents for the demo",
+    "mend/move.py": "`move session` is a command about sessions, and about the proposals that they move between",
+    "history/questions/rows.py": "`history --person` finds somebody by login",
+}
+"""Modules that name an entity, and why. All others go by the registry: a ninth entity is none of their business."""
+
+_WORDS = "|".join(e.name for e in ENTITIES if e.name not in ("proposal", "person", "session"))
+_PLAIN = ("Proposal", "Person", "Laboratory", "Protein")
+_TABLES = "|".join(e.table for e in ENTITIES)
+NAMED = re.compile(
+    rf"^({_WORDS}|{'|'.join(e.table for e in ENTITIES if e.table not in _PLAIN)})$"
+    rf"|\b({'|'.join(e.table for e in ENTITIES if e.table not in _PLAIN)})\b|\b(FROM|JOIN|UPDATE|INTO) +({_TABLES})\b"
+)
+"""An entity or a table within a text of the code. `proposal`, `person` and `session` are words of documents and reports
+too, and the tables called so are classes and titles of fields: these count where SQL reads or writes them."""
+REGISTRY = ("BY_NAME", "tables", "entities")
 
 
-def test_no_module_names_an_entity_but_the_classes_of_documents() -> None:
-    """All others go by the registry: a ninth entity is none of their business. `proposal`, `person` and `session` are
-    words of documents and reports too; of these, only what comes from the registry counts."""
-    constants = {entity.name.upper() for entity in ENTITIES}
-    words = {entity.name for entity in ENTITIES} - {"proposal", "person", "session"}
-    words |= {entity.table for entity in ENTITIES} - {"Proposal", "Person"}  # which are classes, and titles of fields
-    naming = set()
+def test_no_module_names_an_entity_but_those_of_a_list() -> None:
+    naming = {path.relative_to(ROOT / "sync").as_posix() for path in (ROOT / "sync").rglob("*.py") if names(path)}
+    assert naming == set(NAMING)
+
+
+def names(path: Path) -> set[str]:
+    """The entities that a module names: in texts, by the registry's constants, and as `BY_NAME["session"]`."""
+    tree = ast.parse(text_of(path))
+    nodes = list(ast.walk(tree))
+    docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    found = {entity.name for entity in ENTITIES if entity.name.upper() in imported(nodes)}
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            found |= {node.value} if NAMED.search(node.value) else set()
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and node.slice.value in BY_NAME:
+            found |= {node.slice.value} if ast.unparse(node.value).endswith(REGISTRY) else set()
+    return found
+
+
+def imported(nodes: list[ast.AST]) -> set[str]:
+    """What is taken from the registry."""
+    imports = (node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "sync.model.entities")
+    attributes = (node for node in nodes if isinstance(node, ast.Attribute))
+    return {alias.name for node in imports for alias in node.names} | {
+        node.attr for node in attributes if ast.unparse(node.value) == "entities"
+    }
+
+
+DOOR = {"sync.pipeline", "sync.history.undo", "sync.history.adopt", "sync.reconcile.script"}
+"""What only `sync.api` calls."""
+ASKING = {"api.py", "cli/commands/exports.py", "listen/work.py", "serve/work.py"}
+"""Modules that make a request: one for each way in."""
+
+
+def test_there_is_one_door_and_each_way_in_makes_its_request_in_one_place() -> None:
+    behind, asking = set(), set()
     for path in (ROOT / "sync").rglob("*.py"):
-        code = text_of(path)
-        taken = re.findall(r"^from sync\.model\.entities import (.+)$", code, flags=re.MULTILINE)
-        names = {name for line in taken for name in line.split(", ")} | set(re.findall(r"\bentities\.([A-Z_]+)", code))
-        if names & constants or any(f'"{word}"' in code for word in words):
-            naming.add(path.relative_to(ROOT / "sync").as_posix())
-    assert naming - {"model/entities.py"} == NAMING
+        name = path.relative_to(ROOT / "sync").as_posix()
+        for node in ast.walk(ast.parse(text_of(path))):
+            if isinstance(node, ast.ImportFrom):
+                taken = {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+                behind |= {name} if taken & DOOR else set()
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Request", "api.Request"):
+                asking.add(name)
+    assert (behind, asking) == ({"api.py"}, ASKING)
 
 
 ROOMS = sorted(path.parent for path in (ROOT / "sync").rglob("__init__.py"))
 MOST_MODULES, MOST_LINES = 10, 250
 
 
-def test_the_package_has_rooms_and_the_map_names_them() -> None:
+MOST_LAYERS = 10
+BESIDE = {"api", "pipeline"}
+"""The modules that stand in no room."""
+
+
+def test_the_package_has_rooms_and_the_map_names_them_all() -> None:
     beside = {path.name for path in (ROOT / "sync").iterdir() if path.suffix == ".py"}
-    assert beside == {"__init__.py", "api.py", "pipeline.py"}
-    for room in (path for path in ROOMS if path.parent == ROOT / "sync"):
-        assert re.search(rf"^    {room.name} +\S", str(sync.__doc__), flags=re.MULTILINE), room.name
+    assert beside == {"__init__.py", *(f"{name}.py" for name in BESIDE)}
+    rooms = [room.relative_to(ROOT / "sync").as_posix() for room in ROOMS if room.name != "sync"]
+    assert sorted(on_the_map()) == sorted([*BESIDE, *rooms])
+
+
+def on_the_map() -> Iterator[str]:
+    """What the map names, a room within a room with the one that it stands under."""
+    above: list[str] = []
+    for spaces, name in re.findall(r"^    ((?:  )*)(\w+) +\S", str(sync.__doc__).partition("The map")[2], re.MULTILINE):
+        above = [*above[: len(spaces) // 2], name]
+        yield "/".join(above)
+
+
+def test_each_room_has_its_layer_and_there_are_few() -> None:
+    (contract,) = tomllib.loads(text_of(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = contract["layers"]
+    assert len(layers) <= MOST_LAYERS
+    named = [name.removeprefix("sync.") for layer in layers for name in layer.split(" | ")]
+    assert sorted(named) == sorted([*BESIDE, *(room.name for room in ROOMS if room.parent == ROOT / "sync")])
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
@@ -146,9 +220,11 @@ def test_tests_stand_in_the_rooms_of_what_they_test() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_each_statement_has_a_name_of_its_own(name: str) -> None:
-    written = re.findall(r"^-- name: (\w+)", text(name), flags=re.MULTILINE)
-    assert [statement.name for statement in load(name)] == written
-    assert len(set(written)) == len(written)
+    written = re.findall(r"^-- name: (\w+)(.*)$", text(name), flags=re.MULTILINE)
+    repeated = tuple(word for word, marks in written if " -- each: " in marks)
+    names = [statement.name for statement in load(name)]
+    assert [word for word in names if not word.startswith(repeated)] == [w for w, _ in written if w not in repeated]
+    assert len(set(names)) == len(names)
     loose = [line for line in _outside_statements(name) if line.strip() and not line.startswith("--")]
     assert loose == []
 
@@ -171,7 +247,8 @@ def test_the_readme_lists_every_mark_and_the_files_have_no_other() -> None:
     listed = set(re.findall(r"^\| `-- (\w+): ", readme, flags=re.MULTILINE))
     used = {mark for name in FILES for mark, _ in marks(name)}
     assert used == listed
-    words = {value for name in FILES for mark, value in marks(name) if mark in ("finds", "does", "again", "counts")}
+    of_one_word = ("finds", "does", "again", "counts", "stops")
+    words = {value for name in FILES for mark, value in marks(name) if mark in of_one_word}
     assert {word for word in words if f"`{word}`" not in readme} == set()
 
 
@@ -179,6 +256,20 @@ def marks(name: str) -> list[tuple[str, str]]:
     """The marks of a file: behind a line, or one word alone in a line of its own."""
     behind = re.findall(r"(?<=\S) -- (\w+): (.+?)(?= -- |$)", text(name), flags=re.MULTILINE)
     return behind + re.findall(r"^-- (\w+): (\w+)(?= -- |$)", text(name), flags=re.MULTILINE)
+
+
+OF_THE_TOOL = {"history", "lease", "served"}
+"""Files of the tool's own tables: they speak of no staged row."""
+
+
+@pytest.mark.parametrize("name", sorted(set(FILES) - OF_THE_TOOL))
+def test_an_alias_is_of_the_table_that_the_readme_says(name: str) -> None:
+    listed = re.findall(r"^\| `(\w)` \| (.+) \|$", text_of(folder() / "README.md"), flags=re.MULTILINE)
+    tables = {
+        alias: {re.sub("<entity>", "", table) for table in re.findall(r"`([\w<>]+)`", of)} for alias, of in listed
+    }
+    used = re.findall(r"\bispyb_sync\.(\w+) AS (\w)\b", text(name))
+    assert {(a, table) for table, a in used if not table.startswith(tuple(tables.get(a, "?")))} == set()
 
 
 @pytest.mark.parametrize("name", sorted(set(FILES) - {"legacy"}))
@@ -197,6 +288,17 @@ def test_what_is_the_same_for_several_entities_is_taken_by_several() -> None:
     stand_ins = set(re.findall(r"\b(?:stage_|map_|claim_|list_|stale_)?(an?_\w+)", text(SHARED)))
     readme = text_of(folder() / "README.md")
     assert {word for word in stand_ins if f"`{word}`" not in readme} == set()
+
+
+def test_what_is_drawn_in_is_asked_of_all_that_documents_of_several_proposals_name() -> None:
+    assert [e for e in ENTITIES if of_pass(e.name, "draw")] == [e for e in ENTITIES if e.is_named_anywhere]
+
+
+def test_what_check_asks_says_what_a_row_that_is_found_stops() -> None:
+    asked = {(e.name, s.key): s.stops for e in ENTITIES for s in of_pass(e.name, "check")}
+    assert set(asked.values()) == {"migrate", "mention", "nothing"}
+    unique = {(e.name, "externalId") for e in ENTITIES if e.unique_id}
+    assert {key for key, stops in asked.items() if stops == "migrate"} == unique
 
 
 def test_no_statement_of_an_entity_is_another_ones_again() -> None:
@@ -253,7 +355,7 @@ def test_each_condition_names_something_real(name: str) -> None:
         facts = FINDINGS | OF_FIELDS | OF_SHARED
     if name == "fingerprint":
         facts.add("few")
-    if name in ("session", "check"):
+    if name == "session":
         facts.add("unique(visit_number)")
     assert conditions(name) - facts == set()
 

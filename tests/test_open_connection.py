@@ -11,7 +11,7 @@ from support.small import document
 import sync
 from sync import pipeline
 from sync.model.errors import DatabaseError, UsageError
-from sync.statements.kept import kept
+from sync.statements.open_connection import kept
 
 CREATE = "CREATE TEMPORARY TABLE"
 

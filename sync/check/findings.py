@@ -16,10 +16,8 @@ from sync.check.finding import Finding, Level
 from sync.check.live_tables import obstacles_of, rules_of
 from sync.database import revision, rights, tool_schema
 from sync.database.connection import Connected, connected, failure
-from sync.database.rights import Account, Rights
-from sync.database.sqlfiles import load
-from sync.database.statement import Statement
-from sync.model.conditions import Conditions
+from sync.database.rights import Account
+from sync.database.sqlfiles import of_pass
 from sync.model.entities import ENTITIES, Entity
 from sync.model.errors import DatabaseError
 from sync.model.refusals import printable
@@ -35,8 +33,19 @@ EXAMPLES = 3
 
 Columns = dict[str, dict[str, str | None]]
 _COLOURS: dict[Level, str] = {"ok": "green", "warning": "yellow", "error": "red"}
-_UNIQUE = {f"duplicate_{entity.name}_external_id" for entity in ENTITIES if entity.unique_id}
 _MERGE = "Merge these rows, or empty the key in all but one."
+_STOPS: dict[str | None, tuple[Level, str]] = {
+    "migrate": ("error", f"migrate refuses them, since the column becomes UNIQUE. {_MERGE}"),
+    "mention": (
+        "warning",
+        f"A document that names one of them by this key alone is refused (ambiguous_match). {_MERGE}",
+    ),
+    "nothing": (
+        "warning",
+        "By name, the one that the person has is taken, else the lowest id. Merge these rows if you can.",
+    ),
+}
+"""By what rows that share a key stop: how bad that is, and what to do."""
 
 
 def check(database: str | Engine, settings: Settings) -> list[Finding]:
@@ -80,7 +89,7 @@ def _findings(ispyb: Connected, settings: Settings) -> Iterator[Finding]:
     yield from obstacles_of(target)
     yield from rules_of(connection, target)
     yield from _migrations(connection, columns, staging_schema)
-    yield from _duplicates(connection, columns, held.rights)
+    yield from _duplicates(connection, target, held)
 
 
 def _columns(target: Target) -> Columns:
@@ -202,24 +211,23 @@ def _migrations(connection: Connection, columns: Columns, staging_schema: str) -
         yield Finding("error", "tool schema", tool_schema.complaint(staging_schema, found), tool_schema.REMEDY)
 
 
-def _duplicates(connection: Connection, columns: Columns, held: Rights) -> Iterator[Finding]:
-    schema = connection.exec_driver_sql("SELECT DATABASE()").scalar_one()
+def _duplicates(connection: Connection, target: Target, held: Account) -> Iterator[Finding]:
     none = True
-    for statement in load("check"):
-        (entity,) = [entity for entity in ENTITIES if statement.name.startswith(f"duplicate_{entity.name}_")]
-        names = columns[entity.name]
-        query = statement.render(Conditions(frozenset(names)))
-        if not names or query is None or held.lacking(["SELECT"], schema, entity.table):
+    for entity in ENTITIES:
+        if not target[entity].columns or held.rights.lacking(["SELECT"], held.schema, entity.table):
             continue
-        groups = connection.exec_driver_sql(query).all()
-        if groups:
-            none = False
-            shown = [f"{group.value} ({_ids(entity, group)})" for group in groups[:EXAMPLES]]
-            rows = sum(group.row_count for group in groups)
-            more = "" if len(groups) == len(shown) else ", …"
-            message = f"{counted(len(groups), 'value')} in {counted(rows, 'row')}: {', '.join(shown)}{more}"
-            subject = statement.name.replace("_", " ").replace("external id", "externalId")
-            yield Finding(_level(statement), subject, message, _remedy(statement, entity))
+        for statement in of_pass(entity.name, "check"):
+            query = statement.render(target.conditions(entity))
+            groups = [] if query is None else connection.exec_driver_sql(query).all()
+            if groups:
+                none = False
+                shown = [f"{group.value} ({_ids(entity, group)})" for group in groups[:EXAMPLES]]
+                rows = sum(group.row_count for group in groups)
+                more = "" if len(groups) == len(shown) else ", …"
+                message = f"{counted(len(groups), 'value')} in {counted(rows, 'row')}: {', '.join(shown)}{more}"
+                key = statement.name.removeprefix("duplicate_").replace("external_id", "externalId").replace("_", " ")
+                level, remedy = _STOPS[statement.stops]
+                yield Finding(level, f"duplicate {entity.words} {key}", message, remedy)
     if none:
         yield Finding("ok", "duplicates", "no two rows share a key")
 
@@ -227,15 +235,3 @@ def _duplicates(connection: Connection, columns: Columns, held: Rights) -> Itera
 def _ids(entity: Entity, group: object) -> str:
     ids, count = group.ids, group.row_count  # type: ignore[attr-defined]
     return f"{entity.primary_key} {ids}" + (", …" if count > len(ids.split(", ")) else "")
-
-
-def _level(statement: Statement) -> Level:
-    return "error" if statement.name in _UNIQUE else "warning"
-
-
-def _remedy(statement: Statement, entity: Entity) -> str:
-    if statement.name in _UNIQUE:
-        return f"migrate refuses them, since the column becomes UNIQUE. {_MERGE}"
-    if entity.chosen_by_name and statement.name.endswith("_name"):
-        return "By name, the one that the person has is taken, else the lowest id. Merge these rows if you can."
-    return f"A document that names one of them by this key alone is refused (ambiguous_match). {_MERGE}"

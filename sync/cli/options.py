@@ -42,6 +42,7 @@ ProposalOption = Annotated[
     list[str] | None,
     typer.Option("--proposal", metavar="CODE-NUMBER", help="Only this proposal's documents; repeatable."),
 ]
+# Of validate alone, and no setting: the setting strict says when a run is rolled back, and a file has it for runs.
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 for unknown keys too.")]
 CsvOption = Annotated[
     Path | None, typer.Option("--csv", metavar="DIR", help="Also write one CSV file per entity into this folder.")

@@ -14,6 +14,7 @@ Behind its name a statement says in marks what it is; `sql/README.md` lists them
     -- name: insert -- does: insert                 it runs where the plan has something to insert
     -- name: match_login -- again: inserted         it runs once more behind the insert
     -- name: rivals -- counts: overtaken            it gives one number: 0 unless another writer came in between
+    -- name: duplicate_login -- stops: mention      `ispyb-sync check` asks it; rows that it finds stop mentions of them
 
 A condition is a list of column names of the target table (of another one: `person.login`), joined by `,` (all of
 them) or `|` (one of them), each possibly after `not`, or a fact: about the table, as `unique(visit_number)`; about the
@@ -41,6 +42,12 @@ There the entity's name, table and key stand in place of `an_entity`, `a_table`,
 within whose rows the key counts, and its primary key, in place of `a_scope` and `a_scope_id`; the first entity that a
 row belongs to in place of `an_owner` and `an_owner_id`. Lines marked `-- for:` may ask for `this` and `earlier` keys.
 
+A file that is of no entity repeats lines for entities: those marked `-- each:`, as `-- for:` does it for columns, and
+with `an_entity`, `a_table` and the like in them. Behind the name of a statement the mark repeats all of it.
+
+        UNION -- each: of_document, person
+        SELECT t.proposalId FROM a_table AS t -- each: of_document, person
+
 Nothing else is ever put into a statement, except the name of the tool's schema in place of `ispyb_sync`.
 """
 
@@ -48,16 +55,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
-from sync.database.statement import Line, Statement
+from sync.database.statement import Line, Statement, holds
 from sync.model.conditions import NO_CONDITIONS
-from sync.model.entities import BY_NAME, Entity
+from sync.model.entities import BY_NAME, DOCUMENT, ENTITIES, Entity
 
 SHARED = "every_entity"
-_MARK = re.compile(r"\s*-- (?P<mark>if|for): (?P<condition>.+)$")
+_MARK = re.compile(r"\s*-- (?P<mark>if|for|each): (?P<condition>.+)$")
 _NAME = re.compile(r"-- name: (?P<name>\w+)(?P<marks>( -- \w+: .+)?)$")
-_OF_STATEMENTS = {"if", "as", "finds", "does", "again", "counts"}
+_OF_STATEMENTS = {"if", "as", "each", "finds", "does", "again", "counts", "stops"}
 _AS = re.compile(r"(?P<name>\w+)(\((?P<key>\w+)(, (?P<scope>\w+))?\))?$")
 _MAKES = re.compile(r"CREATE TEMPORARY TABLE (\S+)")
 _PASS = re.compile(r"-- pass: (?P<pass>\w+)$")
@@ -116,16 +124,18 @@ def _parse(file: str, text: str) -> Iterator[Statement]:
             rounds = number if found["edge"] == "begin" else None
         elif found := _NAME.match(line):
             marks = _marks(found["marks"], f"{file}:{number}")
-            shared, condition = marks.pop("as", None), marks.pop("if", None)
+            shared, condition, each = (marks.pop(mark, None) for mark in ("as", "if", "each"))
             comment, body = _body(lines[number:])
             statement = Statement(file, found["name"], number, pass_, condition, body, comment, rounds)
             statement = replace(statement, **marks)  # type: ignore[arg-type]  # of marks, only these are left
             if shared is not None:
                 yield _taken(statement, shared)
-            elif body and body[-1].text.endswith(";"):
-                yield statement
-            else:
+            elif not body or not body[-1].text.endswith(";"):
                 raise ValueError(f"{statement.origin}: the statement has no semicolon at the end of a line")
+            elif each is not None:
+                yield from (for_entity(statement, entity) for entity in ENTITIES if holds(each, _facts(entity)))
+            else:
+                yield statement
     if rounds is not None:
         raise ValueError(f"{file}:{rounds}: the rounds have no end")
 
@@ -142,6 +152,7 @@ def _body(lines: Iterable[str]) -> tuple[tuple[str, ...], tuple[Line, ...]]:
     """The sentences under a statement's name, and its lines up to the one that ends it, or the next name."""
     comment: list[str] = []
     body: list[Line] = []
+    each: list[str | None] = []
     for raw in lines:
         if _NAME.match(raw) or _PASS.match(raw) or _ROUNDS.match(raw) or not (raw.strip() or body):
             break
@@ -151,10 +162,39 @@ def _body(lines: Iterable[str]) -> tuple[tuple[str, ...], tuple[Line, ...]]:
         found = _MARK.search(raw)
         line = Line(raw[: found.start()], found["condition"], found["mark"] == "for") if found else Line(raw)
         if line.text.strip():
+            each.append(line.condition if found and found["mark"] == "each" else None)
             body.append(line)
         if line.text.endswith(";"):
             break
-    return tuple(comment), tuple(body)
+    return tuple(comment), tuple(_for_each(body, each))
+
+
+def _for_each(lines: Iterable[Line], each: Iterable[str | None]) -> Iterator[Line]:
+    """Lines, those with a condition in `each` for the entities of which it holds."""
+    for is_each, group in groupby(zip(lines, each, strict=True), lambda pair: pair[1] is not None):
+        if not is_each:
+            yield from (line for line, _ in group)
+            continue
+        choices = [(condition, list(same)) for condition, same in groupby(group, lambda pair: pair[1])]
+        for entity in ENTITIES:
+            words = _words(entity, None, None)
+            for line, _ in next((same for condition, same in choices if holds(condition, _facts(entity))), ()):
+                yield Line(put_words(line.text, words))
+
+
+@cache
+def _facts(entity: Entity) -> frozenset[str]:
+    """What `-- each:` asks for; sql/README.md says what each means."""
+    facts = set(entity.parents)
+    if DOCUMENT.name in entity.belongs_to:
+        facts.add("of_document")
+    elif entity.belongs_to and DOCUMENT.name in BY_NAME[entity.belongs_to[0]].belongs_to:
+        facts.add("of_part")
+    if entity.is_link:
+        facts.add("link")
+    if entity.is_named_anywhere:
+        facts.add("named_anywhere")
+    return frozenset(facts)
 
 
 def _taken(statement: Statement, shared: str) -> Statement:
@@ -176,6 +216,7 @@ def _taken(statement: Statement, shared: str) -> Statement:
         does=source.does,
         again=source.again,
         counts=source.counts,
+        stops=statement.stops or source.stops,
         text_from=source.origin,
         key=key,
         earlier=entity.keys[: entity.keys.index(key)] if key else (),
@@ -192,7 +233,7 @@ def _words(entity: Entity, key: str | None, scope: str | None) -> dict[str, str]
         words["a_second_id"] = entity.second_id
     if entity.belongs_to:
         owner = BY_NAME[entity.belongs_to[0]]
-        words |= {"an_owner": owner.name, "an_owner_id": owner.primary_key}
+        words |= {"an_owner": owner.name, "an_owner_table": owner.table, "an_owner_id": owner.primary_key}
     if scope is not None:
         words |= {"a_scope": scope, "a_scope_id": BY_NAME[scope].primary_key}
     return words

@@ -34,6 +34,7 @@ class Statement:
     does         the action that it carries out: insert, update or delete
     again        `inserted`: it runs again behind the insert
     counts       `overtaken`: the number that it gives is 0 unless another writer came in between
+    stops        what a row that it finds stops: migrate, a mention, or nothing; of the check pass
     text_from    the statement of `every_entity.sql` that it is, if any
     key          the match key that it is about, if it is one of these
     earlier      the keys before that one
@@ -52,6 +53,7 @@ class Statement:
     does: str | None = None
     again: str | None = None
     counts: str | None = None
+    stops: str | None = None
     text_from: str | None = None
     key: str | None = None
     earlier: tuple[str, ...] = ()
@@ -88,7 +90,7 @@ def origin_and_text(sql: str) -> tuple[str, str]:
 @cache
 def _rendered(statement: Statement, given: Conditions, staging_schema: str) -> str | None:
     facts = given.facts | {"within"} if statement.within else given.facts
-    if not _holds(statement.condition, facts):
+    if not holds(statement.condition, facts):
         return None
     body = "\n".join(_standing(statement, facts, given.fields))
     if staging_schema != STAGING_SCHEMA:
@@ -100,7 +102,7 @@ def _standing(statement: Statement, facts: frozenset[str], fields: Iterable[Fiel
     """The lines that stand, each for the columns that it stands for."""
     for each, group in groupby(statement.lines, lambda line: line.each):
         if not each:
-            yield from (line.text for line in group if _holds(line.condition, facts))
+            yield from (line.text for line in group if holds(line.condition, facts))
             continue
         choices = [(condition, [line.text for line in same]) for condition, same in groupby(group, _condition)]
         for field in fields:
@@ -109,7 +111,7 @@ def _standing(statement: Statement, facts: frozenset[str], fields: Iterable[Fiel
                 known |= {"this"}
             if field.name in statement.earlier:
                 known |= {"earlier"}
-            for text in next((texts for condition, texts in choices if _holds(condition, known)), ()):
+            for text in next((texts for condition, texts in choices if holds(condition, known)), ()):
                 yield field.put_into(text)
 
 
@@ -117,7 +119,8 @@ def _condition(line: Line) -> str | None:
     return line.condition
 
 
-def _holds(condition: str | None, facts: Collection[str]) -> bool:
+def holds(condition: str | None, facts: Collection[str]) -> bool:
+    """Whether a condition holds where these facts do; one that is not there always does."""
     if condition is None:
         return True
     return all(_one_of(part.split("|"), facts) for part in condition.split(","))

@@ -11,7 +11,7 @@ from sqlalchemy import URL, NullPool, create_engine
 from sync.api import apply, plan
 from sync.database import sqlfiles
 from sync.demo import sample
-from sync.demo.kept import Kept, new_folder
+from sync.demo.kept_folder import KeptFolder, new_folder
 from sync.demo.server import server
 from sync.migrate import commands as migrate
 from sync.model.report import Report
@@ -26,7 +26,7 @@ def run(console: Console, keep: Path | None = None) -> None:
         _step(console, "A private MariaDB, with a legacy ISPyB: people, laboratories and proposals typed in by hand.")
         url = legacy(admin, schema)
         tool = f"{schema}_sync"
-        kept = None if folder is None else Kept(folder, url, tool)
+        kept = None if folder is None else KeptFolder(folder, url, tool)
         try:
             _show(console, url, tool, kept)
         finally:
@@ -38,7 +38,7 @@ def run(console: Console, keep: Path | None = None) -> None:
         _step(console, kept.told())
 
 
-def _show(console: Console, url: str, tool: str, kept: Kept | None) -> None:
+def _show(console: Console, url: str, tool: str, kept: KeptFolder | None) -> None:
     """Migrates, and applies three exports."""
 
     def show(name: str, report: Report) -> None:

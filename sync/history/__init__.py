@@ -1,1 +1,1 @@
-"""What the tool did: runs, their changes, undo, and which documents are as they were."""
+"""What the tool did: runs, their changes, undo, and keys moved over to externalId."""

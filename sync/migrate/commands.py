@@ -112,8 +112,8 @@ def _here(database_url: str, config: Config, staging_schema: str) -> str:
     try:
         with connected(database_url) as ispyb:
             connection, schema = ispyb.connection, ispyb.schema
-            if not read_tables(connection).tables["person"].columns:
-                return f"-- What will change in {schema} is not known: this account sees no table Person there.\n"
+            if not any(table.columns for table in read_tables(connection).tables.values()):
+                return f"-- What will change in {schema} is not known: this account sees no table of ISPyB there.\n"
             found = titles(changes, pending(connection, changes, staging_schema), staging_schema)
     except (SyncError, DBAPIError) as error:
         words = str(error if isinstance(error, SyncError) else failure(error)).splitlines()[0]

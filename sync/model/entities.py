@@ -6,13 +6,13 @@ A ninth entity is one row here, one SQL file, one class in `sync.model.documents
 from sync.model.registry.entity import Entity as Entity
 from sync.model.registry.entity import Kind as Kind
 from sync.model.registry.entity import Mark as Mark
-from sync.model.registry.entity import kind_of_field as kind_of_field
 
 LABORATORY = Entity(
     "laboratory",
     "Laboratory",
     "laboratoryId",
     columns=("externalId", "laboratoryExtPk", "name", "city", "country", "address", "url", "organization"),
+    numbers=("laboratoryExtPk",),
     keys=("externalId", "laboratoryExtPk", "name", "city", "country"),
     names=("externalId", "laboratoryExtPk", "name"),
     deprecated=("laboratoryExtPk",),
@@ -31,6 +31,7 @@ PERSON = Entity(
         *("externalId", "login", "siteId", "familyName", "givenName", "title"),
         *("emailAddress", "phoneNumber", "faxNumber"),
     ),
+    numbers=("siteId",),
     keys=("externalId", "login", "siteId"),
     names=("externalId", "login", "siteId"),
     references=("laboratory_row",),
@@ -78,6 +79,9 @@ SESSION = Entity(
         *("databackupFrance", "databackupEurope", "operatorSiteNumber", "nbReimbDewars", "projectCode"),
         *("protectedData", "comments", "usedFlag", "lastUpdate"),
     ),
+    numbers=("expSessionPk", "visit_number", "scheduled", "nbShifts", "nbReimbDewars", "usedFlag"),
+    floats=("structureDeterminations", "dewarTransport", "databackupFrance", "databackupEurope"),
+    dates=("startDate", "endDate", "lastUpdate"),
     keys=("externalId", "expSessionPk", "visit_number"),
     names=("externalId", "expSessionPk", "visit_number"),
     within=("visit_number",),
@@ -97,6 +101,7 @@ SESSION_HAS_PERSON = Entity(
     "Session_has_Person",
     "sessionId",
     columns=("role", "remote"),
+    numbers=("remote",),
     belongs_to=("session", "person"),
     references=("session_row", "person_row"),
     named_by_parent=True,
@@ -112,6 +117,8 @@ PROTEIN = Entity(
         *("externalId", "acronym", "name", "description", "hazardGroup", "containmentLevel", "safetyLevel"),
         *("molecularMass", "proteinType", "sequence", "isCreatedBySampleSheet"),
     ),
+    numbers=("hazardGroup", "containmentLevel", "isCreatedBySampleSheet"),
+    floats=("molecularMass",),
     keys=("externalId", "acronym"),
     names=("externalId", "acronym"),
     belongs_to=("proposal",),
@@ -128,6 +135,7 @@ LAB_CONTACT = Entity(
         *("cardName", "defaultCourrierCompany", "courierAccount", "billingReference"),
         *("dewarAvgCustomsValue", "dewarAvgTransportValue"),
     ),
+    numbers=("dewarAvgCustomsValue", "dewarAvgTransportValue"),
     keys=("cardName",),
     names=("cardName",),
     belongs_to=("proposal", "person"),

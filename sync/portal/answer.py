@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from sync.model.errors import UsageError
 from sync.model.settings import Portal
-from sync.portal import patience
+from sync.portal import limits
 from sync.portal.address import Address
-from sync.portal.patience import Tell
+from sync.portal.limits import Tell
 
 
 class Answer:
@@ -30,7 +30,7 @@ class Answer:
 def _chunks(address: Address, portal: Portal, tell: Tell) -> Iterator[bytes]:
     everything = address.proposal is None
     url, command = (portal.all_url, portal.all_command) if everything else (portal.url, portal.command)
-    most = patience.MOST_BYTES_OF_ALL if everything else patience.MOST_BYTES_OF_ONE
+    most = limits.MOST_BYTES_OF_ALL if everything else limits.MOST_BYTES_OF_ONE
     if url is not None:
         from sync.portal import http  # it brings httpx, which takes long to load
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from sync.model.errors import PortalError, UsageError
 from sync.model.refusals import printable
 from sync.portal.address import Address
-from sync.portal.patience import Patience, Tell
+from sync.portal.limits import Patience, Tell
 
 _BLOCK = 1 << 16
 _KEPT = 2000

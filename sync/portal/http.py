@@ -18,7 +18,7 @@ from sync.model.errors import NoSuchProposal, PortalError, UsageError
 from sync.model.refusals import printable
 from sync.model.settings import Portal
 from sync.portal.address import Address
-from sync.portal.patience import Patience, Tell
+from sync.portal.limits import Patience, Tell
 
 ATTEMPTS = 4
 PAUSE_SECONDS = 1.0

@@ -12,9 +12,9 @@ from sync.read.copied import Copied
 from sync.read.parse import INVALID_JSON
 from sync.read.reader import Item, RawDocument, Reader, Unreadable
 from sync.read.turning.form import find
+from sync.read.turning.form_reader import Turned
 from sync.read.turning.origin import Origins
 from sync.read.turning.sent import Sent
-from sync.read.turning.turned import Turned
 from sync.reconcile.request import Request
 from sync.validate.validator import Validator
 from sync.verify.fingerprints import Fingerprints

@@ -141,13 +141,13 @@ def _refusals(
 ) -> Iterator[Refusal]:
     """What a statement of the report pass refuses, in words."""
     shared = [row for statement in _SHARED for row in reconciliation.rows(plan, entity, statement)]
-    told = contradictions(entity.primary_key, shared)
+    told = contradictions(entity, shared)
     claims = list(reconciliation.rows(plan, entity, "holders"))
     several = Counter(row_id for row_id, *_ in claims)
-    held_by = {row_id: holder(*row) for row_id, *row in claims if several[row_id] == 1}
+    held_by = {row_id: holder(entity, *row) for row_id, *row in claims if several[row_id] == 1}
     for code, field, value, held, document, proposal, path, row_id, parent in reconciliation.rows(plan, entity, name):
         contradiction = told.get(row_id)
-        value = read_value(field, value)
+        value = read_value(entity, field, value)
         if code == "duplicate_key" and contradiction is not None and contradiction.key in entity.keys:
             field, value = contradiction.key, contradiction.value
         cause = None if parent is None else causes.of(Parent(*json.loads(parent)))

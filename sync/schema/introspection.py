@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from sync.model.entities import BY_NAME, ENTITIES, Entity, kind_of_field
+from sync.model.entities import BY_NAME, ENTITIES, Entity, Kind
 from sync.model.errors import DatabaseError
 from sync.schema.column import TEXTS, WITH_LENGTH, Column
 from sync.schema.repertoire import repertoires
@@ -132,16 +132,16 @@ def obstacles(target: Target) -> list[str]:
         needed = (table.entity.primary_key, *REFERENCES[table.entity.name])
         found += [f"{name} has no column {column}" for column in needed if column not in table.columns]
         for field, column in table.unusable:
-            found.append(f"{name}.{column.name} is {column.column_type}, and {_needed(field)} is needed")
+            found.append(
+                f"{name}.{column.name} is {column.column_type}, and {_NEEDED[table.entity.kind(field)]} is needed"
+            )
     return found
 
 
-def _needed(field: str) -> str:
-    kind = kind_of_field(field)
-    return {
-        "text": "VARCHAR",
-        "number": "INT or VARCHAR",
-        "float": "DOUBLE",
-        "date": "DATETIME",
-        "bytes": "BINARY(16)",
-    }[kind]
+_NEEDED: dict[Kind, str] = {
+    "text": "VARCHAR",
+    "number": "INT or VARCHAR",
+    "float": "DOUBLE",
+    "date": "DATETIME",
+    "bytes": "BINARY(16)",
+}

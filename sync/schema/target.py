@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from sync.model.conditions import Conditions, Field
-from sync.model.entities import BY_NAME, ENTITIES, Entity, Kind, kind_of_field
+from sync.model.entities import BY_NAME, ENTITIES, Entity, Kind
 from sync.schema.column import Column
 from sync.schema.repertoire import Repertoire
 
@@ -66,8 +66,9 @@ class Table:
     @cached_property
     def unusable(self) -> tuple[tuple[str, Column], ...]:
         """Fields whose column is of a type that cannot hold them, with that column."""
+        kind = self.entity.kind
         found = ((name, self.column(name)) for name in self.entity.columns)
-        return tuple((name, c) for name, c in found if c is not None and c.kind not in _CONVERTED[kind_of_field(name)])
+        return tuple((name, c) for name, c in found if c is not None and c.kind not in _CONVERTED[kind(name)])
 
     @cached_property
     def unfilled(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from sync.model.entities import ENTITIES, Entity, kind_of_field
+from sync.model.entities import ENTITIES, Entity
 from sync.model.people import Thing
 from sync.schema.column import Column
 from sync.schema.target import Target
@@ -97,7 +97,7 @@ def _fields(entity: Entity, target: Target) -> list[Field]:
         fields.append(
             Field(
                 name=name,
-                convert=converter(kind_of_field(name), column),
+                convert=converter(entity.kind(name), column),
                 misfit=misfit(column, target.repertoires),
                 all_fit=all_fit(column, target.repertoires),
                 is_key=name in entity.keys and table.identifies(name),

@@ -9,7 +9,7 @@ from itertools import chain
 from sync.database.sqlfiles import of_pass, tables_made
 from sync.model.entities import ENTITIES
 from sync.schema.target import Target
-from sync.statements.kept import kept
+from sync.statements.open_connection import kept
 from sync.statements.send import Runner
 
 MOST_KEPT = 1_000

@@ -4,9 +4,9 @@ Dates with an offset are converted to one timezone here. Reports unknown keys. A
 ranges and character sets are checked against the live columns later.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from sync.model.documents import Document
@@ -19,13 +19,21 @@ from sync.validate.dates import Dates
 from sync.validate.quick import Quick
 from sync.validate.repair import Repair
 from sync.validate.unknown_keys import Odd, Survey
-from sync.verify.fingerprints import Fingerprints
 
 NOT_FOUND = "proposal_not_found"
 """The code of the warning of a proposal that was asked for and is not there: a run that did not do what it was told."""
 
 _MOST_NAMES = 50_000
 """Names of proposals that are kept to find the nearest among them: some 5 MB."""
+
+
+class Earlier(Protocol):
+    """What earlier runs took; `sync.verify.fingerprints` says what its methods do."""
+
+    def met(self, number: int, proposal: str, fingerprint: bytes) -> None: ...
+    def found_odd(self, number: int, odd: Sequence[Odd]) -> None: ...
+    def odd_in(self, fingerprint: bytes) -> list[Odd]: ...
+    def examine_each_time(self, number: int) -> None: ...
 
 
 class Validator:
@@ -46,7 +54,7 @@ class Validator:
         timezone: str,
         refuse: Callable[[Refusal], None],
         proposals: Collection[str] | None = None,
-        fingerprints: Fingerprints | None = None,
+        fingerprints: Earlier | None = None,
         fold: Callable[[str], str] = folded,
     ) -> None:
         self.read = 0

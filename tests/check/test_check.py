@@ -10,8 +10,9 @@ from support.migrating import Fresh, any_variant, fresh
 
 from sync.check.findings import Finding, _version, check, show
 from sync.database.rights import Grant, Rights, _like
-from sync.database.sqlfiles import load
+from sync.database.sqlfiles import of_pass
 from sync.migrate import commands as migrate
+from sync.model.entities import ENTITIES
 from sync.model.errors import DatabaseError
 from sync.model.settings import Settings
 
@@ -116,7 +117,7 @@ def test_a_dump_restored_over_migrated_tables_is_noticed(legacy: Fresh) -> None:
     assert "Run ispyb-sync migrate" in error.remedy
 
 
-SAME = {  # query of sql/check.sql: the table, and two rows that it reports, of three
+SAME = {  # query of an entity's SQL file: the table, and two rows that it reports, of three
     "duplicate_person_external_id": ("Person", "personId, externalId", "UNHEX('9D')", "UNHEX('9E')"),
     "duplicate_proposal_external_id": ("Proposal", "proposalId, externalId", "UNHEX('9D')", "NULL"),
     "duplicate_session_external_id": ("BLSession", "sessionId, externalId", "UNHEX('9D')", "NULL"),
@@ -134,7 +135,8 @@ SAME = {  # query of sql/check.sql: the table, and two rows that it reports, of 
 
 
 def test_every_query_is_tested() -> None:
-    assert list(SAME) == [statement.name for statement in load("check")]
+    asked = {(e.name, s.name.removeprefix("duplicate_")) for e in ENTITIES for s in of_pass(e.name, "check")}
+    assert set(SAME) == {f"duplicate_{entity}_{key}" for entity, key in asked}
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -153,6 +155,7 @@ def test_rows_that_one_key_names_together_are_shown_with_their_ids(legacy: Fresh
     assert f"{columns.split(',')[0]} 4, 6" in finding.message
     unique = table in ("Person", "Proposal", "BLSession") and "externalId" in columns
     assert finding.level == ("error" if unique else "warning")
+    assert finding.subject == name.replace("external_id", "externalId").replace("_", " ")
     assert "Merge these rows" in finding.remedy
 
 

@@ -140,7 +140,7 @@ def test_one_entity_is_printed_alone_with_names_and_sentences(dls: Ispyb, comman
     assert script.index(" match_login") < script.index(" refuse_taken") < script.index(" record_changes")
     assert "INSERT INTO Laboratory" not in script
     printed = set(re.findall(r"^-- person\.sql:\d+ (\w+)", script, re.MULTILINE))
-    others = ("undo_create", "undo_claim", "undo_apply", "draw", "confirm", "unsettled")  # no part of a script
+    others = ("undo_create", "undo_claim", "undo_apply", "draw", "confirm", "unsettled", "check")  # no part of a script
     left = {s.name for s in load("person") if s.pass_ not in others} - printed
     of_apply = {"refuse_missing", "unplaced", "rivals", "release_login", "update", "insert", "forget_changes"}
     assert left == {"digest_rows", *of_apply}

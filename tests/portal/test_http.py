@@ -21,7 +21,7 @@ from sync import api
 from sync.api import Request
 from sync.model.errors import NoSuchProposal, PortalError
 from sync.model.settings import load_settings
-from sync.portal import http, patience
+from sync.portal import http, limits
 
 TOKEN = "eyJhbGciOi.s3cret"
 GOOD = sends([document(1)])
@@ -287,7 +287,7 @@ def test_an_answer_that_is_no_export(command: CommandLine) -> None:
 
 
 def test_an_endless_answer(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "MOST_BYTES_OF_ONE", 200_000)
+    monkeypatch.setattr(limits, "MOST_BYTES_OF_ONE", 200_000)
     with user_portal(goes_on(json.dumps(document(1)).encode() + b"\n")) as portal:
         assert_explained(ask(command, portal), 3, "more than 200,000 bytes", "does not stop")
 

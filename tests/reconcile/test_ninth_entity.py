@@ -27,6 +27,8 @@ CREATE TABLE Permit (
     code VARCHAR(12) NULL,
     remark VARCHAR(255) NULL,
     startDate DATETIME NULL,
+    lastDay DATETIME NULL,
+    boxes INT(10) UNSIGNED NULL,
     FOREIGN KEY (proposalId) REFERENCES Proposal (proposalId)
 ) ENGINE = InnoDB DEFAULT CHARSET = latin1
 """
@@ -36,7 +38,9 @@ PERMIT = Entity(
     "permit",
     "Permit",
     "permitId",
-    columns=("externalId", "code", "remark", "startDate"),
+    columns=("externalId", "code", "remark", "startDate", "lastDay", "boxes"),
+    numbers=("boxes",),
+    dates=("startDate", "lastDay"),
     keys=("externalId", "code"),
     names=("externalId", "code"),
     belongs_to=("proposal",),
@@ -56,6 +60,8 @@ class Permit(_Part):
     code: Annotated[Maybe[Key], about("Code", "Feeds Permit.code.", "R2")] = UNSET
     remark: Annotated[Maybe[Text], about("Remark", "Feeds Permit.remark.", "in a glove box")] = UNSET
     startDate: Annotated[Maybe[Moment], about("Start", "Feeds Permit.startDate.", "2024-07-01")] = UNSET
+    lastDay: Annotated[Maybe[Moment], about("Last day", "Feeds Permit.lastDay.", "2024-08-01")] = UNSET
+    boxes: Annotated[Maybe[Integer], about("Boxes", "Feeds Permit.boxes.", 3)] = UNSET
     person: Annotated[PersonOrNull | UnsetType, about("Person", "Who asked for it. Feeds Permit.personId.")] = UNSET
 
 
@@ -70,12 +76,15 @@ TOLERANT = "    permits: Maybe[list[_Permit]] = UNSET  # type: ignore[assignment
 PROGRAM = """
 import json, os, sys
 import sync
+from sync.check.findings import check
+from sync.model.settings import Settings
 assert os.path.dirname(sync.__file__) == os.path.join(os.getcwd(), "sync"), sync.__file__
 how, what, database, staging_schema = json.loads(sys.stdin.read())
-call = getattr(sync, how)
-every = {} if how == "undo" else {"recheck": True}
-report = call(what, database=database, staging_schema=staging_schema, **every)
-print(json.dumps(report.to_dict(), default=str))
+if how == "check":
+    told = {finding.subject: finding.message for finding in check(database, Settings(staging_schema=staging_schema))}
+else:
+    told = getattr(sync, how)(what, database=database, staging_schema=staging_schema).to_dict()
+print(json.dumps(told, default=str))
 """
 
 
@@ -118,8 +127,8 @@ def table(dls: Ispyb) -> Iterator[Ispyb]:
         run(dls, "DROP TABLE Permit")
 
 
-def call(tool: Path, ispyb: Ispyb, how: str, what: object) -> dict[str, Any]:
-    """One plan, apply or undo of the tool with nine entities."""
+def call(tool: Path, ispyb: Ispyb, how: str, what: object = None) -> dict[str, Any]:
+    """One plan, apply, undo or check of the tool with nine entities."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         input=json.dumps([how, what, ispyb.url, ispyb.staging_schema]),
@@ -135,13 +144,15 @@ def call(tool: Path, ispyb: Ispyb, how: str, what: object) -> dict[str, Any]:
 
 
 def permits(ispyb: Ispyb) -> list[tuple[object, ...]]:
-    """What stands in the table: key, code, remark, start, and whether somebody asked for it."""
+    """What stands in the table: keys, remark, dates, a number, and whether somebody asked for it."""
     return [
         (
             int.from_bytes(row["externalId"]),
             row["code"],
             row["remark"],
             str(row["startDate"]),
+            str(row["lastDay"]),
+            row["boxes"],
             row["personId"] is not None,
         )  # type: ignore[arg-type]
         for row in ispyb.rows("Permit")
@@ -158,7 +169,8 @@ def with_permits(remark: str) -> Json:
     whole = document(1)
     person = {"login": "u1_1"}
     first = {"externalId": 1, "code": "R1", "remark": remark, "startDate": "2024-07-01T08:00:00Z", "person": person}
-    return whole | {"permits": [first, {"externalId": 2, "code": "R2", "remark": "dry", "startDate": "2024-07-02"}]}
+    second = {"externalId": 2, "code": "R2", "remark": "dry", "startDate": "2024-07-02"}
+    return whole | {"permits": [first | {"lastDay": "2024-08-01T01:00:00+02:00"}, second | {"boxes": 3}]}
 
 
 def test_a_ninth_entity_is_planned_applied_and_undone(tool: Path, table: Ispyb) -> None:
@@ -168,12 +180,15 @@ def test_a_ninth_entity_is_planned_applied_and_undone(tool: Path, table: Ispyb) 
     assert permits(table) == []
 
     first = call(tool, table, "apply", with_permits("wet"))
-    two = [(1, "R1", "wet", "2024-07-01 08:00:00", True), (2, "R2", "dry", "2024-07-02 00:00:00", False)]
+    two = [
+        (1, "R1", "wet", "2024-07-01 08:00:00", "2024-07-31 23:00:00", None, True),
+        (2, "R2", "dry", "2024-07-02 00:00:00", "None", 3, False),
+    ]
     assert permits(table) == two
     assert counts(first) == {"staged": 2, "inserted": 2}
 
     again = call(tool, table, "apply", with_permits("wet"))
-    assert counts(again) == {"staged": 2, "unchanged": 2}
+    assert (again["documents"]["verified"], counts(again)) == (1, {})
 
     changed = call(tool, table, "apply", with_permits("frozen"))
     assert counts(changed) == {"staged": 2, "updated": 1, "unchanged": 1}
@@ -186,6 +201,23 @@ def test_a_ninth_entity_is_planned_applied_and_undone(tool: Path, table: Ispyb) 
     undone = call(tool, table, "undo", first["run"])
     assert (counts(undone), undone["refusals"]) == ({"staged": 2, "deleted": 2}, [])
     assert permits(table) == [] == table.rows("Proposal")
+
+
+def test_a_document_is_examined_for_somebody_whom_only_a_ninth_entity_names(tool: Path, table: Ispyb) -> None:
+    whole = with_permits("wet")
+    whole["permits"][1]["person"] = {"login": "only", "familyName": "Name"}
+    verified = [call(tool, table, "apply", whole)["documents"]["verified"] for _ in range(2)]
+    assert verified == [0, 1]
+
+    run(table, "UPDATE Person SET familyName = 'Drift' WHERE login = 'only'")
+    seen = call(tool, table, "apply", whole)
+    assert (seen["documents"]["verified"], seen["entities"]["person"]["updated"]) == (0, 1)
+
+    other = document(2)
+    other["proposal"]["persons"].append({"login": "only", "familyName": "Another"})
+    drawn_in = call(tool, table, "apply", [whole, other])
+    assert drawn_in["documents"]["verified"] == 0
+    assert "conflicting_copies" in {warning["code"] for warning in drawn_in["warnings"]}
 
 
 def test_what_is_wrong_with_a_ninth_entity_is_refused_in_its_words(tool: Path, table: Ispyb) -> None:
@@ -201,5 +233,8 @@ def test_what_is_wrong_with_a_ninth_entity_is_refused_in_its_words(tool: Path, t
     }
     assert "the permit goes on without a person" in told["person", "invalid_document", "permits[0].person"]
     assert "the permit is refused" in told["permit", "invalid_document", "permits[2]"]
-    assert [(permit[0], permit[4]) for permit in permits(table)] == [(1, False), (4, False)]
+    assert [(permit[0], permit[-1]) for permit in permits(table)] == [(1, False), (4, False)]
     assert "unknown key `permits[].unheard`" in [w["message"] for w in report["warnings"] if w["code"] == "unknown_key"]
+
+    run(table, "INSERT INTO Permit (proposalId, code) SELECT proposalId, code FROM Permit WHERE code = 'R1'")
+    assert "R1 in proposal " in call(tool, table, "check")["duplicate permit code"]

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
+from sync.api import run_adopt
 from sync.cli.app import AFTERWARDS, COMMITTING, app, exit_code, interruptible
 from sync.cli.flags import OF_ADOPT, takes
 from sync.cli.options import JsonOption, VerboseOption, YesOption
 from sync.cli.output import print_drawn, print_json
 from sync.cli.unexpected import Guard
-from sync.history.adopt import adopt
 from sync.model.errors import SyncError
 from sync.model.report import Report
 from sync.model.settings import Settings
@@ -43,12 +43,12 @@ def adopt_command(
     url = settings.database_url()
     try:
         with interruptible(COMMITTING):
-            report = adopt(entity, key, url, settings, write=False)
+            report = run_adopt(entity, key, settings, url, write=False)
             asks = not plan and not yes and not report.nothing_to_do and can_answer()
             if asks and not confirm_summary(report):
                 report = Report("adopt", "declined", database=report.database)
             if not plan and report.status == "planned":
-                report = adopt(entity, key, url, settings)
+                report = run_adopt(entity, key, settings, url, write=True)
     except SyncError:
         if as_json:
             print_json(Report("adopt", "failed").to_dict())

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from sync.api import run_undo
 from sync.cli.app import AFTERWARDS, COMMITTING, app, exit_code, interruptible
 from sync.cli.flags import OF_HISTORY, OF_UNDO, takes
 from sync.cli.options import (
@@ -22,7 +23,6 @@ from sync.history import purge, runs
 from sync.history.questions import rows
 from sync.history.questions.listing import listing
 from sync.history.runs import LISTED_RUNS
-from sync.history.undo import undo
 from sync.model.errors import SyncError, UsageError
 from sync.model.report import Report
 from sync.model.settings import Settings
@@ -210,7 +210,7 @@ def undo_command(
     try:
         with interruptible(COMMITTING), statement_log(Console(stderr=True), wanted=verbose > 1):
             confirm = confirm_summary if can_answer() and not yes else None
-            report = undo(run, settings.database_url(), settings, write=not plan, confirm=confirm)
+            report = run_undo(run, settings, write=not plan, confirm=confirm)
     except SyncError:
         if as_json:
             print_json(Report("undo", "failed", undoes=run).to_dict())

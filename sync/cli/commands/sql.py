@@ -4,11 +4,10 @@ from typing import Annotated
 
 import typer
 
-from sync.api import Request
+from sync.api import script
 from sync.cli.app import app
 from sync.cli.flags import takes
 from sync.cli.output import write_text
-from sync.database.connection import connected
 from sync.model.entities import BY_NAME
 from sync.model.errors import UsageError
 from sync.model.settings import Settings
@@ -37,15 +36,8 @@ def sql_command(
 
     ispyb-sync sql --export export.ndjson > plan.sql
     """
-    from sync.reconcile.script import Script  # it brings all that reads and stages, which takes long to load
-    from sync.schema.introspection import introspect
-
     if entity is not None and entity not in BY_NAME:
         raise UsageError(f"{entity} is no entity", hint=f"One of {', '.join(BY_NAME)}.")
     if entity is not None and export is not None:
         raise UsageError(f"{entity} and --export at once", hint="Staged rows belong to a whole run: leave out one.")
-    with connected(settings.database_url()) as ispyb:
-        target = introspect(ispyb.connection)
-    script = Script(target, ispyb.schema, settings, BY_NAME.get(entity or ""))
-    request = None if export is None else Request("apply" if write else "plan", export, settings)
-    write_text("".join(script.lines(request, write=write)))
+    write_text("".join(script(settings, BY_NAME.get(entity or ""), export, write=write)))

@@ -10,7 +10,8 @@ from textwrap import indent
 
 from sync.database import sqlfiles
 from sync.migrate.ddl.change import Guard
-from sync.model.conditions import Conditions
+from sync.model.conditions import Conditions, Field
+from sync.model.entities import ENTITIES
 
 COLUMNS_EXIST = """\
 {count} = (
@@ -76,7 +77,7 @@ FROM (
 class Index:
     """An index on columns of one ISPyB table.
 
-    unique      makes it UNIQUE; its value names the query of sql/check.sql that lists what would break it
+    unique      makes it UNIQUE; its value names the query of the table's SQL file that lists what would break it
     foreign_key the first column carries a foreign key
     """
 
@@ -120,7 +121,9 @@ class Index:
     def up_guards(self) -> list[Guard]:
         if not self.unique:
             return []
-        query = sqlfiles.named("check", self.unique).render(Conditions(frozenset(self.columns)))
+        (entity,) = (entity for entity in ENTITIES if entity.table == self.table)
+        fields = tuple(Field(name, name, frozenset({f"is({name})", "live"})) for name in self.columns)
+        query = sqlfiles.named(entity.name, self.unique).render(Conditions(frozenset(self.columns), fields))
         return [
             Guard(
                 DUPLICATES.format(table=self.table, first=self.columns[0], query=indent(query or "", "  ")),

@@ -6,25 +6,6 @@ from typing import Literal
 Kind = Literal["text", "number", "float", "date", "bytes"]
 """What a value is, in a document as in a column: text, a whole number, a number, a date, sixteen bytes."""
 
-_NUMBERS = {
-    *("laboratoryExtPk", "siteId", "expSessionPk", "visit_number", "nbShifts", "nbReimbDewars", "scheduled"),
-    *("usedFlag", "remote", "hazardGroup", "containmentLevel", "isCreatedBySampleSheet"),
-    *("dewarAvgCustomsValue", "dewarAvgTransportValue"),
-}
-_FLOATS = {"structureDeterminations", "dewarTransport", "databackupFrance", "databackupEurope", "molecularMass"}
-_DATES = {"startDate", "endDate", "lastUpdate"}
-
-
-def kind_of_field(name: str) -> Kind:
-    """What the values of a field of the document are, once they are validated."""
-    if name in _NUMBERS:
-        return "number"
-    if name in _FLOATS:
-        return "float"
-    if name in _DATES:
-        return "date"
-    return "bytes" if name == "externalId" else "text"
-
 
 @dataclass(frozen=True)
 class Mark:
@@ -40,6 +21,9 @@ class Entity:
     """One entity: its name everywhere, ISPyB's table, and the columns that its staging table takes from a document.
 
     columns     fields of the document, staged under the same name
+    numbers     those of them that hold whole numbers
+    floats      those that hold numbers
+    dates       those that hold a date and a time; externalId holds sixteen bytes, and all others text
     keys        the columns that matching uses: never emptied, and a value that does not fit refuses the row
     names       those of them of which a row must give one, so that the next run finds it again
     is_document whether each document is of one of these, whose row has the document's number
@@ -71,6 +55,9 @@ class Entity:
     table: str
     primary_key: str
     columns: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    floats: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     is_document: bool = False
@@ -97,6 +84,16 @@ class Entity:
     dated_by: tuple[str, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)
 
+    def kind(self, field: str) -> Kind:
+        """What the values of a field of the document are, once they are validated."""
+        if field in self.numbers:
+            return "number"
+        if field in self.floats:
+            return "float"
+        if field in self.dates:
+            return "date"
+        return "bytes" if field == "externalId" else "text"
+
     @property
     def words(self) -> str:
         """What people call one of them."""
@@ -121,6 +118,11 @@ class Entity:
     def is_shared(self) -> bool:
         """Whether rows belong to nothing, so that many documents name the same one."""
         return not self.belongs_to and not self.is_document
+
+    @property
+    def is_named_anywhere(self) -> bool:
+        """Whether documents of several proposals may name one row, each by a key of its own."""
+        return self.is_shared or self.unique_id
 
     @property
     def parents(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sync.history.changes import label
-from sync.model.entities import kind_of_field
+from sync.model.entities import Entity
 from sync.model.refusals import in_words, told
 
 
@@ -67,13 +67,13 @@ class _Row:
 _Differing = tuple[_Row, str, _Row]
 
 
-def contradictions(primary_key: str, rows: Iterable[tuple[Any, ...]]) -> dict[int, Contradiction]:
+def contradictions(entity: Entity, rows: Iterable[tuple[Any, ...]]) -> dict[int, Contradiction]:
     """The contradiction of each row, by its number; none of a row of which it cannot be told.
 
     rows   of row number, document, the id of the row of ISPyB that several are, if that is why they are refused, and a
            JSON object {key: [group, value]}, in the order of the keys
     """
-    known = [_row(primary_key, *row) for row in rows]
+    known = [_row(entity, *row) for row in rows]
     groups: dict[tuple[str, int], list[_Row]] = defaultdict(list)
     for row in known:
         for key, (group, _) in row.keys.items():
@@ -111,20 +111,20 @@ def _along_chains(
     return told_of
 
 
-def _row(primary_key: str, row_id: int, document: int, target_id: int | None, stored: str) -> _Row:
+def _row(entity: Entity, row_id: int, document: int, target_id: int | None, stored: str) -> _Row:
     keys: dict[str, tuple[int | None, Any]] = {
-        name: (group if target_id is None else None, _value(name, value))
+        name: (group if target_id is None else None, _value(entity, name, value))
         for name, (group, value) in json.loads(stored).items()
         if value is not None
     }
-    return _Row(row_id, document, keys if target_id is None else {primary_key: (target_id, target_id), **keys})
+    return _Row(row_id, document, keys if target_id is None else {entity.primary_key: (target_id, target_id), **keys})
 
 
-def _value(name: str, value: Any) -> Any:
+def _value(entity: Entity, name: str, value: Any) -> Any:
     """A stored value as people know it."""
     if isinstance(value, str) and name == "externalId":
         return told(bytes.fromhex(value))
-    if isinstance(value, str) and kind_of_field(name) == "number":
+    if isinstance(value, str) and entity.kind(name) == "number":
         return int(value)
     return label(value) if isinstance(value, str) else value
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sync.history.changes import readable_external_id
-from sync.model.entities import Entity, kind_of_field
+from sync.model.entities import Entity
 from sync.model.refusals import Cause, in_words, told
 from sync.reconcile.words.contradictions import Contradiction
 
@@ -39,19 +39,21 @@ class Refused:
     cause: Cause | None = None
 
 
-def read_value(field: str, value: Any) -> Any:
+def read_value(entity: Entity, field: str, value: Any) -> Any:
     """A value as the statements give it, as text, the way a document has it."""
     if value is None:
         return None
     if field == "externalId":
         return readable_external_id(value)
-    return int(value) if kind_of_field(field) == "number" else told(value)
+    return int(value) if entity.kind(field) == "number" else told(value)
 
 
-def holder(target_id: int | None, holder_id: int, gives_up: int, stored: str) -> Holder:
+def holder(entity: Entity, target_id: int | None, holder_id: int, gives_up: int, stored: str) -> Holder:
     """A row of the statement `holders`."""
     pairs = {name: pair for name, pair in json.loads(stored).items() if pair is not None}
-    differing = {name: (read_value(name, has), read_value(name, gives)) for name, (has, gives) in pairs.items()}
+    differing = {
+        name: (read_value(entity, name, has), read_value(entity, name, gives)) for name, (has, gives) in pairs.items()
+    }
     return Holder(target_id, holder_id, bool(gives_up), differing)
 
 

@@ -14,7 +14,7 @@ from sync.show.files import Files
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptFolder:
     """A folder of its own, and the database in it."""
 
     folder: Path
