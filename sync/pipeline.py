@@ -54,7 +54,8 @@ MOST_READINGS = 4
 
 def run(request: Request) -> Report:
     """Reconciles one export with ISPyB: everything, or nothing. Raises SyncError; nothing was written then."""
-    if request.settings.full and request.wanted:
+    wanted = request.wanted
+    if request.settings.full and wanted:
         raise UsageError(
             "--full with --proposal: some proposals are not the whole facility", hint="Leave out one of the two."
         )
