@@ -30,7 +30,6 @@ from sync.read.copied import Copied
 from sync.read.reader import Reader
 from sync.read.turning.origin import Origins
 from sync.reconcile.documents import Reading
-from sync.reconcile.leaving import values_left
 from sync.reconcile.left_out import Drawn
 from sync.reconcile.reconciliation import Reconciliation
 from sync.reconcile.request import Request, timed
@@ -214,7 +213,6 @@ def _stage(
         request.tell("loading what was read")
         background.finish()
     reading.finish()
-    report.warnings.extend(values_left(stager.left))
     report.seconds["stage"] = background.seconds
     return reading.reader
 

@@ -64,6 +64,8 @@ class Fitting:
             code = None if value is None else field.misfit(value)
             if code is not None and (composed := _composed(field, value)) is not None:
                 left[place] = composed
+            elif code is not None and field.left:
+                left[place] = None
             elif code is not None:
                 self._refuse_value(entity, field, value, code, number, path)
                 if field.is_key or field.required:
