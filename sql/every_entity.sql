@@ -22,7 +22,7 @@ CREATE TEMPORARY TABLE ispyb_sync.stage_an_entity (
 ) ENGINE = InnoDB
 SELECT
     CAST(NULL AS DATETIME) AS a_field, -- for: initial, date
-    t.a_column AS a_field, -- for: live
+    t.a_column AS a_field, -- for: live | left
     CAST(NULL AS CHAR(255)) AS a_field, -- for: absent
     0 AS row_id
 FROM (SELECT 1) AS nothing
@@ -359,7 +359,7 @@ SELECT
     NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
     MAX(s.conflicting)
     OR COUNT(DISTINCT BINARY s.a_field) > 1 -- for: text | bytes
-    OR COUNT(DISTINCT s.a_field) > 1 -- for: live | absent
+    OR COUNT(DISTINCT s.a_field) > 1 -- for: live | absent, not left
     OR COUNT(DISTINCT a_parent.thing) > 1 -- for: staged
     OR FALSE
 FROM (

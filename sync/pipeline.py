@@ -30,7 +30,6 @@ from sync.read.copied import Copied
 from sync.read.reader import Reader
 from sync.read.turning.origin import Origins
 from sync.reconcile.documents import Reading
-from sync.reconcile.leaving import values_left
 from sync.reconcile.left_out import Drawn
 from sync.reconcile.reconciliation import Reconciliation
 from sync.reconcile.request import Request, timed
@@ -55,7 +54,8 @@ MOST_READINGS = 4
 
 def run(request: Request) -> Report:
     """Reconciles one export with ISPyB: everything, or nothing. Raises SyncError; nothing was written then."""
-    if request.settings.full and request.wanted:
+    wanted = request.wanted
+    if request.settings.full and wanted:
         raise UsageError(
             "--full with --proposal: some proposals are not the whole facility", hint="Leave out one of the two."
         )
@@ -215,7 +215,6 @@ def _stage(
         request.tell("loading what was read")
         background.finish()
     reading.finish()
-    report.warnings.extend(values_left(stager.left))
     report.seconds["stage"] = background.seconds
     return reading.reader
 

@@ -42,7 +42,7 @@ FINDINGS = {
 }
 """What a run finds out, and statements depend on."""
 OF_FIELDS = {
-    *("live", "absent", "text", "number", "float", "date", "bytes"),
+    *("live", "absent", "left", "text", "number", "float", "date", "bytes"),
     *("portal", "initial", "key", "default", "required"),
 }
 """What is known of a column, and lines that are repeated for columns depend on."""
@@ -351,6 +351,8 @@ def test_each_condition_names_something_real(name: str) -> None:
         facts |= FINDINGS
     if name == "undo":
         facts |= OF_FIELDS | OF_SHARED | {"paired", "any(live)", "unique(externalId)"}
+    if name == "leave":
+        facts |= OF_FIELDS | {"link", "paired"}
     if name == SHARED:
         facts = FINDINGS | OF_FIELDS | OF_SHARED
     if name == "fingerprint":

@@ -32,13 +32,17 @@ _AGAIN = {DEADLOCK, LOCK_WAIT, DUPLICATE}
 def adopt(entity: str, key: str, database: Database, settings: Settings, *, write: bool = True) -> Report:
     """Fills externalId from a deprecated key, or with `write=False` says what that would be.
 
-    Raises UsageError for an entity or key that is none of these, DatabaseError: nothing was written then.
+    Raises UsageError for an entity or key that is none of these, or that is left to ISPyB; DatabaseError. Nothing was
+    written then.
     """
     replaced = {(known.name, field): known for known in ENTITIES for field in known.deprecated if field in known.keys}
     found = replaced.get((entity, key))
     if found is None:
         known = " or ".join(f"adopt {name} {field}" for name, field in replaced)
         raise UsageError(f"adopt {entity} {key}: externalId replaces no such key", hint=f"Give {known}.")
+    if found in settings.left_entities:
+        words = f"adopt {entity} {key} would write {entity}, which the setting leave leaves to ISPyB"
+        raise UsageError(words, hint="Adopt it without that setting.")
     started = datetime.now(UTC).replace(tzinfo=None)
     own = not isinstance(database, Connection)
     for attempt in range(1, retry.ATTEMPTS + 1):

@@ -25,6 +25,10 @@ class UsageError(SyncError):
     exit_code = 2
 
 
+class NotWhole(UsageError):
+    """An export that was cut off, or damaged on its way; nothing was written."""
+
+
 class DatabaseError(SyncError):
     """The database is unreachable, locked or failing; nothing was written."""
 

@@ -22,6 +22,9 @@ from sync.model.text import printable as printable
 VALUE_REFUSED, NEW_WITHOUT = "the column keeps what it has", "the new row is written without it"
 """What becomes of a row of which a value is refused by itself: one that ISPyB has, and a new one."""
 
+NO_COLUMN = "that this database has a column for"
+"""Of an identifier: one may be given, but none that ISPyB can hold."""
+
 MOST_EXAMPLES = 10
 """What a warning tells of the places that it is about."""
 
@@ -32,6 +35,7 @@ _LONGEST_VALUE = 200
 _LONGEST_NUMBER = 10**100
 _MASKED = re.compile(r"\(masked: (a number of \d+ digits|\d+( or more)? characters)\)")
 _SIGNALLED = re.compile(r"(error 1644: ).*(?=\. Correct)", re.DOTALL)
+_OTHER_SIDE = re.compile(r"(?<= in document )(\d+ and )(\d+)(?= in document \d)")
 _QUOTED = re.compile(r"(?<!the key )`(?!ispyb-sync )([^`]*)`")
 _NUMBER_OF = r"(?<={} )(\d+|[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})"
 _KEYS = tuple(dict.fromkeys(name for entity in ENTITIES for name in entity.keys))
@@ -107,6 +111,7 @@ class Refusal:
         message = _QUOTED.sub(lambda found: masked_value(found[1]), message)
         for name in (*_KEYS, *filter(None, (self.field,))):
             message = re.sub(_NUMBER_OF.format(re.escape(name)), lambda found: masked_value(found[1]), message)
+        message = _OTHER_SIDE.sub(lambda found: f"{found[1]}{masked_value(found[2])}", message)
         return replace(self, value=masked_value(self.value), message=message)
 
 

@@ -18,6 +18,7 @@ from sync.model.errors import NoSuchProposal, PortalError, UsageError
 from sync.model.refusals import printable
 from sync.model.settings import Portal
 from sync.portal.address import Address
+from sync.portal.deadline import Deadline
 from sync.portal.limits import Patience, Tell
 
 ATTEMPTS = 4
@@ -40,10 +41,15 @@ class _Passing(Exception):
 
 def chunks(address: Address, url: str, portal: Portal, tell: Tell, most: int) -> Iterator[bytes]:
     """The bytes of the answer. Raises PortalError, NoSuchProposal, UsageError for settings that cannot be used."""
-    asked = httpx.URL(address.in_url(url))
+    asked = _url(address.in_url(url))
     patience = Patience(f"the User Portal at {_shown(asked)}", portal.timeout, most)
-    timeout = httpx.Timeout(portal.timeout)
-    with httpx.Client(verify=_trusted(portal.ca), timeout=timeout, headers=_headers(portal.token_file)) as client:
+    each_its_own = httpx.Limits(max_keepalive_connections=0)
+    with httpx.Client(
+        verify=_trusted(portal.ca),
+        timeout=httpx.Timeout(portal.timeout),
+        headers=_headers(portal.token_file),
+        limits=each_its_own,  # so that a deadline meets the connection of its own request
+    ) as client:
         response = _answer(client, asked, address, patience, tell)
         try:
             tell(f"reading from {asked.host}")
@@ -80,11 +86,14 @@ def _followed(client: httpx.Client, url: httpx.URL, patience: Patience) -> httpx
     """The answer at the end of the redirects. httpx drops the token where the next host is another one."""
     request = client.build_request("GET", url)
     for _ in range(_MOST_REDIRECTS + 1):
+        deadline = Deadline(patience.timeout)
+        request.extensions["trace"] = deadline.trace
         try:
-            response = client.send(request, stream=True)
-        except httpx.TimeoutException:
-            raise _Passing(f"did not answer within {patience.timeout:g} s") from None
+            with deadline:
+                response = client.send(request, stream=True)
         except httpx.TransportError as error:
+            if deadline.is_over or isinstance(error, httpx.TimeoutException):
+                raise _Passing(f"did not answer within {patience.timeout:g} s") from None
             words = printable(str(error))
             if "CERTIFICATE" in words.upper():
                 raise PortalError(
@@ -102,6 +111,18 @@ def _followed(client: httpx.Client, url: httpx.URL, patience: Patience) -> httpx
                 hint=f"{_NOTHING} Correct portal.url.",
             )
     raise PortalError(f"{patience.who} redirects without an end", hint=f"{_NOTHING} Correct portal.url.")
+
+
+def _url(text: str) -> httpx.URL:
+    """The URL that is asked. Raises UsageError."""
+    try:
+        url = httpx.URL(text)
+        url.raw_host.decode().encode("idna")  # as the socket does it
+        return url
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise UsageError(
+            f"the User Portal cannot be asked at such a URL: {printable(str(error))}", hint="Correct portal.url."
+        ) from None
 
 
 def _checked(response: httpx.Response, address: Address, patience: Patience) -> httpx.Response:

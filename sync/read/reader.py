@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 import orjson
 
 from sync.model.documents import Document
-from sync.model.errors import UsageError
+from sync.model.errors import NotWhole, UsageError
 from sync.model.text import printable
 from sync.read.closest import closest_key
 from sync.read.levels import KEYS
@@ -69,6 +69,7 @@ class Unreadable:
     """Something in the place of a document, why it is none, and what to do.
 
     no_document   it does not even look like a broken one
+    path          where a form says that it stands in what the portal sent; empty for a document
     """
 
     number: int
@@ -77,6 +78,7 @@ class Unreadable:
     hint: str
     code: str
     no_document: bool = False
+    path: str = ""
 
 
 Item = RawDocument | LeftOut | Unreadable
@@ -187,7 +189,7 @@ class Reader:
         if source.problem is not None:
             message, hint = source.problem
             if number == 0:
-                raise UsageError(f"{source.name}: {message}", hint=hint)
+                raise NotWhole(f"{source.name}: {message}", hint=hint)
             yield Unreadable(number + 1, line, message, hint, INVALID_JSON, no_document=True)
 
 

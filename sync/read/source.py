@@ -16,7 +16,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import IO, Any
 
-from sync.model.errors import UsageError
+from sync.model.errors import NotWhole, UsageError
 from sync.model.text import printable
 from sync.read.buffer import GZIP, MARK, as_bytes
 
@@ -145,7 +145,7 @@ class ByteSource:
                     block = member.unused_data if member.eof else member.unconsumed_tail
         except zlib.error as error:
             if any(check in str(error) for check in _CHECKSUMS):
-                raise UsageError(
+                raise NotWhole(
                     f"{self.name}: the gzip checksum is wrong, so any document may be altered",
                     hint="Copy or write the export again.",
                 ) from None

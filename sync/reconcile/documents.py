@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import IO, Any, Self, cast
 
-from sync.model.errors import PortalError
+from sync.model.errors import NotWhole, PortalError
 from sync.model.refusals import ValidDocument
 from sync.model.report import Report
 from sync.portal.answer import Answer
@@ -100,18 +100,24 @@ class Reading:
         return [valid for valid in waiting if valid.number not in left_out]
 
     def _items(self) -> Iterator[Item]:
+        """Raises PortalError where an answer of the User Portal is not whole; what a form turned was whole."""
         progress = self._request.progress
         item = None
-        for item in self.reader:
-            if progress is not None:
-                progress(self.reader)
-            self._sent = item if isinstance(item, RawDocument) else None
-            yield item
-        if self._answer is not None and isinstance(item, Unreadable) and item.code == INVALID_JSON:
-            raise PortalError(
-                f"{self._answer.name}: the answer ends in the middle of a document ({item.message})",
-                hint="Nothing was written. Run again, or look at what the User Portal sends.",
-            )
+        try:
+            for item in self.reader:
+                if progress is not None:
+                    progress(self.reader)
+                self._sent = item if isinstance(item, RawDocument) else None
+                yield item
+        except NotWhole as error:
+            if self._answer is None:
+                raise
+            raise PortalError(error.message, hint=_NOT_WHOLE) from None
+        if self._answer is None or isinstance(self.reader, Turned):
+            return
+        if isinstance(item, Unreadable) and item.code == INVALID_JSON:
+            words = f"{self._answer.name}: the answer ends in the middle of a document ({item.message})"
+            raise PortalError(words, hint=_NOT_WHOLE)
 
     def finish(self) -> None:
         """Puts into the report how much was read, and what is worth telling of it."""
@@ -122,6 +128,9 @@ class Reading:
             report.warnings.extend(self.reader.notices())
         report.warnings.extend(validator.notices())
         report.documents_verified = 0 if self._fingerprints is None else len(self._fingerprints.left_out)
+
+
+_NOT_WHOLE = "Nothing was written. Run again, or look at what the User Portal sends."
 
 
 def _nobody_listens(words: str) -> None:

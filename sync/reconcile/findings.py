@@ -10,6 +10,7 @@ from sync.history.changes import label, read_changes, readable_external_id
 from sync.model.entities import DOCUMENT, ENTITIES, Entity
 from sync.model.refusals import MOST_EXAMPLES, NEW_WITHOUT, VALUE_REFUSED, Example, Notice, Refusal, printable
 from sync.model.report import Report, Vanished
+from sync.read.turning.origin import Origins
 from sync.reconcile.plan import Found, Plan
 from sync.reconcile.reconciliation import Reconciliation
 from sync.reconcile.words.causes import Causes, Parent
@@ -20,7 +21,9 @@ from sync.stage.misfits import ROW_REFUSED
 from sync.statements.by_halves import RefusedRow
 
 
-def fill(report: Report, plan: Plan, reconciliation: Reconciliation, target: Target, *, changes: bool) -> None:
+def fill(
+    report: Report, plan: Plan, reconciliation: Reconciliation, target: Target, origins: Origins, *, changes: bool
+) -> None:
     """Adds what the database knows of the run to the report."""
     causes = Causes(report.refusals)
     for row in reconciliation.refused_rows:
@@ -31,14 +34,14 @@ def fill(report: Report, plan: Plan, reconciliation: Reconciliation, target: Tar
             continue
         counts = report.entities[entity.name] = replace(plan.counts[entity.name])
         if counts.refused:
-            report.refusals.extend(_refusals(entity, plan, reconciliation, causes, "refusals"))
+            report.refusals.extend(_refusals(entity, plan, reconciliation, origins, causes, "refusals"))
             _refuse_whole_rows(report, entity, reconciliation.rows(plan, entity, "contradicted"))
         if counts.inserted:
             _tell_new_rows(report, entity, reconciliation.rows(plan, entity, "new_unfit"))
         parent = entity.parent_of_field
         if parent is not None and report.entities[parent].refused:
             along = reconciliation.leaving.places(entity, parent)
-            told = _refusals(entity, plan, reconciliation, causes, "field_refusals")
+            told = _refusals(entity, plan, reconciliation, origins, causes, "field_refusals")
             report.refusals.extend(refusal for refusal in told if (refusal.document, refusal.path) not in along)
         report.warnings.extend(_notices(entity, plan.found))
         report.warnings.extend(reconciliation.leaving.notices(entity, plan.left[entity.name]))
@@ -137,7 +140,7 @@ _SHARED = ("shared_keys", "shared_earlier_keys")
 
 
 def _refusals(
-    entity: Entity, plan: Plan, reconciliation: Reconciliation, causes: Causes, name: str
+    entity: Entity, plan: Plan, reconciliation: Reconciliation, origins: Origins, causes: Causes, name: str
 ) -> Iterator[Refusal]:
     """What a statement of the report pass refuses, in words."""
     shared = [row for statement in _SHARED for row in reconciliation.rows(plan, entity, statement)]
@@ -151,7 +154,8 @@ def _refusals(
         if code == "duplicate_key" and contradiction is not None and contradiction.key in entity.keys:
             field, value = contradiction.key, contradiction.value
         cause = None if parent is None else causes.of(Parent(*json.loads(parent)))
-        row = Refused(entity, code, field, value, held or "", contradiction, held_by.get(row_id), cause)
+        names = origins.names(document, path)
+        row = Refused(entity, code, field, value, held or "", names, contradiction, held_by.get(row_id), cause)
         refusal = Refusal(entity.name, code, document, label(proposal), path, field, value, message(row), cause)
         causes.keep(refusal, row_id)
         yield refusal

@@ -4,13 +4,14 @@ Those are the entities of the setting `leave`, and what ISPyB does not know and 
 hangs on a new row that is left is left too.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from sync.database.sqlfiles import named, put_words
 from sync.database.statement import put_values
+from sync.history.changes import label
 from sync.model.entities import DOCUMENT, ENTITIES, Entity, Mark
-from sync.model.refusals import Notice
+from sync.model.refusals import Example, Notice, told
 from sync.reconcile.plan import Left
 from sync.schema.target import Target
 from sync.statements.send import Runner
@@ -44,26 +45,38 @@ class Leaving:
     def mark(self, entity: Entity) -> None:
         """Marks what is left of an entity that is matched; its parents are marked already."""
         for parent, column in _parents(entity):
-            self._run("leave_along", an_entity=entity.name, a_parent=parent, a_row=column)
+            self._run("leave_along", entity, a_parent=parent, a_row=column)
         if entity in self.entities:
-            self._run("leave_new", an_entity=entity.name)
+            self._run("leave_new", entity)
         elif entity in self._unneeded and entity.unneeded is not None:
-            self._run("leave_unneeded", **_marked(entity.name, entity.unneeded))
+            self._run("leave_unneeded", entity, **_marked(entity.unneeded))
 
-    def drop_actions(self, entities: Iterable[Entity]) -> dict[Entity, int]:
-        """Takes back what was to be done with known rows of what is left; says how many changes that were."""
-        left = filter(self.entities.__contains__, entities)
-        return {entity: int(self._run("leave_known", an_entity=entity.name).rowcount) for entity in left}
+    def take(self, entity: Entity) -> Left:
+        """What is left of an entity that is compared; takes back what was to be done with its known rows."""
+        is_left = entity in self.entities
+        known = "TRUE" if is_left else "FALSE"
+        rows = self._run("left_rows", entity, known=known).all() if self.is_needed else ()
+        new, changed = (int(count) for count in rows[0][:2]) if rows else (0, 0)
+        examples = tuple(_example(document, of, path, label(key)) for _, _, document, of, path, key in rows)
+        if is_left:
+            self._run("leave_known", entity)
+        return Left(new, changed, examples, () if is_left else tuple(self._values(entity)))
 
-    def count(self, entity: Entity) -> int:
-        """How many new things are left."""
-        return int(self._run("count_left", an_entity=entity.name).scalar_one()) if self.is_needed else 0
+    def _values(self, entity: Entity) -> Iterator[tuple[str, int, tuple[Example, ...]]]:
+        """What would have been written into each field that is left."""
+        for name, column in self._target[entity].left.items():
+            if column is not None:
+                known = "FALSE" if name in entity.initial else "TRUE"
+                rows = self._run("left_values", entity, known=known, a_field=name, a_column=column.name).all()
+                if rows:
+                    examples = tuple(_example(document, of, path, value) for _, document, of, path, value in rows)
+                    yield f"{entity.name}.{name}", int(rows[0][0]), examples
 
     def places(self, entity: Entity, parent: str) -> set[tuple[int, str]]:
         """Document and path of each reference to a parent that is left; rows go on without it."""
         if not self.is_needed:
             return set()
-        rows = self._run("left_references", an_entity=entity.name, a_parent=parent, a_row=f"{parent}_row")
+        rows = self._run("left_references", entity, a_parent=parent, a_row=f"{parent}_row")
         return {(document, path) for document, path in rows}
 
     def notices(self, entity: Entity, left: Left) -> Iterator[Notice]:
@@ -71,40 +84,44 @@ class Leaving:
         if entity in self.entities:
             if left.new + left.changed:
                 words = f"rows of {entity.name} were not written, as the setting leave has it"
-                yield Notice(_CODE, f"{words}: {left.new:,} new, {left.changed:,} changed", left.new + left.changed)
+                words = f"{words}: {left.new:,} new, {left.changed:,} changed"
+                yield Notice(_CODE, words, left.new + left.changed, left.examples)
         elif left.new:
             words = f"rows of {entity.name} were skipped: they hang on something new that was skipped"
             if entity in self._unneeded and entity.unneeded is not None:
                 words = f"{entity.unneeded.rows} that ISPyB does not know were skipped"
-            yield Notice(_CODE, words, left.new)
+            yield Notice(_CODE, words, left.new, left.examples)
+        for name, count, examples in left.values:
+            yield Notice(_CODE, f"values of {name} were not written, as the setting leave has it", count, examples)
 
-    def _run(self, name: str, **stand_ins: str) -> Any:
-        return self._runner.connection.exec_driver_sql(_filled(name, self._runner.staging_schema, **stand_ins))
+    def _run(self, name: str, entity: Entity, **stand_ins: str) -> Any:
+        sql = _filled(name, entity, self._target, self._runner.staging_schema, **stand_ins)
+        return self._runner.connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
 
 
 def statements(entity: Entity, target: Target, staging_schema: str) -> Iterator[str]:
     """The statements that mark what need not be known, and what hangs on it, where nothing else is left."""
     for parent, column in _parents(entity):
-        yield _filled("leave_along", staging_schema, an_entity=entity.name, a_parent=parent, a_row=column)
+        yield _filled("leave_along", entity, target, staging_schema, a_parent=parent, a_row=column)
     mark = entity.unneeded
     if mark is not None and mark.field in target[entity].staged_columns:
-        yield _filled("leave_unneeded", staging_schema, **_marked(entity.name, mark))
+        yield _filled("leave_unneeded", entity, target, staging_schema, **_marked(mark))
 
 
-def _filled(name: str, staging_schema: str, **stand_ins: str) -> str:
-    values = {"mark": stand_ins.pop("mark", "")}
-    return put_words(put_values(named("leave", name).render(staging_schema=staging_schema) or "", values), stand_ins)
+def _filled(name: str, entity: Entity, target: Target, staging_schema: str, **more: str) -> str:
+    """A statement of leave.sql as it is for one entity; `more` are stand-ins and values."""
+    values: dict[str, str] = {value: more.pop(value) for value in ("mark", "known") if value in more}
+    sql = named("leave", name).render(target.conditions(entity), staging_schema) or ""
+    own = {"an_entity": entity.name, "a_table": entity.table, "a_primary_key": entity.primary_key}
+    return put_words(put_values(sql, values), own | more)
 
 
-def _marked(entity: str, mark: Mark) -> dict[str, str]:
-    return {"an_entity": entity, "a_field": mark.field, "mark": str(mark.value)}
+def _marked(mark: Mark) -> dict[str, str]:
+    return {"a_field": mark.field, "mark": str(mark.value)}
 
 
-def values_left(values: Mapping[str, int]) -> Iterator[Notice]:
-    """What is told of fields of the setting, each with how many values of it were given."""
-    for name, count in values.items():
-        if count:
-            yield Notice(_CODE, f"values of {name} were not written, as the setting leave has it", count)
+def _example(document: int, proposal: str | None, path: str, value: Any) -> Example:
+    return Example(document, label(proposal), path, told(value))
 
 
 def _parents(entity: Entity) -> list[tuple[str, str]]:

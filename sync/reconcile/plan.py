@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sync.model.conditions import Conditions
+from sync.model.refusals import Example
 from sync.model.report import Counts
 
 Found = Mapping[tuple[str, str], Sequence[tuple[Any, ...]]]
@@ -13,10 +14,15 @@ Found = Mapping[tuple[str, str], Sequence[tuple[Any, ...]]]
 
 @dataclass(frozen=True)
 class Left:
-    """How many new things of an entity, and changes of known ones, are left to ISPyB."""
+    """How many new things of an entity, and changes of known ones, are left to ISPyB, and ten of them.
+
+    values  of its fields that are left: the name of each, how many values would have been written, and ten of them
+    """
 
     new: int = 0
     changed: int = 0
+    examples: tuple[Example, ...] = ()
+    values: Sequence[tuple[str, int, tuple[Example, ...]]] = ()
 
 
 @dataclass(frozen=True)

@@ -109,11 +109,10 @@ class Reconciliation:
         player = Player(self._runner, at_first(self._target, self._given))
         self._match(player)
         player.play_passes((entity, "compare") for entity in self._staged())
-        changed = self.leaving.drop_actions(self._staged())
+        left = {entity.name: self.leaving.take(entity) for entity in self._staged()}
         values = {"prune": prune, "unread": ",".join(unread)}
         player.play_passes(((entity, "prune") for entity in self._written()), values)
         found = self._found(player, {"counts", "deleted", *told})
-        left = {e.name: Left(self.leaving.count(e), changed.get(e, 0)) for e in self._staged()}
         counts = {e.name: _counts(e, found, left[e.name]) for e in self._staged()}
         return Plan(player.known, counts, left, found)
 

@@ -13,9 +13,12 @@ from typing import Any, Literal
 
 from sync.database.connection import Database
 from sync.model.entities import ENTITIES, Entity
+from sync.model.errors import UsageError
+from sync.model.refusals import refused_value
 from sync.model.report import BY_COMMAND, AskedBy, Report
 from sync.model.settings import Settings
 from sync.portal.address import Address, address
+from sync.read.closest import folded
 from sync.read.reader import Export, Reader
 
 Progress = Callable[[Reader], None]
@@ -78,8 +81,19 @@ class Request:
 
     @property
     def wanted(self) -> frozenset[str]:
-        """The proposals of which documents are taken; empty: all."""
-        return self.asked.only if self.asked is not None and not self.proposals else self.proposals
+        """The proposals of which documents are taken; empty: all.
+
+        Raises UsageError where other ones are wanted than the User Portal is asked for: none of theirs would be taken.
+        """
+        only = frozenset() if self.asked is None else self.asked.only
+        others = {name for name in self.proposals if folded(name) not in map(folded, only)} if only else set()
+        if self.asked is not None and others:
+            names = ", ".join(map(refused_value, sorted(others)))
+            raise UsageError(
+                f"{self.asked.name} with --proposal {names}: the User Portal is asked for another proposal",
+                hint="Leave out one of the two. portal:all can be asked for several: --proposal may be repeated.",
+            )
+        return self.proposals or only
 
     @property
     def form(self) -> str:

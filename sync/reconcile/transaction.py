@@ -194,7 +194,7 @@ class Writing:
         with timed(report, "match"):
             plan = reconciliation.plan(settings.prune, unread_proposals(report), TOLD)
             draw(self.runner, plan, self.fingerprints)
-            fill(report, plan, reconciliation, self.target, changes=changes)
+            fill(report, plan, reconciliation, self.target, self.origins, changes=changes)
             if settings.full:
                 find_vanished(report, plan, reconciliation)
             self.origins.rename(report)

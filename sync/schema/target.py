@@ -4,8 +4,8 @@ Never assumed: DLS, ESRF and py-ispyb differ, and so do sites. The tables, their
 them must be there, and `externalId`, which `migrate` adds; each other column may be absent.
 """
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 from sync.model.conditions import Conditions, Field
@@ -32,13 +32,14 @@ class Table:
     """One of the eight tables: its columns by name.
 
     unique  keys that are unique within what a row belongs to, of those that name it only then
-    left    fields of the document that are left to ISPyB: as if the table had no column for them
+    left    fields of the document that are left to ISPyB, each with its column, if there is one: they are staged, so
+            that what is left can be told, and else it is as if the table had no column for them
     """
 
     entity: Entity
     columns: dict[str, Column]
     unique: frozenset[str] = frozenset()
-    left: frozenset[str] = frozenset()
+    left: Mapping[str, Column | None] = field(default_factory=dict)
 
     def column(self, field: str) -> Column | None:
         """The column that a field of the document feeds, or None where the live table has none."""
@@ -46,7 +47,7 @@ class Table:
 
     def staged_as(self, field: str) -> Column | None:
         """The column as the staging table has it, or None where it is left empty."""
-        return self.column(field) or (_ABSENT if field in self.entity.compared else None)
+        return self.column(field) or self.left.get(field) or (_ABSENT if field in self.entity.compared else None)
 
     def identifies(self, field: str) -> bool:
         """Whether the live table has the column, so that it may name a row: some do only where they are unique."""
@@ -113,12 +114,12 @@ class Table:
     def fields(self) -> tuple[Field, ...]:
         """The columns that lines marked `-- for:` are repeated for, and then the rows that each row refers to.
 
-        Facts of each: `live` or `absent`; `is(login)`; `key`; of a live one its kind (`text`, `number`, `float`,
-        `date`, `bytes`), `portal` or `initial`, `default` where a new row gets a value that is not given, `required`
-        where it gets none but cannot be without. Of what is referred to: `owner` of what the row belongs to,
-        `reference` of others, `staged` where the staging table has a column for it.
+        Facts of each: `live` or `absent`, of which some are `left`; `is(login)`; `key`; of a live one its kind (`text`,
+        `number`, `float`, `date`, `bytes`), `portal` or `initial`, `default` where a new row gets a value that is not
+        given, `required` where it gets none but cannot be without. Of what is referred to: `owner` of what the row
+        belongs to, `reference` of others, `staged` where the staging table has a column for it.
         """
-        return _fields(self.entity, tuple(self.columns.values()))
+        return _fields(self.entity, tuple(self.columns.values()), tuple(self.left.items()))
 
 
 REFERENCES = {entity.name: tuple(BY_NAME[name].primary_key for name in entity.parents) for entity in ENTITIES}
@@ -126,8 +127,10 @@ REFERENCES = {entity.name: tuple(BY_NAME[name].primary_key for name in entity.pa
 
 
 @lru_cache(maxsize=8 * len(ENTITIES))
-def _fields(entity: Entity, columns: tuple[Column, ...]) -> tuple[Field, ...]:
-    table = Table(entity, {column.name: column for column in columns})
+def _fields(
+    entity: Entity, columns: tuple[Column, ...], left: tuple[tuple[str, Column | None], ...]
+) -> tuple[Field, ...]:
+    table = Table(entity, {column.name: column for column in columns}, left=dict(left))
     fields = []
     for name in entity.columns:
         column = table.column(name)
@@ -140,6 +143,8 @@ def _fields(entity: Entity, columns: tuple[Column, ...]) -> tuple[Field, ...]:
                 facts.add("default")
             elif not column.nullable and name not in entity.filled and entity.names != (name,):
                 facts.add("required")
+        elif (column := table.left.get(name)) is not None:
+            facts |= {"left", "initial", "date"} if name in entity.initial and column.kind == "date" else {"left"}
         fields.append(Field(name, "" if column is None else column.name, frozenset(facts)))
     return (*fields, *_parents(entity))
 
@@ -168,11 +173,11 @@ class Target:
     def leaving(self, fields: Collection[str]) -> "Target":
         """The same for a run that leaves these fields to ISPyB, each given as person.phoneNumber."""
         tables = dict(self.tables)
-        for entity, _, field in (name.partition(".") for name in sorted(fields)):
+        for entity, _, name in (left.partition(".") for left in sorted(fields)):
             table = tables[entity]
-            column = table.column(field)
-            columns = {name: c for name, c in table.columns.items() if c is not column}
-            tables[entity] = replace(table, columns=columns, left=table.left | {field})
+            column = table.column(name)
+            columns = {key: c for key, c in table.columns.items() if c is not column}
+            tables[entity] = replace(table, columns=columns, left={**table.left, name: column})
         return replace(self, tables=tables)
 
     def conditions(self, entity: Entity) -> Conditions:

@@ -30,6 +30,7 @@ class Field:
     contradicts  an ENUM with a default, which would say something else in a new row
     limit        what the column holds, in words
     table        the live table; `column` is its column
+    left         it is left to ISPyB: what does not fit would not have been written, and is no refusal
     """
 
     name: str
@@ -44,6 +45,7 @@ class Field:
     limit: str
     table: str
     column: Column
+    left: bool
 
 
 class Fields:
@@ -56,7 +58,6 @@ class Fields:
         self.names = [place for place, field in enumerate(self.all) if field.is_name]
         self.may_be_nameless = entity.named_by_parent
         self.converted = [(self.before + n, f.convert) for n, f in enumerate(self.all) if f.convert is not None]
-        self.left = sorted(target[entity].left)
         self.last_row = 0
         columns = [field.name for field in self.all]
         self.pick: Callable[[Any], Row] = attrgetter(*columns) if len(columns) > 1 else self._pick_few
@@ -93,7 +94,8 @@ def _fields(entity: Entity, target: Target) -> list[Field]:
         if column is None:
             continue
         is_live = table.column(name) is not None
-        by_default = bool(column.members) and column.has_default
+        is_left = name in table.left
+        by_default = bool(column.members) and column.has_default and not is_left
         fields.append(
             Field(
                 name=name,
@@ -102,13 +104,14 @@ def _fields(entity: Entity, target: Target) -> list[Field]:
                 all_fit=all_fit(column, target.repertoires),
                 is_key=name in entity.keys and table.identifies(name),
                 is_name=name in entity.names and table.identifies(name),
-                required=not column.nullable and not column.has_default and name not in entity.filled,
+                required=not (column.nullable or column.has_default or name in entity.filled or is_left),
                 contradicts=by_default,
-                clearable=is_live and column.nullable,
+                clearable=(is_live or is_left) and column.nullable,
                 limit=f" ({entity.table}.{column.name or name} is {column.column_type}"
                 + (f", {column.charset})" if column.charset else ")"),
                 table=entity.table,
                 column=column,
+                left=is_left,
             )
         )
     return fields

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable
 
 from sync.model.entities import Entity
-from sync.model.refusals import VALUE_REFUSED, Refusal, told
+from sync.model.refusals import NO_COLUMN, VALUE_REFUSED, Refusal, told
 from sync.model.text import printable
 from sync.stage.columns import Columns, Field, Fields, Row, columns_of, given
 from sync.stage.shapes import FIELD_OF_LINK
@@ -64,6 +64,8 @@ class Fitting:
             code = None if value is None else field.misfit(value)
             if code is not None and (composed := _composed(field, value)) is not None:
                 left[place] = composed
+            elif code is not None and field.left:
+                left[place] = None
             elif code is not None:
                 self._refuse_value(entity, field, value, code, number, path)
                 if field.is_key or field.required:
@@ -88,7 +90,7 @@ class Fitting:
 
     def _refuse_nameless(self, entity: Entity, number: int, path: str) -> None:
         usable = " or ".join(field.name for field in self._fields[entity.name].all if field.is_name)
-        message = f"it has no identifier that this database has a column for; give {usable}."
+        message = f"it has no identifier {NO_COLUMN}; give {usable}."
         self._refuse(Refusal(entity.name, "invalid_document", number, self.labels[number], path, None, None, message))
 
 

@@ -7,7 +7,6 @@ What does not fit the live column is refused by `sync.stage.misfits`: by the col
 which waits long, when it is met. Never decides who is who.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 from statistics import median_high
@@ -40,12 +39,9 @@ class Stager:
 
     load      takes an entity and the columns of its rows, in the order of `Table.staged_columns`
     refuse    takes each refusal
-
-    left      how many values of fields that are left to ISPyB were given, each named as person.phoneNumber
     """
 
     def __init__(self, target: Target, load: Load, refuse: Callable[[Refusal], None], *, clear_nulls: bool) -> None:
-        self.left: Counter[str] = Counter()
         self._load = load
         self._clear_nulls = clear_nulls
         self._fields = {entity.name: Fields(entity, target) for entity in ENTITIES}
@@ -203,8 +199,6 @@ class Stager:
             values = fields.nothing
         else:
             values = fields.pick(thing)
-            for name in fields.left:
-                self.left[f"{entity.name}.{name}"] += given(getattr(thing, name)) is not None
             if self._clear_nulls:
                 clears = clears_of(entity, fields.all, thing)
         self._rows[entity.name].append(

@@ -202,4 +202,4 @@ def _word(value: object) -> str | None:
 
 def _unreadable(item: Unreadable) -> Refusal:
     message = f"{item.message}. {item.hint}"
-    return Refusal("proposal", item.code, item.number, None, "", None, None, message)
+    return Refusal("proposal", item.code, item.number, None, item.path, None, None, message)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,6 +65,14 @@ def test_the_whole_way_from_exp_session_pk(
     assert applied["entities"]["session"]["unchanged"] == 2
     assert len(rows(ispyb, "SELECT 1 FROM BLSession")) == 3
     assert ok(command("adopt", "session", "expSessionPk", "--json"))["run"] is None
+
+
+def test_afterwards_no_row_needs_the_key_at_diamond(command: CommandLine, dls: Ispyb) -> None:
+    """Diamond has siteId alone of the deprecated keys of people, sessions and laboratories."""
+    run(dls, "INSERT INTO Person (login, siteId) VALUES ('a', 7), ('b', 70), ('c', NULL)")
+    assert "Person.siteId: in 2 rows; needed by 2 rows without an externalId" in command("check", "--columns").out
+    ok(command("adopt", "person", "siteId", "--json"))
+    assert "Person.siteId: in 2 rows; no row needs it" in command("check", "--columns").out
 
 
 def test_people_and_laboratories(command: CommandLine, ispyb: Ispyb) -> None:
@@ -160,6 +169,17 @@ def test_keys_that_externalid_does_not_replace(command: CommandLine, py: Ispyb, 
     done = command("adopt", *arguments)
     assert done.code == 2
     assert "adopt session expSessionPk" in done.err
+
+
+def test_an_entity_that_is_left_to_ispyb_is_not_adopted(command: CommandLine, py: Ispyb) -> None:
+    java(py, "11, NULL")
+    Path("ispyb-sync.toml").write_text('leave = ["session", "person.title"]\n')
+    for more in ((), ("--plan",)):
+        done = command("adopt", "session", "expSessionPk", *more)
+        assert (done.code, done.out) == (2, "")
+        assert "would write session, which the setting leave leaves to ISPyB" in done.err
+    assert external_ids(py, "BLSession", "expSessionPk") == {11: None}
+    ok(command("adopt", "person", "siteId", "--json"))  # a field of it that is left is no matter
 
 
 def test_a_table_without_the_column(command: CommandLine, dls: Ispyb) -> None:

@@ -11,6 +11,8 @@ from support.databases import Ispyb
 from support.small import CommandLine, Done, document, export, holds, write
 from support.terminal import AtTerminal
 
+from sync.portal import patience
+
 
 def settings(one: list[str] | None = None, everything: list[str] | None = None, **more: object) -> None:
     given = {"command": one, "all_command": everything} | more
@@ -95,6 +97,28 @@ def gone(pid: int) -> bool:
     return False
 
 
+def test_one_that_prints_without_an_end(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "MOST_BYTES_OF_ONE", 200_000)
+    lines = json.dumps(json.dumps(document(1)))
+    settings(program(f"while True: print({lines}, flush=True)"))
+    assert_explained(command("validate", "portal:MX-1"), 3, "more than 200,000 bytes", "does not stop")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_one_that_prints_hardly_anything(command: CommandLine, stream: str) -> None:
+    """Each letter comes well within the timeout; words on standard error are no export."""
+    settings(program(f"while True: print(end='[', file=sys.{stream}, flush=True); time.sleep(0.05)"), timeout=0.4)
+    start = time.monotonic()
+    assert_explained(command("validate", "portal:MX-1"), 3, "nearly nothing for 0.4 s")
+    assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize("host", ["{code}..example.org", "é..{code}.org"])
+def test_a_host_that_is_none(command: CommandLine, host: str) -> None:
+    Path("ispyb-sync.toml").write_text(f'[portal]\nurl = "https://{host}/{{number}}"\n')
+    assert_explained(command("validate", "portal:MX-1"), 2, "cannot be asked at such a URL", "Correct portal.url")
+
+
 def test_one_that_has_printed_all_and_does_not_end(command: CommandLine) -> None:
     lines = json.dumps(json.dumps(document(1)))
     settings(program(f"print({lines}, flush=True); os.close(1); os.close(2); time.sleep(60)"), timeout=0.3)
@@ -148,6 +172,10 @@ def test_a_terminal_shows_what_it_waits_for(command: CommandLine) -> None:
         ('url = "https://h/{proposal}/{session}"', "only {proposal}, {code} and {number}"),
         ('all_url = "https://h/{proposal}"', "in all_url nothing"),
         ('url = "ftp://h/{proposal}"', "portal.url: a URL is expected"),
+        ('url = "https://h:x/{proposal}"', "portal.url: the host or the port of the URL is none"),
+        ('url = "https://h:70000/{proposal}"', "portal.url: the host or the port"),
+        ('all_url = "https://[::1/"', "portal.all_url: the host or the port"),
+        ('url = "https://h/\\u0007/{proposal}"', "portal.url: the URL has a letter in it"),
         ('url = "https://me:s3cret@h/{proposal}"', "without a user or password"),
         ("timeout = 0", "portal.timeout"),
         ("smis_months = 2", "portal.smis_months"),

@@ -5,9 +5,10 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,18 @@ def test_proposal_selects_from_it(command: CommandLine) -> None:
         settings(portal)
         done = command("plan", "portal:all", "--proposal", "MX-2", "--json")
     assert json.loads(done.out)["entities"]["proposal"]["staged"] == 1
+
+
+def test_a_proposal_that_is_not_the_one_asked_for(command: CommandLine, dls: Ispyb) -> None:
+    """Of the answer nothing could be taken."""
+    with user_portal(GOOD) as portal:
+        settings(portal)
+        for verb in ("validate", "plan", "apply"):
+            done = command(verb, "portal:MX-1", "--proposal", "MX-2", "--proposal", "mx-1")
+            assert_explained(done, 2, "portal:MX-1 with --proposal MX-2", "asked for another proposal")
+        assert portal.requests == []
+        assert read(command("validate", "portal:MX-1", "--proposal", "mx-1", "--json")) == 1
+        assert read(command("validate", "portal:20230001", "--proposal", "MX-1", "--json")) == 1
 
 
 def test_the_token_is_sent_and_never_shown(command: CommandLine) -> None:
@@ -271,8 +284,22 @@ def test_gzip(command: CommandLine, headers: dict[str, str]) -> None:
     with user_portal(sends(packed, **headers)) as portal:
         assert read(ask(command, portal)) == 1
         portal.answers = [sends(packed[:-20], **headers)]
-        assert_explained(ask(command, portal), 2, "gzip file ends too early")
+        assert_explained(ask(command, portal), 3, "gzip file ends too early", "Nothing was written")
     assert portal.requests[0][1]["Accept-Encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("documents", [1, 3])
+@pytest.mark.parametrize("damage", [lambda packed: packed[:-9], lambda packed: packed[:-8] + bytes(8)])
+def test_gzip_that_is_not_whole_writes_nothing(
+    command: CommandLine, dls: Ispyb, documents: int, damage: Callable[[bytes], bytes]
+) -> None:
+    """Cut off, or with another checksum: exit 3, however many documents came through."""
+    packed = gzip.compress(b"\n".join(json.dumps(document(number)).encode() for number in range(1, documents + 1)))
+    with user_portal(sends(damage(packed))) as portal:
+        settings(portal)
+        done = command("apply", "portal:all", "--yes")
+    assert_explained(done, 3, "gzip", "Nothing was written")
+    assert holds(dls, 0)
 
 
 def test_another_packing_is_not_guessed(command: CommandLine) -> None:
@@ -319,6 +346,50 @@ def test_an_answer_that_stops(command: CommandLine, over: threading.Event) -> No
         done = ask(command, portal, timeout=0.2)
         over.set()
     assert_explained(done, 3, "nearly nothing for 0.2 s")
+
+
+def drips(over: threading.Event) -> Answer:
+    """A head that comes letter by letter, each well within the timeout."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        while not over.wait(0.03):
+            handler.wfile.write(b"x")
+        handler.close_connection = True
+
+    return answer
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_head_that_drips(
+    command: CommandLine,
+    over: threading.Event,
+    authority: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+    encrypted: bool,
+) -> None:
+    monkeypatch.setattr(http, "ATTEMPTS", 2)
+    authority.cert_pem.write_to_path("ca.pem")
+    with user_portal(drips(over), tls=served(authority, "127.0.0.1") if encrypted else None) as portal:
+        done = ask(command, portal, timeout=0.3, ca="ca.pem")
+        over.set()
+    assert_explained(done, 3, "did not answer within 0.3 s (2 attempts)")
+
+
+def test_a_deadline_ends_with_the_head(command: CommandLine, over: threading.Event) -> None:
+    """A body may take longer, as long as it moves."""
+    parts = [json.dumps(document(number)).encode() + b"\n" for number in range(1, 7)]
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(sum(map(len, parts))))
+        handler.end_headers()
+        for part in parts:
+            handler.wfile.write(part)
+            over.wait(0.1)
+
+    with user_portal(answer) as portal:
+        assert read(ask(command, portal, "portal:all", timeout=0.3)) == 6
 
 
 @pytest.fixture(scope="module")

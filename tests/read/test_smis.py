@@ -3,7 +3,10 @@
 import gzip
 import io
 import json
+import re
+import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import sync
 from sync.read.turning import sent
 
 Json = dict[str, Any]
+SAMPLE = Path(__file__).parents[1] / "samples" / "smis"
 
 
 def documents(command: CommandLine, name: str = "smis", *, code: int = 0) -> list[Json]:
@@ -159,13 +163,39 @@ def test_what_is_printed_is_the_same_export_in_the_other_form(command: CommandLi
     )
 
 
+def test_where_ispyb_has_no_exp_session_pk(command: CommandLine, dls: Ispyb) -> None:
+    """As at Diamond: sessions are known by their visit number, if the portal sends one; all else is written."""
+    sessions = [session(1, startShift=1), session(2, startShift=2)]
+    folder(Path("smis"), arrays(sessions=sessions))
+    without = report(command, verb="apply")
+    assert places(without) == [("sessions.json[0]", None), ("sessions.json[1]", None)]
+    assert "it has no identifier that this database has a column for" in without["refusals"][0]["message"]
+    written = {name: counts["inserted"] for name, counts in without["entities"].items() if counts["inserted"]}
+    assert written == {
+        "laboratory": 1,
+        "person": 3,
+        "proposal": 1,
+        "proposal_has_person": 3,
+        "protein": 3,
+        "lab_contact": 2,
+    }
+    Path("ispyb-sync.toml").write_text('[portal]\nsmis_visit = "startShift"\n')
+    assert report(command, verb="apply")["entities"]["session"]["inserted"] == 2
+    again = report(command, verb="apply")
+    assert again["refusals"] == []
+    assert not any(counts["inserted"] or counts["updated"] for counts in again["entities"].values())
+
+
 def test_a_cancelled_session_that_is_known_is_marked(command: CommandLine, py: Ispyb) -> None:
     folder(Path("smis"), arrays(sessions=[session(5)]))
     report(command, verb="apply")
     folder(Path("smis"), arrays(sessions=[session(5, cancelled=True), session(6, cancelled=True)]))
     changed = report(command, verb="apply")
     assert changed["entities"]["session"] | {"staged": 2, "inserted": 0, "updated": 1} == changed["entities"]["session"]
-    assert warnings(changed)["left_to_ispyb"] == 1
+    (skipped,) = (w for w in changed["warnings"] if w["code"] == "left_to_ispyb")
+    assert skipped["count"] == 1
+    place = {"document": 1, "proposal": "MX-415", "path": "sessions.json[1]", "value": "6"}
+    assert skipped["examples"] == [place]
     with py.engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT expSessionPk, scheduled FROM BLSession").all()
     assert list(map(tuple, rows)) == [(5, 9)]
@@ -186,6 +216,32 @@ def test_latin_1_is_read_and_told(command: CommandLine) -> None:
     found = report(command)
     assert warnings(found)["not_utf8"] == 3  # the samples have no accent
     assert documents(command)[0]["proposal"]["labcontacts"][0]["person"]["familyName"] == "ÉST"
+
+
+def test_an_export_as_a_facility_has_it(command: CommandLine) -> None:
+    """Four files of Java ISPyB's portal, in form and letters as they come; their people are invented."""
+    shutil.copytree(SAMPLE, "smis")
+    found = report(command)
+    assert found["refusals"] == []
+    assert warnings(found) == {"not_utf8": 1, "not_approved": 2}
+    (document,) = documents(command)
+    proposal = document["proposal"]
+    assert (proposal["proposalCode"], proposal["proposalNumber"]) == ("MX", "9415")
+    assert [p["familyName"] for p in proposal["persons"]] == [
+        *("MARTINEAU", "NORTHAM", "LEONARDI", "PIPELINE", "MARTINEAU", "ÅSLUND")
+    ]
+    assert proposal["persons"][0]["givenName"] == "Stéphanie"
+    assert [s["startDate"] for s in document["sessions"]] == [
+        *("2016-11-22T09:30:00", "2016-11-23T09:30:00", "2016-12-31T09:30:00", "2016-01-12T09:30:00")
+    ]
+    assert [s["scheduled"] for s in document["sessions"]] == [1, 1, 1, 9]
+    assert [p["acronym"] for p in document["proteins"]] == ["P4H", "Lys", "MTHase", "virX"]
+
+
+def test_the_date_that_differs_from_the_name_is_the_one_that_is_told(command: CommandLine) -> None:
+    folder(Path("smis"), arrays(sessions=[session(1, endDate=date(2016, 10, 24, 17))]))
+    (warning,) = (w for w in report(command)["warnings"] if w["code"] == "other_days")
+    assert [(e["path"], e["value"][:10]) for e in warning["examples"]] == [("sessions.json[0].endDate", "2016-11-24")]
 
 
 def test_months_from_1(command: CommandLine) -> None:
@@ -318,6 +374,56 @@ def test_what_the_database_knows_better_names_their_place(command: CommandLine, 
     waiting = [r["message"] for r in found["refusals"] if r["code"] == "parent_refused"]
     assert waiting
     assert all(message.endswith(" in document 1, at proposers.json[0].") for message in waiting), waiting
+    (message,) = (r["message"] for r in found["refusals"] if r["code"] == "ambiguous_match")
+    assert message.startswith("bllogin `ouest` finds several rows of Person: personId ")
+    assert message.endswith(". Merge them in ISPyB.")  # no other key of the portal comes before it
+
+
+def test_a_contradiction_is_told_in_their_words(command: CommandLine, py: Ispyb) -> None:
+    one = participant("X", "Anna", 1, scientistUserName="x", siteId=None, scientistSiteId=41)
+    folder(Path("smis"), arrays(labcontacts=[], proposers=[MAIN, one, one | {"scientistSiteId": 42}]))
+    found = report(command, verb="plan")
+    (message,) = {r["message"] for r in found["refusals"] if r["code"] == "duplicate_key"}
+    said = "scientistUserName `x` has scientistSiteId `41` in document 1 and `42` in document 1. "
+    assert message == f"{said}Correct them in the User Portal."
+    masked = command("plan", "smis", "--format", "smis", "--mask").out
+    assert "scientistSiteId" in masked
+    assert not {"41", "42"} & set(re.findall(r"\d+", masked))
+
+
+def test_a_key_that_disagrees_is_told_in_their_words(command: CommandLine, py: Ispyb) -> None:
+    with py.engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO Person (login, siteId) VALUES ('elsewhere', 97076)")
+    one = participant("ÉST", "Zoé", 97076, scientistUserName="est")
+    folder(Path("smis"), arrays(proposers=[MAIN, one], labcontacts=[]))
+    (refusal,) = report(command, verb="plan")["refusals"][:1]
+    assert refusal["code"] == "keys_disagree"
+    assert refusal["message"].startswith("siteId 97076 belongs to personId ")
+    assert "which has another scientistUserName in ISPyB than the document" in refusal["message"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"labcontacts": None}, "labcontacts is missing. Send both arrays"),
+        ({"proposers": None}, "proposers is missing. Send both arrays"),
+        ({"proposers": None, "labcontacts": None}, "proposers and labcontacts are missing"),
+        ({"proposers": [], "labcontacts": []}, "Give at least one in proposers."),
+    ],
+)
+def test_a_new_proposal_without_people_names_the_array_that_is_missing(
+    command: CommandLine, dls: Ispyb, content: Json, words: str
+) -> None:
+    """One array alone does not say who is on a proposal."""
+    whole = arrays(sessions=[]) | content
+    Path("one.json").write_text(json.dumps({name: array for name, array in whole.items() if array is not None}))
+    for text in (json.dumps(whole), Path("one.json").read_text()):  # null, and not sent
+        Path("one.json").write_text(text)
+        refusals = report(command, "one.json", verb="plan")["refusals"]
+        (refusal,) = (r for r in refusals if r["code"] == "no_proposer")
+        assert refusal["field"] == "proposers"
+        assert words in refusal["message"]
+        assert "persons" not in refusal["message"]
 
 
 def test_samples_that_are_wrong(command: CommandLine) -> None:
@@ -338,6 +444,26 @@ def test_unknown_fields_are_counted(command: CommandLine) -> None:
         "unknown key `sessions[].colour`": 1,
     }
     assert warnings(found)["other_file"] == 1
+    (colour,) = (w for w in found["warnings"] if "colour" in w["message"])
+    assert colour["examples"] == [
+        {"document": None, "proposal": "MX-415", "path": "sessions.json[1].colour", "value": "red"}
+    ]
+
+
+def test_unknown_fields_of_what_stands_in_a_session_are_counted(command: CommandLine) -> None:
+    start = date(2016, 10, 22) | {"minutes": 5}
+    contact = {"name": "SUD", "firstname": "Anna", "mail": "sud@example.org"}
+    whole = arrays(sessions=[session(n, startDate=start, firstLocalContact=contact) for n in range(12)])
+    Path("one.json").write_text(json.dumps(whole | {"session": []}))
+    told = {w["message"]: w for w in report(command, "one.json")["warnings"] if w["code"] == "unknown_key"}
+    assert {message: (w["count"], len(w["examples"])) for message, w in told.items()} == {
+        "unknown key `sessions[].startDate.minutes` (did you mean minute?)": (12, 10),
+        "unknown key `sessions[].firstLocalContact.firstname` (did you mean firstName?)": (12, 10),
+        "unknown key `sessions[].firstLocalContact.mail` (did you mean email?)": (12, 10),
+        "unknown key `session` (did you mean sessions?)": (1, 1),
+    }
+    of_date = told["unknown key `sessions[].startDate.minutes` (did you mean minute?)"]["examples"][1]
+    assert (of_date["path"], of_date["value"]) == ("sessions[1].startDate.minutes", 5)
 
 
 def test_names_of_cards_are_cut_and_told_apart(command: CommandLine) -> None:
@@ -350,12 +476,25 @@ def test_names_of_cards_are_cut_and_told_apart(command: CommandLine) -> None:
     assert max(map(len, cards)) == 40
 
 
+def test_somebody_who_is_listed_twice_has_one_card(command: CommandLine, dls: Ispyb) -> None:
+    """By any number or login that two mentions share; a namesake has a card of its own."""
+    once = participant("EST", "Anna", 7, bllogin="est")
+    again = [once, once | {"scientistEmail": "new@example.org"}, once | {"siteId": None, "bllogin": "EST"}]
+    folder(Path("smis"), arrays(sessions=[], labcontacts=[*again, once | {"siteId": 8, "bllogin": "est2"}]))
+    found = report(command, verb="apply")
+    assert found["refusals"] == []
+    assert found["entities"]["lab_contact"]["inserted"] == 2
+    cards = [card["cardName"] for card in documents(command)[0]["proposal"]["labcontacts"]]
+    assert cards == [*["EST-Anna-Institut des Essais"] * 3, "EST-Anna-Institut des Essais_1"]
+
+
 @pytest.mark.parametrize("thing", [5, {"pk": 1}, session(1, categCode=5), session(1, categCounter="")])
 def test_what_names_no_proposal_is_refused(command: CommandLine, thing: Any) -> None:
     folder(Path("smis"), arrays(sessions=[session(1), thing]))
     found = report(command)
     (refusal,) = found["refusals"]
-    assert "sessions.json[1]: " in refusal["message"]
+    assert (refusal["code"], refusal["path"]) == ("invalid_document", "sessions.json[1]")
+    assert "Correct it in the User Portal" in refusal["message"]
     assert found["documents"] == {"read": 2, "verified": 0, "refused": 1}
 
 
@@ -366,7 +505,36 @@ def test_of_a_proposal_with_a_broken_file_nothing_is_taken(command: CommandLine)
     found = report(command)
     assert found["documents"] == {"read": 2, "verified": 0, "refused": 1}
     assert "MX-415_json_sessions.json is not JSON" in found["refusals"][0]["message"]
+    assert (found["refusals"][0]["code"], places(found)) == ("invalid_json", [("MX-415_json_sessions.json", None)])
     assert "nothing of MX-415" in found["refusals"][0]["message"]
+
+
+@pytest.mark.parametrize("last", ["MX-416_json_sessions.json", "MX-416_json_other.json"])
+def test_what_is_broken_at_the_end_of_the_portals_answer_falls_alone(
+    command: CommandLine, dls: Ispyb, last: str
+) -> None:
+    """The answer is whole: nothing says that it ends in the middle of a document."""
+    files = {f"MX-415_json_{name}.json": json.dumps(array).encode() for name, array in arrays(sessions=[]).items()}
+    files |= {last: b"[{", "MX-416_json_samples.json": b"[5]"}
+    with user_portal(sends(zipped(files))) as portal:
+        Path("ispyb-sync.toml").write_text(f'[portal]\nall_url = "{portal.url}"\nformat = "smis"\n')
+        done = command("apply", "portal:all", "--yes", "--json")
+    applied = json.loads(done.out)
+    assert (done.code, applied["entities"]["proposal"]["inserted"]) == (1, 1), done
+    place = last if "sessions" in last else "MX-416_json_samples.json[0]"
+    assert [refusal["path"] for refusal in applied["refusals"] if refusal["entity"] == "proposal"] == [place]
+
+
+@pytest.mark.parametrize("whole", [json.dumps(arrays()).encode(), zipped({"sessions.json": b"[]" * 100})], ids=range(2))
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_an_answer_of_the_portal_that_is_cut_off(
+    command: CommandLine, whole: bytes, pack: Callable[[bytes], bytes]
+) -> None:
+    with user_portal(sends(pack(whole)[:-20])) as portal:
+        Path("ispyb-sync.toml").write_text(f'[portal]\nall_url = "{portal.url}"\nformat = "smis"\n')
+        done = command("validate", "portal:all")
+    assert done.code == 3, done
+    assert "Nothing was written" in done.err
 
 
 def damaged_zip() -> bytes:

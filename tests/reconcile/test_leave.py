@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 from support.databases import Ispyb
-from support.small import CommandLine, counts, document, export, holds, role, run, write
+from support.small import ROWS, CommandLine, counts, document, export, holds, role, run, write
+from support.variants import TABLES
 
 import sync
 
 LEFT = ("--leave", "laboratory", "--leave", "lab_contact")
+WRITTEN = ("inserted", "updated", "deleted")
 
 
 @pytest.fixture
@@ -136,16 +138,92 @@ def test_names_that_cannot_be_left(command: CommandLine, dls: Ispyb, name: str, 
     assert "person.phoneNumber" in done.err
 
 
-def test_a_left_entity_with_everything_new(command: CommandLine, dls: Ispyb) -> None:
-    """Every entity in turn: no refusal comes of what is left alone, and nothing of it is written."""
+HANGING = {
+    "person": {"proposal_has_person", "session_has_person", "lab_contact"},
+    "proposal": {"proposal_has_person", "session", "session_has_person", "protein", "lab_contact"},
+    "session": {"session_has_person"},
+}
+"""What hangs on a new row of an entity, and is skipped with it."""
+
+
+@pytest.mark.parametrize("entity", TABLES)
+def test_a_left_entity_with_everything_new(command: CommandLine, dls: Ispyb, entity: str) -> None:
+    """Nothing of it is written, nor of what hangs on it; each is told with its places."""
     write("one.ndjson", [document(1)])
-    for entity, table in (("laboratory", "Laboratory"), ("session", "BLSession"), ("protein", "Protein")):
-        found = report(command, "plan", "one.ndjson", "--leave", entity)
-        assert found["refusals"] == [], entity
-        assert found["entities"][entity]["inserted"] == 0
-        assert [change["entity"] for change in found["changes"] if change["entity"] == entity] == [], table
-    refused = report(command, "plan", "one.ndjson", "--leave", "person", code=1)
-    assert [r["code"] for r in refused["refusals"] if r["entity"] == "proposal"] == ["no_proposer"]
+    code = int(entity == "person")
+    found = report(command, "apply", "one.ndjson", "--leave", entity, code=code)
+    if code:  # nobody is there who could be the proposer, so all of the document is refused
+        assert [r["code"] for r in found["refusals"] if r["entity"] == "proposal"] == ["no_proposer"]
+        assert counts(dls) == ROWS | dict.fromkeys(ROWS, 0) | {"Laboratory": 1}
+        return
+    assert found["refusals"] == []
+    skipped = {entity} | HANGING.get(entity, set())
+    assert counts(dls) == ROWS | {TABLES[name]: 0 for name in skipped}
+    told = {w["message"].split()[2]: w for w in found["warnings"] if w["code"] == "left_to_ispyb"}
+    assert told.keys() == skipped
+    for name in skipped:
+        assert told[name]["count"] == ROWS[TABLES[name]]
+        assert len(told[name]["examples"]) == ROWS[TABLES[name]]
+        for example in told[name]["examples"]:
+            assert (example["document"], example["proposal"]) == (1, "MX-1")
+            assert example["path"]
+            assert example["value"] is not None
+
+
+@pytest.mark.parametrize("entity", ["person", "session_has_person", "protein"])  # tests/cases has the others
+def test_a_left_entity_that_differs(command: CommandLine, dls: Ispyb, entity: str) -> None:
+    """What is known keeps what it has, down to the bytes, and is told; the rest is written. Twice the same."""
+    report(command, "apply", "good.ndjson")
+    changed = [document(number, family="Changed", title="Changed") for number in (1, 2)]
+    for one in changed:
+        for named in one["proposal"]["persons"]:
+            named["laboratory"] |= {"address": "changed"}
+        one["proposal"]["labcontacts"][0]["cardName"] = "changed"
+        for session in one["sessions"]:
+            session["beamLineName"] = "changed"
+            session["persons"][0]["session_options"]["role"] = "Team Leader"
+            session["persons"].append(one["proposal"]["persons"][2])
+        one["proteins"][0]["name"] = "changed"
+        del one["proposal"]["persons"][2]
+    write("changed.ndjson", changed)
+    before = dls.rows(TABLES[entity])
+    flags = ("--leave", entity, "--prune", "all")
+    applied = report(command, "apply", "changed.ndjson", *flags)
+    assert dls.rows(TABLES[entity]) == before
+    assert applied["refusals"] == []
+    others = [name for name in TABLES if name not in (entity, "lab_contact")]  # a card keeps its name
+    assert [name for name in others if not any(applied["entities"][name][c] for c in WRITTEN)] == []
+    again = report(command, "apply", "changed.ndjson", *flags)
+    assert not any(again["entities"][name][c] for name in TABLES for c in WRITTEN)
+    assert [w for w in again["warnings"] if w["code"] == "left_to_ispyb"] == [
+        w for w in applied["warnings"] if w["code"] == "left_to_ispyb"
+    ]
+
+
+def test_a_field_that_is_left_makes_no_conflict_and_no_refusal(dls: Ispyb) -> None:
+    """Neither copies that differ in it, nor a value that ISPyB could not hold."""
+    whole = document(1)
+    first, second = whole["sessions"]
+    copies = [first | {"beamLineName": name} for name in ("ID2", "ID3", "x" * 500)]
+    report = sync.apply(
+        whole | {"sessions": [*copies, second]},
+        leave=["session.beamLineName"],
+        database=dls.role_url,
+        staging_schema=dls.staging_schema,
+    )
+    assert report.refusals == []
+    assert [(w.code, w.count) for w in report.warnings if w.code in ("left_to_ispyb", "conflicting_copies")] == [
+        ("left_to_ispyb", 2)
+    ]
+    assert {row["beamLineName"] for row in dls.rows("BLSession")} == {None}
+
+
+def test_of_many_ten_are_examples(dls: Ispyb) -> None:
+    settings: dict[str, Any] = {"database": dls.role_url, "staging_schema": dls.staging_schema}
+    applied = sync.apply(export(12), leave=["protein", "person.familyName"], **settings)
+    left = [w for w in applied.warnings if w.code == "left_to_ispyb"]
+    told = {w.message.split(" were")[0]: (w.count, len(w.examples)) for w in left}
+    assert told == {"rows of protein": (12, 10), "values of person.familyName": (36, 10)}
 
 
 def test_undo_refuses_what_is_left_now(command: CommandLine, dls: Ispyb) -> None:

@@ -209,3 +209,13 @@ def test_the_log_holds_no_personal_data(
     assert NAME not in logged
     assert str(NUMBER) not in logged
     assert ("match_login" in logged) == (level == logging.DEBUG)
+
+
+def test_mask_hides_both_numbers_of_a_contradiction(command: CommandLine, py: Ispyb) -> None:
+    one = document(1)
+    one["proposal"]["persons"] += [{"login": "twice", "siteId": 4711}, {"login": "twice", "siteId": 4712}]
+    write("twice.ndjson", [one])
+    assert "siteId 4711 in document 1 and 4712 in document 1" in command("plan", "twice.ndjson", "-v").out
+    masked = command("plan", "twice.ndjson", "-v", "--mask").out
+    assert "in document 1 and (masked: a number of 4 digits) in document 1" in masked
+    assert "471" not in masked

@@ -26,7 +26,7 @@ Document = dict[str, Any]
 
 _COUNTS = {"staged", "inserted", "updated", "unchanged", "refused", "deleted"}
 _REFUSAL = {"entity", "code", "document", "proposal", "path", "field", "value", "message"}
-_WARNING = {"code", "count", "message"}
+_WARNING = {"code", "count", "message", "examples"}
 # Without these a row is not what the case is about.
 _KEYS = {"externalId", "laboratoryExtPk", "login", "siteId", "expSessionPk", "visit_number", "acronym"}
 

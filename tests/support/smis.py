@@ -69,7 +69,7 @@ MAIN = participant("NORD", "Anne", 97074, mainProposer=True, scientistUserName="
 def arrays(**changed: Any) -> Arrays:
     """The four arrays of MX-415; what is given stands in the place of one."""
     whole: Arrays = {
-        "proposers": [participant("OUEST", "Jean", 97075, bllogin="ouest"), MAIN],
+        "proposers": [participant("OUEST", "Jean", 97075, bllogin="ouest"), MAIN | {}],
         "sessions": [session(978889), session(978890, cancelled=True, reimbursedDewars=2)],
         "samples": [sample("Lys", 1), sample("Tryp", 2), sample("Vir", 3), sample("Raw", None), sample("Raw4", 4)],
         "labcontacts": [participant("ÉST", "Zoé", 97076), MAIN | {"mainProposer": False}],

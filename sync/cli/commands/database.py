@@ -72,6 +72,8 @@ def check(
 
     Examples: ispyb-sync check
 
+    ispyb-sync check --leave laboratory --leave lab_contact
+
     ispyb-sync check --columns --csv columns/
     """
     if columns:

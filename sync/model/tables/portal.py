@@ -42,9 +42,17 @@ class Portal(BaseModel):
     @field_validator("url", "all_url")
     @classmethod
     def _is_url(cls, url: str | None) -> str | None:
-        parts = urlsplit(url or "https://host")
+        try:
+            parts = urlsplit(url or "https://host")
+            is_port = parts.port != 0
+        except ValueError:  # of a port that is none, or of half an IPv6 address
+            is_port = False
+        if not is_port:
+            raise ValueError("the host or the port of the URL is none")
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             raise ValueError("a URL is expected that begins with https:// or http://, without a user or password")
+        if not parts.geturl().isprintable():
+            raise ValueError("the URL has a letter in it that cannot be printed")
         return url
 
     @model_validator(mode="after")

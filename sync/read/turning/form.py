@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from sync.model.errors import UsageError
 from sync.model.refusals import Notice, printable
 from sync.model.settings import Portal
+from sync.read.parse import INVALID_DOCUMENT
 from sync.read.turning.origin import Origin
 from sync.read.turning.sent import Sent
 
@@ -32,10 +33,16 @@ class Converted:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """What would have become a document and cannot, why, and what to do."""
+    """What would have become a document and cannot, why, and what to do.
+
+    path  where it stands in what the portal sent, such as sessions.json[3]
+    code  of its refusal: INVALID_JSON where it is no JSON at all
+    """
 
     message: str
     hint: str
+    path: str = ""
+    code: str = INVALID_DOCUMENT
 
 
 class Form(Protocol):

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from sync.model.refusals import Notice
-from sync.read.parse import INVALID_JSON
 from sync.read.reader import ExportInfo, Item, Reader, Unreadable
 from sync.read.slot import Prints
 from sync.read.turning.form import Broken, Form
@@ -36,7 +35,7 @@ class Turned(Reader):
         for item in self._items():
             broken = self._broken
             if broken is not None and isinstance(item, Unreadable):
-                yield Unreadable(item.number, None, broken.message, broken.hint, INVALID_JSON)
+                yield Unreadable(item.number, None, broken.message, broken.hint, broken.code, path=broken.path)
             else:
                 yield item
 

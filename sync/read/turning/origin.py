@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sync.model.refusals import Example, Notice, Refusal
+from sync.model.refusals import NO_COLUMN, Example, Notice, Refusal
 from sync.model.report import Report
 
 _LAST_PART = re.compile(r"(?:^|\.)[^.]*$")
@@ -16,11 +16,13 @@ class Origin:
 
     fields    the portal's names of our fields
     messages  what to say of our fields instead of what is said of documents; under "" of the thing itself
+    refusals  the same of the thing by the code of its refusal, of those that the database finds
     """
 
     path: str
     fields: Mapping[str, str] = field(default_factory=dict)
     messages: Mapping[str, str] = field(default_factory=dict)
+    refusals: Mapping[str, str] = field(default_factory=dict)
 
 
 class Origins:
@@ -33,6 +35,11 @@ class Origins:
         """Takes those of one document."""
         if origins:
             self._of[number] = origins
+
+    def names(self, document: int, path: str) -> Mapping[str, str]:
+        """The portal's names of the fields of a thing; none where the export is in our own words."""
+        found = self._find(document, path)
+        return {} if found is None else found[0].fields
 
     def rename(self, report: Report) -> None:
         """Gives refusals and examples of warnings their places in what the portal sent. Once for each report."""
@@ -53,8 +60,10 @@ class Origins:
         origin, rest = found
         name = refusal.field and origin.fields.get(refusal.field, refusal.field)
         message = refusal.message
-        if refusal.code == "invalid_document":
+        if refusal.code == "invalid_document" and NO_COLUMN not in message:
             message = origin.messages.get(rest, message)
+        elif not rest:
+            message = origin.refusals.get(refusal.code, message)
         if refusal.field and message.startswith(f"{refusal.field} "):
             message = f"{name}{message.removeprefix(refusal.field)}"
         return replace(refusal, path=_place(origin, rest), field=name, message=message)

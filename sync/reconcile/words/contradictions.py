@@ -6,7 +6,7 @@ part itself; one that takes part in none, of the nearest in its chain.
 
 import json
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,19 +33,30 @@ class Contradiction:
     one: Side
     other: Side
 
-    @property
-    def words(self) -> str:
-        """Such as: externalId 155857 has login `a.weaver` in document 13 and `aweaver2` in document 218."""
-        return f"{self.key} {in_words(self.value)} has {self.sides}"
+    def words(self, names: Mapping[str, str]) -> str:
+        """Such as: externalId 155857 has login `a.weaver` in document 13 and `aweaver2` in document 218.
 
-    @property
-    def sides(self) -> str:
+        names  the portal's names of fields, where they are not those of documents
+        """
+        return f"{gives(self.key, self.value, names)} has {self.sides(names)}"
+
+    def sides(self, names: Mapping[str, str]) -> str:
         """Such as: login `a.weaver` in document 13 and `aweaver2` in document 218."""
-        again = "" if self.other.key == self.one.key else f"{self.other.key} "
-        one, other = in_words(self.one.value), in_words(self.other.value)
-        return (
-            f"{self.one.key} {one} in document {self.one.document} and {again}{other} in document {self.other.document}"
-        )
+        one, other = (gives(side.key, side.value, names) for side in (self.one, self.other))
+        if self.other.key == self.one.key:
+            other = other.removeprefix(f"{called(self.one.key, names)} ")
+        return f"{one} in document {self.one.document} and {other} in document {self.other.document}"
+
+
+def called(name: str, names: Mapping[str, str]) -> str:
+    """A field, by the portal's name of it if it has one."""
+    return names.get(name, name)
+
+
+def gives(name: str, value: Any, names: Mapping[str, str]) -> str:
+    """A field and its value; under a name of the portal's own a number is quoted, so that `--mask` finds it."""
+    told_as = called(name, names)
+    return f"{told_as} {in_words(value if told_as == name else str(value))}"
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """Says in words why a row is refused: what the document gives, what ISPyB holds, and what to do."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sync.history.changes import readable_external_id
 from sync.model.entities import Entity
 from sync.model.refusals import Cause, in_words, told
-from sync.reconcile.words.contradictions import Contradiction
+from sync.reconcile.words.contradictions import Contradiction, called, gives
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,26 @@ class Holder:
 
 @dataclass(frozen=True)
 class Refused:
-    """A row that the database's statements refuse; `held` is what they say of what is there already."""
+    """A row that the database's statements refuse.
+
+    held   what they say of what is there already
+    names  the portal's names of its fields, where they are not those of documents
+    """
 
     entity: Entity
     code: str
     field: str
     value: Any
     held: str
+    names: Mapping[str, str]
     contradiction: Contradiction | None = None
     holder: Holder | None = None
     cause: Cause | None = None
+
+    @property
+    def given(self) -> str:
+        """The field at fault and its value."""
+        return called(self.field, self.names) if self.value is None else gives(self.field, self.value, self.names)
 
 
 def read_value(entity: Entity, field: str, value: Any) -> Any:
@@ -59,19 +70,15 @@ def holder(entity: Entity, target_id: int | None, holder_id: int, gives_up: int,
 
 def message(row: Refused) -> str:
     """Why a row is refused, and what to do."""
-    entity = row.entity
-    given = row.field if row.value is None else f"{row.field} {in_words(row.value)}"
+    entity, given = row.entity, row.given
     match row.code:
         case "ambiguous_match" if row.held:
-            return (
-                f"{given} finds several rows of {entity.table}: {row.held}."
-                f" Merge them in ISPyB, or give {_stronger(entity, row.field)}."
-            )
+            return f"{given} finds several rows of {entity.table}: {row.held}. Merge them in ISPyB{_or_give(row)}."
         case "ambiguous_match":
-            which = "" if row.contradiction is None else f" ({row.contradiction.sides})"
+            which = "" if row.contradiction is None else f" ({row.contradiction.sides(row.names)})"
             return (
                 f"{given} could be any of several {entity.several} of this export{which};"
-                f" give {_stronger(entity, row.field)} wherever this {entity.words} appears."
+                f" give {_stronger(row) or 'another key'} wherever this {entity.words} appears."
             )
         case "keys_disagree":
             return _keys_disagree(row, given)
@@ -94,10 +101,17 @@ def message(row: Refused) -> str:
             return f"not written because its {row.field.replace('_', ' ')} was refused{_named(row.cause)}."
 
 
-def _stronger(entity: Entity, key: str) -> str:
-    """The keys that are tried before this one."""
-    names = entity.names
-    return " or ".join(names[: names.index(key)] if key in names else ()) or "another key"
+def _stronger(row: Refused) -> str:
+    """The keys that are tried before the one at fault; of a portal of its own form, those that this has."""
+    keys = row.entity.names
+    before = keys[: keys.index(row.field)] if row.field in keys else ()
+    return " or ".join(called(key, row.names) for key in before if not row.names or key in row.names)
+
+
+def _or_give(row: Refused) -> str:
+    """The other way out, if the portal has one."""
+    stronger = _stronger(row) or ("" if row.names else "another key")
+    return stronger and f", or give {stronger}"
 
 
 def _named(cause: Cause | None) -> str:
@@ -111,15 +125,16 @@ def _keys_disagree(row: Refused, given: str) -> str:
     entity, holder = row.entity, row.holder
     if holder is None or not holder.differing:
         return (
-            f"{given} belongs to {row.held}, which has another {_stronger(entity, row.field)} in ISPyB than the"
+            f"{given} belongs to {row.held}, which has another {_stronger(row) or 'key'} in ISPyB than the"
             " document. Correct the key in the User Portal, or in ISPyB."
         )
     named = f"{entity.primary_key} {holder.holder_id}"
-    key, (has, gives) = next(iter(holder.differing.items()))
+    key, (has, given_key) = next(iter(holder.differing.items()))
     return (
-        f"{given} belongs to {named}, which has {key} {in_words(has)} in ISPyB; the document gives {key}"
-        f" {in_words(gives)}. Correct the key in the User Portal, or in ISPyB. If it is the same {entity.words} and was"
-        f" made anew in the User Portal, empty {entity.table}.{key} of {named}: this run then fills it."
+        f"{given} belongs to {named}, which has {key} {in_words(has)} in ISPyB; the document gives"
+        f" {gives(key, given_key, row.names)}. Correct the key in the User Portal, or in ISPyB. If it is the same"
+        f" {entity.words} and was made anew in the User Portal, empty {entity.table}.{key} of {named}: this run then"
+        " fills it."
     )
 
 
@@ -148,11 +163,11 @@ def _duplicate_key(row: Refused, given: str) -> str:
     correct = "Correct them in the User Portal."
     if row.held.startswith("documents"):
         if found is not None:
-            return f"{found.words}. {correct}"
+            return f"{found.words(row.names)}. {correct}"
         where = row.held if "," in row.held else row.held.replace("documents", "document")
         return f"two {things} in this export have the same {given} ({where}). {correct}"
     if found is not None:
-        return f"several {things} of this export are {row.held} of ISPyB: {found.sides}. {correct}"
+        return f"several {things} of this export are {row.held} of ISPyB: {found.sides(row.names)}. {correct}"
     return (
         f"several {things} of this export are, or may be, {row.held} of ISPyB, and their keys"
         f" contradict each other. {correct}"

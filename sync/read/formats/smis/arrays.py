@@ -16,11 +16,11 @@ from typing import Any
 
 import orjson
 
-from sync.model.errors import UsageError
+from sync.model.errors import NotWhole, UsageError
 from sync.model.text import printable
 from sync.read.buffer import GZIP, MARK
 from sync.read.closest import closest_key
-from sync.read.parse import kind_of
+from sync.read.parse import INVALID_DOCUMENT, INVALID_JSON, kind_of
 from sync.read.turning.form import Broken
 from sync.read.turning.sent import MOST_BYTES, Sent, too_large, unpacked
 
@@ -49,18 +49,26 @@ class Group:
         self.places[name] = place
 
 
+class _NoJson(ValueError):
+    """Why a text is no JSON; `is_cut` is whether it ends too early."""
+
+    def __init__(self, words: str, *, is_cut: bool) -> None:
+        super().__init__(words)
+        self.is_cut = is_cut
+
+
 class Arrays:
     """Iterates over the groups of what was sent.
 
     latin_1       files that are not UTF-8
     other_files   files that are none of the four
-    other_keys    keys of an object beside the four
+    beside        what stands in objects beside the four, of each object
     """
 
     def __init__(self, sent: Sent) -> None:
         self.latin_1: list[str] = []
         self.other_files: list[str] = []
-        self.other_keys: list[str] = []
+        self.beside: list[dict[str, Any]] = []
         self._sent = sent
 
     def __iter__(self) -> Iterator[Group | Broken]:
@@ -83,8 +91,9 @@ class Arrays:
     def _of_text(self, data: bytes) -> Group:
         try:
             value = self._parsed(data, self._sent.name)
-        except ValueError as error:
-            raise UsageError(str(error), hint="The form smis is a folder, a zip, or one object of arrays.") from None
+        except _NoJson as error:
+            kind = NotWhole if error.is_cut else UsageError
+            raise kind(str(error), hint="The form smis is a folder, a zip, or one object of arrays.") from None
         return self._object(value)
 
     def _object(self, value: object) -> Group:
@@ -97,7 +106,7 @@ class Arrays:
                 f"{self._sent.name}: none of {', '.join(NAMES)} is in it; it begins with {', '.join(close) or shown}",
                 hint="The form smis is one object of these arrays, or a folder or zip of files of these names.",
             )
-        self.other_keys += [str(key) for key in keys if key not in NAMES]
+        self.beside.append({str(key): value[key] for key in keys if key not in NAMES})
         group = Group("")
         try:
             for name in NAMES:
@@ -120,7 +129,7 @@ class Arrays:
 
                 yield from self._groups(entries, content)
         except zipfile.BadZipFile as error:
-            raise UsageError(f"{name}: the zip is damaged ({error})", hint="Copy or write it again.") from None
+            raise NotWhole(f"{name}: the zip is damaged ({error})", hint="Copy or write it again.") from None
 
     def _groups(self, files: Iterable[str], content: Callable[[str], bytes]) -> Iterator[Group | Broken]:
         """The groups of files, by folder and prefix. Raises UsageError where there is none, or only a broken one."""
@@ -139,11 +148,14 @@ class Arrays:
             )
         for (_, prefix), of_prefix in named.items():
             group = Group(prefix)
+            file = ""
             try:
                 for name, file in of_prefix:
                     group.add(name, self._parsed(content(file), printable(file)), printable(file))
             except (ValueError, RuntimeError, NotImplementedError, zlib.error) as error:  # of a zip: encrypted, damaged
-                broken = Broken(f"{printable(str(error))}; nothing of {prefix or 'these files'} is taken", _CORRECT)
+                words = f"{printable(str(error))}; nothing of {prefix or 'these files'} is taken"
+                code = INVALID_JSON if isinstance(error, _NoJson) else INVALID_DOCUMENT
+                broken = Broken(words, _CORRECT, printable(file), code)
                 if len(named) == 1:
                     raise UsageError(f"{self._sent.name}: {broken.message}", hint=broken.hint) from None
                 yield broken
@@ -151,7 +163,7 @@ class Arrays:
                 yield group
 
     def _parsed(self, data: bytes, name: str) -> object:
-        """The value of a JSON text. Raises ValueError in plain words."""
+        """The value of a JSON text. Raises _NoJson in plain words."""
         if data.startswith(GZIP):
             data = unpacked(data, name)
         text = data.removeprefix(MARK)
@@ -163,7 +175,8 @@ class Arrays:
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError as error:
-            raise ValueError(f"{name} is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+            words = f"{name} is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+            raise _NoJson(words, is_cut="end of data" in error.msg) from None
 
 
 _CORRECT = "Correct the file, or send it again."

@@ -40,6 +40,13 @@ KNOWN: Mapping[str, frozenset[str]] = {
     ),
 }
 """What Java ISPyB's portals send, also where nothing becomes of it: only other keys are told as unknown."""
+_DATE = _words("year month dayOfMonth hourOfDay minute second")
+INSIDE: Mapping[str, frozenset[str]] = {
+    "startDate": _DATE,
+    "endDate": _DATE,
+    "firstLocalContact": _words("name realName firstName siteId email phone title scientistPk"),
+}
+"""The same of the objects in a session of which something becomes."""
 
 PERSON = {
     "familyName": "scientistName",
@@ -109,17 +116,33 @@ def laboratory(sent: Json) -> Json:
     return made
 
 
-def card_name(sent: Json, taken: set[str]) -> str:
-    """familyName-givenName-laboratory, cut; one that is taken gets a number behind it."""
-    parts = [sent.get(name) for name in ("scientistName", "scientistFirstName", "labName")]
-    whole = "-".join(part.strip() for part in parts if isinstance(part, str) and part.strip())
-    name = whole[:CARD_LENGTH].strip()
-    number = 1
-    while name.casefold() in taken:
-        name = f"{whole[: CARD_LENGTH - len(str(number)) - 1].strip()}_{number}"
-        number += 1
-    taken.add(name.casefold())
-    return name
+class CardNames:
+    """The names of the cards of one proposal: whoever is listed several times has one card."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._of: dict[tuple[str, str], str] = {}
+
+    def name(self, sent: Json, made: Json) -> str:
+        """familyName-givenName-laboratory, cut; one that somebody else has gets a number behind it.
+
+        made  the person that the participant becomes
+        """
+        keys = [(key, str(made[key]).strip().casefold()) for key in ("login", "siteId") if made.get(key)]
+        name = next((self._of[key] for key in keys if key in self._of), None) or self._new(sent)
+        self._of |= dict.fromkeys(keys, name)
+        return name
+
+    def _new(self, sent: Json) -> str:
+        parts = [sent.get(name) for name in ("scientistName", "scientistFirstName", "labName")]
+        whole = "-".join(part.strip() for part in parts if isinstance(part, str) and part.strip())
+        name = whole[:CARD_LENGTH].strip()
+        number = 1
+        while name.casefold() in self._taken:
+            name = f"{whole[: CARD_LENGTH - len(str(number)) - 1].strip()}_{number}"
+            number += 1
+        self._taken.add(name.casefold())
+        return name
 
 
 def local_contact(sent: Json) -> tuple[Any, Any]:
@@ -150,16 +173,19 @@ def moment(value: Any, first_month: int) -> Any:
         raise ValueError(f"{words}; portal.smis_months says from which number months count") from None
 
 
-def disagrees(sent: Json, made: Json) -> bool:
-    """Whether a session's name tells other days than its dates, as `MX/415 ID29 22-11-2016/23-11-2016` does."""
+def other_day(sent: Json, made: Json) -> str | None:
+    """The date that is on another day than a session's name tells, as `MX/415 ID29 22-11-2016/23-11-2016` does."""
     name = sent.get("name")
     found = _IN_NAME.search(name) if isinstance(name, str) else None
     if found is None:
-        return False
+        return None
     day, month, year, *end = map(int, found.groups())
-    told = (f"{year:04}-{month:02}-{day:02}", f"{end[2]:04}-{end[1]:02}-{end[0]:02}")
-    dates = (made.get("startDate"), made.get("endDate"))
-    return any(isinstance(date, str) and date[:10] != day for date, day in zip(dates, told, strict=True))
+    told = {
+        "startDate": f"{year:04}-{month:02}-{day:02}",
+        "endDate": f"{end[2]:04}-{end[1]:02}-{end[0]:02}",
+    }
+    dates = {field: made[field] for field in told if isinstance(made.get(field), str)}
+    return next((field for field, date in dates.items() if date[:10] != told[field]), None)
 
 
 def visit_number(sent: Json) -> Any:

@@ -4,16 +4,15 @@ The people of a proposal are the main proposer, the other proposers, and those o
 not sent, or labcontacts are not, the list is absent: what is not known takes nobody off. Sessions have no participants.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from sync.model.refusals import MOST_EXAMPLES, Example, Notice, refused_value
 from sync.model.settings import Portal
-from sync.read.closest import closest_key
 from sync.read.formats.smis import fields
-from sync.read.formats.smis.arrays import NAMES, Arrays, Group
+from sync.read.formats.smis.arrays import Arrays, Group
 from sync.read.formats.smis.fields import Json
+from sync.read.formats.smis.unknown import UnknownKeys
 from sync.read.parse import kind_of
 from sync.read.turning.form import Broken, Converted
 from sync.read.turning.origin import Origin
@@ -35,7 +34,7 @@ class Form:
     def __init__(self, sent: Sent, options: Portal) -> None:
         self._arrays = Arrays(sent)
         self._options = options
-        self._unknown: Counter[tuple[str, str]] = Counter()
+        self._unknown = UnknownKeys()
         self._not_approved: list[Example] = []
         self._other_days: list[Example] = []
 
@@ -45,17 +44,12 @@ class Form:
             pieces = [group] if isinstance(group, Broken) else self._documents(group)
             for piece in pieces:
                 yield piece if isinstance(piece, Broken) else self._converted(*piece)
+        for beside in self._arrays.beside:
+            self._unknown.look_beside(beside)
 
     def notices(self) -> Iterator[Notice]:
         """What is worth telling."""
-        for (kind, key), count in self._unknown.items():
-            close = closest_key(key, fields.KNOWN[kind])
-            like = f" (did you mean {close}?)" if close else ""
-            yield Notice("unknown_key", f"unknown key `{kind}[].{refused_value(key)}`{like}", count)
-        for key in self._arrays.other_keys:
-            close = closest_key(key, NAMES)
-            like = f" (did you mean {close}?)" if close else ""
-            yield Notice("unknown_key", f"unknown key `{refused_value(key)}`{like}", 1)
+        yield from self._unknown.notices()
         yield from _notice("not_utf8", "files that are not UTF-8 were read as Latin-1", self._arrays.latin_1)
         yield from _notice(
             "other_file", "files that are none of the four arrays were skipped", self._arrays.other_files
@@ -78,21 +72,17 @@ class Form:
                 place = f"{group.places[name]}[{number}]"
                 pair = _pair(thing, name)
                 if isinstance(pair, str):
-                    yield Broken(f"{place}: {pair}", "Correct it in the User Portal or in its export.")
+                    yield Broken(pair, "Correct it in the User Portal or in its export.", place)
                     continue
                 of_pair = pairs.setdefault(pair, {name: [] for name in group.arrays})
                 of_pair[name].append((place, thing))
-                self._look(name, thing)
+                self._unknown.look(name, thing, place, _label(pair))
         yield from pairs.items()
-
-    def _look(self, name: str, thing: Json) -> None:
-        for key in thing.keys() - fields.KNOWN[name]:
-            self._unknown[name, key] += 1
 
     def _converted(self, pair: _Pair, parts: dict[str, list[_Thing]]) -> Converted:
         origins: dict[str, Origin] = {}
         code, number = pair
-        label = number if code is None else f"{code}-{number}"
+        label = _label(pair)
         proposal: Json = {"proposalCode": code, "proposalNumber": number}
         document: Json = {"proposal": proposal}
         self._proposal(proposal, parts, origins)
@@ -116,7 +106,9 @@ class Form:
         others = [thing for name in ("samples", "sessions") for thing in parts.get(name, ())]
         place, first = next(iter([*proposers, *contacts, *others]))
         names = fields.PROPOSAL if "categoryCode" in first or "categoryCounter" in first else fields.PROPOSAL_OF_SESSION
-        origins["proposal"] = Origin(place, {"title": "proposalTitle"} | names)
+        nobody = {"no_proposer": _no_proposer(parts)}
+        also = {"title": "proposalTitle", "persons": "proposers"}
+        origins["proposal"] = Origin(place, also | names, refusals=nobody)
         titled = next((sent for _, sent in [*proposers, *contacts, *others] if "proposalTitle" in sent), None)
         if titled is not None:
             proposal["title"] = titled["proposalTitle"]
@@ -126,11 +118,12 @@ class Form:
             for number, (place, sent) in enumerate(people):
                 _person_from(place, sent, f"proposal.persons[{number}]", origins)
         if "labcontacts" in parts:
-            taken: set[str] = set()
+            names_of_cards = fields.CardNames()
             cards = proposal["labcontacts"] = []
             for place, sent in contacts:
                 path = f"proposal.labcontacts[{len(cards)}]"
-                cards.append({"cardName": fields.card_name(sent, taken), "person": fields.person(sent)})
+                person = fields.person(sent)
+                cards.append({"cardName": names_of_cards.name(sent, person), "person": person})
                 origins[path] = Origin(place, {"cardName": "scientistName"})
                 _person_from(place, sent, f"{path}.person", origins)
 
@@ -163,10 +156,8 @@ class Form:
             )
         elif self._options.smis_visit == "startShift":
             made["visit_number"], names["visit_number"] = sent.get("startShift"), "startShift"
-        if fields.disagrees(sent, made):
-            self._other_days.append(
-                Example(None, label, f"{place}.startDate", f"{made.get('startDate')} ({sent['name']})")
-            )
+        if (date := fields.other_day(sent, made)) is not None:
+            self._other_days.append(Example(None, label, f"{place}.{date}", f"{made[date]} ({sent['name']})"))
         messages[""] = "this session has no identifier; give pk. The session is refused."
         origins[path] = Origin(place, names, messages)
         return made
@@ -184,6 +175,23 @@ def _protein(place: str, sent: Json, path: str, origins: dict[str, Origin]) -> J
 def _person_from(place: str, sent: Json, path: str, origins: dict[str, Origin]) -> None:
     origins[path] = Origin(place, fields.person_fields(sent), {"": _NOBODY})
     origins[f"{path}.laboratory"] = Origin(place, fields.LABORATORY)
+
+
+def _label(pair: _Pair) -> str:
+    code, number = pair
+    return number if code is None else f"{code}-{number}"
+
+
+def _no_proposer(parts: dict[str, list[_Thing]]) -> str:
+    """Why a new proposal has nobody."""
+    missing = [name for name in ("proposers", "labcontacts") if name not in parts]
+    if missing:
+        which = f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing"
+        return (
+            "a new proposal needs a person, and people are taken only where both proposers and labcontacts are sent; "
+            f"{which}. Send both arrays; one without people is empty."
+        )
+    return "a new proposal needs a person that was not refused. Give at least one in proposers."
 
 
 def _approved(opmode: object) -> bool:
