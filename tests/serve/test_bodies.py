@@ -9,7 +9,7 @@ import httpx
 import pytest
 from support.databases import Ispyb
 from support.endpoint import ROOT, SYNC, Endpoint
-from support.small import document, holds
+from support.small import CommandLine, document, holds
 
 import sync
 from sync.model.published.json_schema import schema
@@ -107,8 +107,17 @@ def test_the_schema_is_that_of_a_document(endpoint: Endpoint) -> None:
         assert content["schema"] == {"$ref": "#/components/schemas/UserPortalProposalSync"}
     schemas = told["components"]["schemas"]
     assert schemas["Person"]["properties"] == _moved(schema()["$defs"]["Person"]["properties"])
-    (example,) = schemas["UserPortalProposalSync"]["examples"]
-    assert {"proposal", "sessions", "proteins"} <= set(example)
+
+
+def test_the_example_of_the_schema_is_whole_and_can_be_sent(
+    endpoint: Endpoint, dls: Ispyb, command: CommandLine
+) -> None:
+    told = httpx.get(f"{endpoint.url}{ROOT}/openapi.json").json()
+    (example,) = told["components"]["schemas"]["UserPortalProposalSync"]["examples"]
+    assert example == json.loads(command("schema", "--example").out)
+    told = post(endpoint, example).json()["report"]
+    assert (told["documents"]["refused"], told["refusals"]) == (0, [])
+    assert all(counts["inserted"] for counts in told["entities"].values())
 
 
 def _moved(part: Any) -> Any:
