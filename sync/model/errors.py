@@ -35,6 +35,10 @@ class Unreachable(DatabaseError):
     """No server answers, or it does not serve yet."""
 
 
+class UnreadableExport(UsageError):
+    """What was sent is no export, or one that is damaged; nothing was written."""
+
+
 class NoSuchProposal(UsageError):
     """The User Portal does not know a proposal; nothing was written."""
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import IO, Any
 
-from sync.model.errors import UsageError
+from sync.model.errors import UnreadableExport, UsageError
 from sync.model.text import printable
 from sync.read.buffer import GZIP, MARK, as_bytes
 
@@ -83,7 +83,7 @@ class ByteSource:
             plain = chain([start], plain)
         for signature, name in _FOREIGN.items():
             if start.startswith(signature):
-                raise UsageError(
+                raise UnreadableExport(
                     f"{self.name} is {name}, not JSON",
                     hint="Give UTF-8 JSON, plain or packed once with gzip.",
                 )
@@ -96,7 +96,7 @@ class ByteSource:
                 self.beginning = text[:_BEGINNING]
             yield chunk
         if blank and self.problem is None:
-            raise UsageError(f"{self.name} is empty", hint="An export without documents is written as [].")
+            raise UnreadableExport(f"{self.name} is empty", hint="An export without documents is written as [].")
 
     def _stored(self) -> Iterator[bytes]:
         """The bytes as stored, counted."""
@@ -145,7 +145,7 @@ class ByteSource:
                     block = member.unused_data if member.eof else member.unconsumed_tail
         except zlib.error as error:
             if any(check in str(error) for check in _CHECKSUMS):
-                raise UsageError(
+                raise UnreadableExport(
                     f"{self.name}: the gzip checksum is wrong, so any document may be altered",
                     hint="Copy or write the export again.",
                 ) from None

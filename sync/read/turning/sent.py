@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from sync.model.errors import UsageError
+from sync.model.errors import UnreadableExport, UsageError
 from sync.model.text import printable
 from sync.read.buffer import GZIP, as_bytes
 from sync.read.reader import ExportInfo
@@ -88,22 +88,22 @@ class Sent:
 
 
 def unpacked(data: bytes, name: str) -> bytes:
-    """The plain bytes of gzip. Raises UsageError."""
+    """The plain bytes of gzip. Raises UnreadableExport."""
     member = zlib.decompressobj(wbits=31)
     try:
         plain = member.decompress(data, MOST_BYTES)
     except zlib.error as error:
-        raise UsageError(f"{name}: the gzip file is damaged ({error})", hint="Copy or write it again.") from None
+        raise UnreadableExport(f"{name}: the gzip file is damaged ({error})", hint="Copy or write it again.") from None
     if member.unconsumed_tail:
         raise too_large(name)
     if not member.eof:
-        raise UsageError(f"{name}: the gzip file ends too early", hint="It was cut off: copy or write it again.")
+        raise UnreadableExport(f"{name}: the gzip file ends too early", hint="It was cut off: copy or write it again.")
     return plain
 
 
-def too_large(name: str) -> UsageError:
+def too_large(name: str) -> UnreadableExport:
     """The error of a piece that memory should not hold."""
-    return UsageError(f"{name} has more than {MOST_BYTES:,} bytes", hint="Send fewer proposals in one piece.")
+    return UnreadableExport(f"{name} has more than {MOST_BYTES:,} bytes", hint="Send fewer proposals in one piece.")
 
 
 def _unreadable(name: str, error: Exception) -> UsageError:
