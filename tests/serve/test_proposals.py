@@ -60,7 +60,7 @@ def test_a_login_is_taken_letter_by_letter(endpoint: Endpoint, dls: Ispyb, login
     assert answer.status_code == (401 if login == "" else 403)
 
 
-ODD = ["..%2F..", "%2e%2e", "MX-1;%20rm%20-rf", "MX-1%00", "MX-1%0A", "-1", "a" * 100, "MX-1|x"]
+ODD = ["all", "..%2F..", "%2e%2e", "MX-1;%20rm%20-rf", "MX-1%00", "MX-1%0A", "-1", "a" * 100, "MX-1|x"]
 
 
 @pytest.mark.parametrize("name", ODD)
