@@ -19,6 +19,7 @@ from sync.model.tables.triggers import Listen
 _OTHER_ARGUMENTS, _NOT_ALLOWED = 406, 403
 _CONNECT_SECONDS = 10
 _BLOCKED_SECONDS = 300
+_BATCHES_AT_HAND, _MOST_AT_HAND = 10, 65_535
 REASON = "x-ispyb-sync-reason"
 """Header of a dead letter that says why it is one."""
 
@@ -91,7 +92,9 @@ def declared(connection: BlockingConnection, settings: Listen) -> BlockingChanne
                 hint=f"The account needs configure, write and read on {queue}, DLX__ and DL__ of it, and the exchange.",
             ) from None
         raise
-    channel.basic_qos(prefetch_count=settings.most)
+    # Events of proposals that the portal does not give now are held, and others still come.
+    held = 1 if settings.body == "document" else _BATCHES_AT_HAND
+    channel.basic_qos(prefetch_count=min(held * settings.most, _MOST_AT_HAND))
     return channel
 
 
