@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from support.databases import Ispyb
-from support.endpoint import ROOT, SYNC, Endpoint, run_held, token, wait_for
+from support.endpoint import ROOT, SYNC, Endpoint, run_held, token, wait_for, waits_for_its_turn
 from support.small import document, export, holds
 
 EXPORTS = f"{ROOT}/exports"
@@ -54,7 +54,7 @@ def test_one_export_at_a_time(endpoint: Endpoint, dls: Ispyb) -> None:
     with ThreadPoolExecutor() as pool:
         with run_held(dls):
             first = pool.submit(endpoint.client.post, EXPORTS, content=ndjson(export(2)))
-            wait_for(lambda: _waits(dls))
+            wait_for(lambda: waits_for_its_turn(dls))
             assert endpoint.client.post(EXPORTS, content=ndjson(export(1))).status_code == 409
         assert events(first.result())[-1][0] == "report"
     assert holds(dls, 2)
@@ -64,19 +64,12 @@ def test_who_hangs_up_ends_the_answer_and_not_the_run(endpoint: Endpoint, dls: I
     with run_held(dls):
         with endpoint.client.stream("POST", EXPORTS, content=ndjson(export(2))) as answer:
             assert answer.status_code == 200
-            wait_for(lambda: _waits(dls))
+            wait_for(lambda: waits_for_its_turn(dls))
         with pytest.raises(httpx.ReadTimeout):
             endpoint.client.post(SYNC, json=document(3), timeout=0.5)
     wait_for(lambda: holds(dls, 3))
     wait_for(lambda: len(endpoint.client.get(f"{ROOT}/runs").json()) == 2)
     assert {run["actor"] for run in endpoint.client.get(f"{ROOT}/runs").json()} == {"portal"}
-
-
-def _waits(ispyb: Ispyb) -> bool:
-    """Whether a run waits for its turn."""
-    with ispyb.engine.connect() as connection:
-        sql = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT GET_LOCK(CONCAT%'"
-        return bool(connection.exec_driver_sql(sql).scalar())
 
 
 @pytest.mark.parametrize("path", [EXPORTS, SYNC])
