@@ -78,6 +78,8 @@ class Consumer:
         log.info("listening to %s", self._settings.listen.queue)
         while True:
             connection.process_data_events(time_limit=TICK_SECONDS)
+            if not channel.is_open:
+                raise BrokerAway("the broker closed the channel", hint="It waited too long for an acknowledgement.")
             batch.step(channel, start=not self._stopping.is_set())
             self._state = batch.state
             if self._stopping.is_set() and not batch.is_at_work:

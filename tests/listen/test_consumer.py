@@ -5,6 +5,8 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +19,9 @@ import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 from support.databases import Ispyb
-from support.endpoint import PORTAL, run_held, wait_for
+from support.endpoint import PORTAL, run_held, wait_for, waits_for_its_turn
 from support.killing import forked, wait_until_gone
-from support.rabbit import PATIENCE_SECONDS, Rabbit, rabbit
+from support.rabbit import Rabbit, rabbit
 from support.small import CommandLine, document, holds, run
 
 from sync.history import runs as history
@@ -349,19 +351,31 @@ def test_killed_before_the_acknowledgement_it_applies_again_which_changes_nothin
 
 
 def test_what_cannot_be_done_now_is_held_longer_than_the_broker_waits(
-    broker: Rabbit, settings: Settings, dls: Ispyb
+    broker: Rabbit, settings: Settings, dls: Ispyb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The database by another run, the portal by one proposal; the broker closes the channel meanwhile."""
+    channels: list[BlockingChannel] = []
+
+    def counted(*given: Any) -> BlockingChannel:
+        channels.append(declared(*given))
+        return channels[-1]
+
+    monkeypatch.setattr(consuming, "declared", counted)
     portal_has(1)
-    publish(broker, "PROPOSAL_UPDATED", proposal(1))
+    publish(broker, "PROPOSAL_UPDATED", proposal(1), proposal(2))
     with consuming_in_thread(settings) as consumer, health(settings.listen, consumer.state) as port:
         with run_held(dls):
             wait_for(lambda: httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 503 and _is_held(port))
-            time.sleep(PATIENCE_SECONDS + 1.5)
+            wait_for(lambda: len(channels) == 2)
             assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
         wait_for(lambda: holds(dls, 1))
+        portal_has(2)
+        wait_for(lambda: holds(dls, 2))
         wait_for(lambda: httpx.get(f"http://127.0.0.1:{port}/readyz").json() == {"status": "listening"})
         metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
     assert f'ispyb_sync_events_total{{queue="{QUEUE}",status="applied"}}' in metrics
+    for status in ("applied", "failed"):
+        assert f'ispyb_sync_runs_total{{mode="apply",status="{status}",trigger="broker"}}' in metrics
     assert left(broker) == 0
     assert dead(broker) == {}
 
@@ -398,6 +412,26 @@ def test_a_queue_with_other_arguments_is_an_error_that_says_what_to_do(broker: R
         channel.queue_delete(QUEUE)
 
 
+def test_of_two_consumers_the_second_gets_nothing_as_long_as_the_first_is_there(
+    broker: Rabbit, settings: Settings
+) -> None:
+    came: dict[str, list[bytes]] = {"first": [], "second": []}
+
+    def wait(channel: BlockingChannel, name: str, *bodies: bytes) -> None:
+        channel.basic_consume(QUEUE, lambda _channel, _delivery, _properties, body: came[name].append(body))
+        wait_for(lambda: channel.connection.process_data_events(0) or came[name] == list(bodies))
+
+    with broker.channel() as second:
+        with broker.channel() as first:
+            wait(first, "first")
+            wait(second, "second")
+            publish(broker, "PROPOSAL_UPDATED", b"1", b"2", b"3")
+            wait_for(lambda: first.connection.process_data_events(0) or came["first"] == [b"1", b"2", b"3"])
+            second.connection.process_data_events(0.2)
+            assert came["second"] == []
+        wait_for(lambda: second.connection.process_data_events(0) or came["second"] == [b"1", b"2", b"3"])
+
+
 def test_of_two_consumers_one_works_and_the_other_takes_over(broker: Rabbit, settings: Settings, dls: Ispyb) -> None:
     portal_has(1, 2)
     with consuming_in_thread(settings) as first, consuming_in_thread(settings) as second:
@@ -417,6 +451,8 @@ def test_a_broker_that_comes_back_is_listened_to_again(broker: Rabbit, settings:
         wait_for(lambda: consumer.state()[0])
         publish(broker, "PROPOSAL_UPDATED", proposal(1))
         wait_for(lambda: holds(dls, 1))
+        publish(broker, "PROPOSAL_UPDATED", proposal(3))
+        wait_for(lambda: "1 held" in consumer.state()[1])
         broker.kill()
         wait_for(lambda: consumer.state() == (False, "the broker is away"))
         with pytest.raises(consuming.BrokerAway):
@@ -424,6 +460,42 @@ def test_a_broker_that_comes_back_is_listened_to_again(broker: Rabbit, settings:
         broker.start()
         publish(broker, "PROPOSAL_UPDATED", proposal(2))
         wait_for(lambda: holds(dls, 2))
+        portal_has(3)  # whose event was not acknowledged when the broker was killed
+        wait_for(lambda: holds(dls, 3))
+    assert left(broker) == 0
+
+
+def test_a_stop_of_the_process_lets_what_is_at_work_end(broker: Rabbit, settings: Settings, dls: Ispyb) -> None:
+    portal_has(1)
+    publish(broker, "PROPOSAL_UPDATED", proposal(1))
+    with open("log", "wb") as log:
+        env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        process = subprocess.Popen([sys.executable, "-m", "sync.cli", "listen"], env=env, stderr=log)
+    try:
+        with run_held(dls):
+            wait_for(lambda: waits_for_its_turn(dls) or process.poll() is not None)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            assert process.poll() is None
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert holds(dls, 1)
+    assert left(broker) == 0
+    assert "run 1: applied, for 1 events (PROPOSAL_UPDATED)" in Path("log").read_text()
+    assert "Traceback" not in Path("log").read_text()
+
+
+def test_without_the_extra_the_command_says_what_to_install(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("sync.listen")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pika", None)
+    done = command("listen")
+    assert done.code == 2
+    assert "pip install 'ispyb-sync[listen]'" in done.err
 
 
 @pytest.mark.parametrize(
