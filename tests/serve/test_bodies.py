@@ -90,6 +90,25 @@ def test_a_document_that_is_refused_as_a_whole_is_400(endpoint: Endpoint, dls: I
     assert [refusal["code"] for refusal in told["report"]["refusals"]] == ["no_proposer"]
 
 
+def test_a_document_whose_keys_disagree_is_400(endpoint: Endpoint, dls: Ispyb) -> None:
+    for number in (1, 2):
+        assert post(endpoint, document(number)).status_code == 200
+    answer = post(endpoint, document(1, externalId=7))
+    assert answer.status_code == 400
+    found = {(refusal["entity"], refusal["code"]) for refusal in answer.json()["report"]["refusals"]}
+    assert ("proposal", "keys_disagree") in found
+    assert holds(dls, 2)
+
+
+def test_a_body_in_chunks_is_taken(endpoint: Endpoint, dls: Ispyb) -> None:
+    whole = json.dumps(document(1)).encode()
+    chunks = (whole[at : at + 100] for at in range(0, len(whole), 100))
+    answer = endpoint.client.post(SYNC, content=chunks, headers={"Content-Type": "application/json"})
+    assert answer.request.headers["Transfer-Encoding"] == "chunked"
+    assert answer.status_code == 200
+    assert holds(dls, 1)
+
+
 def test_gzip_is_taken_and_a_bomb_is_not(endpoint: Endpoint, dls: Ispyb) -> None:
     packed = gzip.compress(json.dumps(document(1)).encode())
     assert post(endpoint, packed, **{"Content-Encoding": "gzip"}).status_code == 200

@@ -162,6 +162,10 @@ def test_while_the_database_is_away_all_are_told_to_come_again(dls: Ispyb, tmp_p
 
         with ThreadPoolExecutor(10) as pool:
             assert sum(pool.map(ask, range(10)), Counter()) == {(503, "5"): 1000}
+        running.portal_has("MX-1", [document(1)])
+        for method, path in CLOSED[2:6]:
+            answer = running.client.request(method, path, content=b"[]" if path.endswith("exports") else None)
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5"), path
         assert httpx.get(f"{running.url}/healthz").status_code == 200
         assert httpx.get(f"{running.url}/readyz").status_code == 503
         assert make_url(dls.role_url).password not in running.log

@@ -91,6 +91,20 @@ def test_a_bomb_is_413(impatient: Endpoint, dls: Ispyb) -> None:
 
 
 @pytest.mark.parametrize("path", [EXPORTS, SYNC])
+def test_who_hangs_up_within_the_body_starts_no_run(endpoint: Endpoint, dls: Ispyb, path: str) -> None:
+    body = ndjson(export(1))
+    host, _, port = endpoint.url.removeprefix("http://").partition(":")
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token('uportal_sync')}\r\n"
+    head += f"X-Request-ID: gone{path.count('/')}\r\nContent-Length: {len(body) + 10}\r\n\r\n"
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(head.encode() + body)  # all of a document, and not all that was announced
+    wait_for(lambda: f"request gone{path.count('/')}" in endpoint.log)
+    assert f"POST {path} 499" in endpoint.log
+    assert endpoint.client.get(f"{ROOT}/runs").json() == []
+    assert events(endpoint.client.post(EXPORTS, content=body))[-1][0] == "report"  # none is at work
+
+
+@pytest.mark.parametrize("path", [EXPORTS, SYNC])
 def test_a_slow_client_is_not_waited_for(impatient: Endpoint, path: str) -> None:
     host, _, port = impatient.url.removeprefix("http://").partition(":")
     head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token('uportal_sync')}\r\n"
