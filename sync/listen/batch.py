@@ -12,7 +12,7 @@ from typing import Any
 from pika.adapters.blocking_connection import BlockingChannel
 from prometheus_client import Counter
 
-from sync.listen.broker import bury
+from sync.listen.broker import at_hand, bury
 from sync.listen.events import Asked, Event, Unusable, asked_by, is_listed
 from sync.listen.work import Outcome, work
 from sync.model.errors import DatabaseError, SyncError, Unreachable
@@ -56,6 +56,11 @@ class Batch:
     def is_idle(self) -> bool:
         """Whether there is nothing to do but what is held."""
         return not self._waiting and not self._unusable and self._future is None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is held that the broker gives no more."""
+        return sum(len(one.events) for one in self._held.values()) >= at_hand(self._settings.listen)
 
     @property
     def state(self) -> tuple[bool, str]:

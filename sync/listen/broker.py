@@ -92,10 +92,16 @@ def declared(connection: BlockingConnection, settings: Listen) -> BlockingChanne
                 hint=f"The account needs configure, write and read on {queue}, DLX__ and DL__ of it, and the exchange.",
             ) from None
         raise
-    # Events of proposals that the portal does not give now are held, and others still come.
-    held = 1 if settings.body == "document" else _BATCHES_AT_HAND
-    channel.basic_qos(prefetch_count=min(held * settings.most, _MOST_AT_HAND))
+    channel.basic_qos(prefetch_count=at_hand(settings))
     return channel
+
+
+def at_hand(settings: Listen) -> int:
+    """So many events the broker gives without an acknowledgement.
+
+    Events of proposals that the portal does not give now are held, and others still come; documents may be large.
+    """
+    return min((1 if settings.body == "document" else _BATCHES_AT_HAND) * settings.most, _MOST_AT_HAND)
 
 
 def bury(channel: BlockingChannel, settings: Listen, event: Event, reason: str) -> None:

@@ -88,7 +88,7 @@ class Consumer:
                 continue
             if batch.away is not None:
                 raise Held(batch.away)
-            if batch.is_idle and self._is_drained(channel):
+            if batch.is_idle and (batch.is_full or self._is_drained(channel)):
                 connection.process_data_events(time_limit=0)  # what came together with the broker's count
                 if batch.is_idle:
                     if (why := batch.why_held) is not None:

@@ -318,6 +318,15 @@ def test_with_once_what_the_portal_does_not_give_stays_and_the_others_go(
     wait_for(lambda: left(broker) == 4)
 
 
+def test_with_once_it_ends_although_the_broker_has_more_than_can_be_held(
+    broker: Rabbit, settings: Settings, command: CommandLine
+) -> None:
+    publish(broker, "PROPOSAL_UPDATED", *[proposal(1)] * 12)
+    configured("most = 1\n")
+    assert command("listen", "--once").code == 3
+    wait_for(lambda: left(broker) == 12)
+
+
 def test_an_event_that_would_ask_for_everything_is_a_dead_letter(
     broker: Rabbit, settings: Settings, dls: Ispyb
 ) -> None:
