@@ -1,7 +1,7 @@
 """The events that were delivered on one channel and are not acknowledged yet: those that wait, and those that are held.
 
-A proposal that the portal does not give now is held by itself, each time for longer, and its later events with it. All
-are held where the database is away.
+A proposal that the portal does not give now, or that the database fails at, is held by itself, each time for longer,
+and its later events with it. All are held where the database is away.
 """
 
 import logging

@@ -31,12 +31,14 @@ class Asked:
     proposal  the proposal that they name; None where the body of the only event is the document itself
     again     when it is tried again, on the monotonic clock, where it was held
     pause     seconds that it is held for the next time
+    alone     whether it has a run of its own, since the database failed at it
     """
 
     proposal: str | None
     events: list[Event] = field(default_factory=list)
     again: float = 0.0
     pause: float = 1.0
+    alone: bool = False
 
     @property
     def key(self) -> str:

@@ -19,7 +19,15 @@ from sync.api import Request
 from sync.database.connection import failure
 from sync.listen.events import Asked, Event, names_of
 from sync.listen.joined import Joined
-from sync.model.errors import DatabaseError, LimitError, NoSuchProposal, PortalError, SyncError, UnreadableExport
+from sync.model.errors import (
+    DatabaseError,
+    LimitError,
+    NoSuchProposal,
+    PortalError,
+    SyncError,
+    Unreachable,
+    UnreadableExport,
+)
 from sync.model.report import AskedBy, Report
 from sync.model.settings import Settings
 from sync.read.parse import INVALID_JSON
@@ -70,7 +78,7 @@ class _Work:
         self._settings = settings
         self._of_documents = settings.listen.body == "document"
         self._form = settings.format or ("ispyb" if self._of_documents else settings.portal.format)
-        self._failures = 0
+        self._failures = self._falls = 0
 
     def together(self, asked: list[Asked]) -> list[Asked]:
         """Reads all, then applies in one run what was read without a refusal; gives what is left for runs of its own.
@@ -82,7 +90,8 @@ class _Work:
         whole: list[Asked] = []
         apart: list[Asked] = []
         with Joined() as joined:
-            for one in self._reachable(asked):
+            apart += [one for one in asked if one.alone]
+            for one in self._reachable([one for one in asked if not one.alone]):
                 with self._settling(one):
                     report = joined.add(
                         partial(self._read, one),
@@ -101,7 +110,8 @@ class _Work:
             except LimitError:
                 return whole + apart
             except (DatabaseError, DBAPIError) as error:
-                self._is_away([*apart, *whole], error)
+                told = self.outcome.away = _told(error)
+                self.outcome.held += [(one, told) for one in [*apart, *whole]]
                 return []
         if report.status != "applied":  # with `strict`, one refusal takes all of them back
             return whole + apart
@@ -118,8 +128,9 @@ class _Work:
                     try:
                         report = self._apply(self._export(one), [one])
                     except (DatabaseError, DBAPIError) as error:
-                        self._is_away([one], error)
+                        self._fall(one, _told(error), last=one is asked[-1])
                         continue
+                    self._falls = 0
                     why = None if self._of_documents else self._why_dead(report)
                 if why is None:
                     self.outcome.done += one.events
@@ -151,10 +162,13 @@ class _Work:
     def _bury(self, one: Asked, why: str) -> None:
         self.outcome.dead += [(event, why) for event in one.events]
 
-    def _is_away(self, asked: list[Asked], error: DatabaseError | DBAPIError) -> None:
-        told = failure(error) if isinstance(error, DBAPIError) else error
-        self.outcome.away = told
-        self.outcome.held += [(one, told) for one in asked]
+    def _fall(self, one: Asked, error: SyncError, *, last: bool) -> None:
+        """Holds what the database failed at: it may be the only such one, if the database does others."""
+        self.outcome.held.append((one, error))
+        one.alone = True
+        self._falls += 1
+        if isinstance(error, Unreachable) or self._falls > 1 or (last and not self.outcome.done):
+            self.outcome.away = error
 
     def _why_dead(self, report: Report) -> str | None:
         """Why nothing can be done for what was read, or applied."""
@@ -180,3 +194,7 @@ class _Work:
         count = sum(len(one.events) for one in asked)
         log.info("run %s: %s, for %d events (%s)", report.run, report.status, count, names)
         return report
+
+
+def _told(error: DatabaseError | DBAPIError) -> SyncError:
+    return failure(error) if isinstance(error, DBAPIError) else error

@@ -22,17 +22,21 @@ from support.databases import Ispyb
 from support.endpoint import PORTAL, run_held, wait_for, waits_for_its_turn
 from support.killing import forked, wait_until_gone
 from support.rabbit import Rabbit, rabbit
-from support.small import CommandLine, document, holds, run
+from support.small import CommandLine, document, holds, run, trigger
 
+from sync.database import retry
 from sync.history import runs as history
 from sync.listen import consumer as consuming
 from sync.listen.broker import REASON, declared
 from sync.listen.consumer import Consumer
+from sync.listen.events import Asked, Event, asked_by
 from sync.listen.health import health
+from sync.listen.work import work
 from sync.model.errors import UsageError
 from sync.model.settings import SETTINGS_FILE, Settings, load_settings
 
 EXCHANGE, QUEUE = "user_office_backend.fanout", "ispyb_sync.proposals"
+TO_4 = range(1, 5)
 BASIC = '[listen]\nurl_file = "amqp"\nquiet = 0.2\nport = 0\n'
 
 
@@ -292,6 +296,30 @@ def test_a_proposal_that_the_portal_does_not_give_holds_no_other(
         wait_for(lambda: consumer.state() == (True, "listening"))
     assert left(broker) == 0
     assert dead(broker) == {}
+
+
+def test_what_the_database_always_fails_at_holds_no_other(
+    command: CommandLine, dls: Ispyb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failure each proposal has a run of its own; of two in a row it is the database that fails."""
+    monkeypatch.setattr(retry, "ATTEMPTS", 1)
+    loaded = configured()
+    portal_has(1, 2, 3, 4)
+    asked = [asked_by(Event(number, "", json.dumps(proposal(number)).encode(), None), loaded.listen) for number in TO_4]
+    fails = "IF NEW.proposalNumber = '2' THEN SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 1213; END IF"
+    with trigger(dls, "BEFORE INSERT ON Proposal", fails):
+        together = work(asked[:3], loaded, alone=False)
+        assert (together.done, together.away is not None, len(together.held)) == ([], True, 3)
+        apart = work(asked[:3], loaded, alone=True)
+        assert ([event.tag for event in apart.done], apart.away, len(apart.held)) == ([1, 3], None, 1)
+        again = work([apart.held[0][0], asked[3]], loaded, alone=False)
+        assert ([event.tag for event in again.done], again.away, len(again.held)) == ([4], None, 1)
+    assert holds(dls, 3)
+    with trigger(dls, "BEFORE INSERT ON Proposal", fails.replace("= '2'", "<> '0'")):
+        portal_has(5, 6)
+        new = [Asked("MX-5"), Asked("MX-6"), Asked("MX-7")]
+        away = work([*new], loaded, alone=True)
+    assert (away.away is not None, [one for one, _ in away.held], away.untried) == (True, new[:2], new[2:])
 
 
 def test_after_three_in_a_row_others_wait_a_moment_and_then_come_first(
