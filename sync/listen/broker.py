@@ -19,6 +19,7 @@ from sync.model.tables.triggers import Listen
 _OTHER_ARGUMENTS, _NOT_ALLOWED = 406, 403
 _CONNECT_SECONDS = 10
 _BLOCKED_SECONDS = 300
+_BATCHES_AT_HAND, _MOST_AT_HAND = 10, 65_535
 REASON = "x-ispyb-sync-reason"
 """Header of a dead letter that says why it is one."""
 
@@ -91,8 +92,16 @@ def declared(connection: BlockingConnection, settings: Listen) -> BlockingChanne
                 hint=f"The account needs configure, write and read on {queue}, DLX__ and DL__ of it, and the exchange.",
             ) from None
         raise
-    channel.basic_qos(prefetch_count=settings.most)
+    channel.basic_qos(prefetch_count=at_hand(settings))
     return channel
+
+
+def at_hand(settings: Listen) -> int:
+    """So many events the broker gives without an acknowledgement.
+
+    Events of proposals that the portal does not give now are held, and others still come; documents may be large.
+    """
+    return min((1 if settings.body == "document" else _BATCHES_AT_HAND) * settings.most, _MOST_AT_HAND)
 
 
 def bury(channel: BlockingChannel, settings: Listen, event: Event, reason: str) -> None:

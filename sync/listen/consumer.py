@@ -6,29 +6,27 @@ acknowledged when a connection is lost comes again, and is applied again, which 
 
 import logging
 import threading
-import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
 from pika.exceptions import AMQPError
-from prometheus_client import Counter
 
-from sync.listen.broker import BrokerAway, bury, connect, declared, parameters
-from sync.listen.events import Event, is_listed
-from sync.listen.work import Outcome, work
+from sync.listen.batch import LONGEST_PAUSE, Batch
+from sync.listen.broker import BrokerAway, connect, declared, parameters
+from sync.model.errors import SyncError
 from sync.model.settings import Settings
-from sync.show.metrics import METRICS
 
 log = logging.getLogger("sync.listen")
 
-EVENTS = Counter("ispyb_sync_events", "Events of the broker", ["queue", "status"], registry=METRICS.registry)
 TICK_SECONDS = 0.1
-LONGEST_PAUSE = 60.0
 
 
-class Held(BrokerAway):
-    """With --once: something is away, and the events stay with the broker."""
+class Held(SyncError):
+    """With --once: something is away, or refused, and its events stay with the broker. The exit code is the cause's."""
+
+    def __init__(self, cause: SyncError) -> None:
+        super().__init__(cause.message, hint="The events stay with the broker. Try again.")
+        self.exit_code = cause.exit_code
 
 
 class Consumer:
@@ -51,7 +49,10 @@ class Consumer:
         return self._state
 
     def run(self) -> None:
-        """Raises UsageError where the broker has other queues, and with `once` BrokerAway."""
+        """Raises UsageError where the broker has other queues, SyncError where settings or database must be corrected.
+
+        With `once` also BrokerAway and Held.
+        """
         pause = 1.0
         try:
             while not self._stopping.is_set():
@@ -72,94 +73,30 @@ class Consumer:
 
     def _consume(self, connection: BlockingConnection) -> None:
         channel = declared(connection, self._settings.listen)
-        batch = _Batch(self._settings, self._worker)
+        batch = Batch(self._settings, self._worker, once=self._once)
         channel.basic_consume(self._settings.listen.queue, batch.arrive)
         log.info("listening to %s", self._settings.listen.queue)
         while True:
             connection.process_data_events(time_limit=TICK_SECONDS)
-            batch.step(channel, last=self._stopping.is_set())
-            self._state = (not batch.why_held, f"held: {batch.why_held}" if batch.why_held else "listening")
-            if self._once and batch.why_held:
-                raise Held(batch.why_held, hint="The events stay with the broker. Try again.")
+            if not channel.is_open:
+                raise BrokerAway("the broker closed the channel", hint="It waited too long for an acknowledgement.")
+            batch.step(channel, start=not self._stopping.is_set())
+            self._state = batch.state
             if self._stopping.is_set() and not batch.is_at_work:
                 return
-            if self._once and batch.is_empty and self._is_drained(channel):
+            if not self._once:
+                continue
+            if batch.away is not None:
+                raise Held(batch.away)
+            if batch.is_idle and (batch.is_full or self._is_drained(channel)):
                 connection.process_data_events(time_limit=0)  # what came together with the broker's count
-                if batch.is_empty:
+                if batch.is_idle:
+                    if (why := batch.why_held) is not None:
+                        raise Held(why)
                     return
 
     def _is_drained(self, channel: BlockingChannel) -> bool:
         return bool(channel.queue_declare(self._settings.listen.queue, passive=True).method.message_count == 0)
-
-
-class _Batch:
-    """The events that were delivered on one channel and are not acknowledged yet."""
-
-    def __init__(self, settings: Settings, worker: ThreadPoolExecutor) -> None:
-        self._settings = settings
-        self._worker = worker
-        self._waiting: list[Event] = []
-        self._held: list[Event] = []
-        self._future: Future[Outcome] | None = None
-        self._last = time.monotonic()
-        self._again = 0.0
-        self._pause = 1.0
-        self.why_held = ""
-
-    @property
-    def is_at_work(self) -> bool:
-        return self._future is not None
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._waiting and not self._held and self._future is None
-
-    def arrive(self, channel: BlockingChannel, delivery: Any, properties: Any, body: bytes) -> None:
-        """Takes a delivery; what is not listed is done with at once."""
-        event = Event(delivery.delivery_tag, properties.type or "", body, properties)
-        self._last = time.monotonic()
-        if is_listed(event, self._settings.listen):
-            self._waiting.append(event)
-        else:
-            channel.basic_ack(event.tag)
-            self._count("ignored")
-
-    def step(self, channel: BlockingChannel, *, last: bool) -> None:
-        """Settles what is done, and starts what is due; with `last` it does not wait for more."""
-        if self._future is not None:
-            if not self._future.done():
-                return
-            outcome, self._future = self._future.result(), None
-            self._settle(channel, outcome)
-        now, listen = time.monotonic(), self._settings.listen
-        if self._held:
-            if now >= self._again:
-                self._start(self._held)
-        elif self._waiting and (last or len(self._waiting) >= listen.most or now - self._last >= listen.quiet):
-            self._start(self._waiting)
-            self._waiting = []
-
-    def _start(self, events: list[Event]) -> None:
-        self._future = self._worker.submit(work, events, self._settings)
-
-    def _settle(self, channel: BlockingChannel, outcome: Outcome) -> None:
-        for event in outcome.done:
-            channel.basic_ack(event.tag)
-            self._count("applied")
-        for event, reason in outcome.dead:
-            log.warning("dead letter: %s, %s", event.name, reason)
-            bury(channel, self._settings.listen, event, reason)
-            self._count("dead")
-        self._held, self.why_held = outcome.held, outcome.why_held
-        if self._held:
-            self._again = time.monotonic() + self._pause
-            log.warning("%d events held: %s; again in %.0f s", len(self._held), self.why_held, self._pause)
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)
-        else:
-            self._pause = 1.0
-
-    def _count(self, status: str) -> None:
-        EVENTS.labels(self._settings.listen.queue, status).inc()
 
 
 def _lost(error: AMQPError) -> BrokerAway:

@@ -25,10 +25,6 @@ class UsageError(SyncError):
     exit_code = 2
 
 
-class NotWhole(UsageError):
-    """An export that was cut off, or damaged on its way; nothing was written."""
-
-
 class DatabaseError(SyncError):
     """The database is unreachable, locked or failing; nothing was written."""
 
@@ -37,6 +33,14 @@ class DatabaseError(SyncError):
 
 class Unreachable(DatabaseError):
     """No server answers, or it does not serve yet."""
+
+
+class UnreadableExport(UsageError):
+    """What was sent is no export, or one that is damaged; nothing was written."""
+
+
+class NotWhole(UnreadableExport):
+    """An export that was cut off, or damaged on its way; nothing was written."""
 
 
 class NoSuchProposal(UsageError):

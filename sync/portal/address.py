@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from sync.model.errors import UsageError
+from sync.model.errors import NoSuchProposal, UsageError
 from sync.model.refusals import printable
 
 PREFIX = "portal:"
 NAME = r"([A-Za-z][A-Za-z0-9_]{0,44}-)?[A-Za-z0-9_]{1,45}"
 """What a proposal may be called that somebody asks for by a token or an event: nothing that means more in a URL."""
 _ALL = "all"
+_is_name = re.compile(NAME).fullmatch
 _PLACEHOLDER = re.compile(r"\{(proposal|code|number)\}")
 
 
@@ -42,11 +43,11 @@ class Address:
         return _PLACEHOLDER.sub(lambda found: quote(self._parts[found[1]], safe=""), template)
 
     def in_command(self, template: Sequence[str]) -> list[str]:
-        """The arguments. Raises UsageError where the name would be read as an option."""
+        """The arguments. Raises NoSuchProposal where the name would be read as an option."""
         filled = [_PLACEHOLDER.sub(lambda found: self._parts[found[1]], argument) for argument in template]
         for argument, before in zip(filled, template, strict=True):
             if argument.startswith("-") and not before.startswith("-"):
-                raise UsageError(
+                raise NoSuchProposal(
                     f"{self.name}: a command would read {printable(argument)} as an option",
                     hint="The name of a proposal is CODE-NUMBER, such as MX-2112.",
                 )
@@ -57,6 +58,11 @@ class Address:
         proposal = self.proposal or ""
         code, _, number = proposal.rpartition("-")
         return {"proposal": proposal, "code": code, "number": number}
+
+
+def names_one(text: str) -> bool:
+    """Whether this is how one proposal may be called, and not everything."""
+    return _is_name(text) is not None and text != _ALL
 
 
 def address(export: object) -> Address | None:

@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 import orjson
 
 from sync.model.documents import Document
-from sync.model.errors import NotWhole, UsageError
+from sync.model.errors import NotWhole, UnreadableExport, UsageError
 from sync.model.text import printable
 from sync.read.closest import closest_key
 from sync.read.levels import KEYS
@@ -135,14 +135,14 @@ class Reader:
         return None if self._bytes is None else self._bytes.total_bytes
 
     def __iter__(self) -> Iterator[Item]:
-        """Raises UsageError at the end if nothing was a document."""
+        """Raises UnreadableExport at the end if nothing was a document."""
         item = None
         found = False
         for item in self._items():
             found = found or _is_document(item)
             yield item
         if item is not None and not found:
-            raise UsageError(
+            raise UnreadableExport(
                 f"{self.info.name}: there is no document in it; it begins with {self._beginning()}",
                 hint="A document is a JSON object with a proposal. Look at what the User Portal sent.",
             )

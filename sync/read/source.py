@@ -16,7 +16,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import IO, Any
 
-from sync.model.errors import NotWhole, UsageError
+from sync.model.errors import NotWhole, UnreadableExport, UsageError
 from sync.model.text import printable
 from sync.read.buffer import GZIP, MARK, as_bytes
 
@@ -83,7 +83,7 @@ class ByteSource:
             plain = chain([start], plain)
         for signature, name in _FOREIGN.items():
             if start.startswith(signature):
-                raise UsageError(
+                raise UnreadableExport(
                     f"{self.name} is {name}, not JSON",
                     hint="Give UTF-8 JSON, plain or packed once with gzip.",
                 )
@@ -96,7 +96,7 @@ class ByteSource:
                 self.beginning = text[:_BEGINNING]
             yield chunk
         if blank and self.problem is None:
-            raise UsageError(f"{self.name} is empty", hint="An export without documents is written as [].")
+            raise UnreadableExport(f"{self.name} is empty", hint="An export without documents is written as [].")
 
     def _stored(self) -> Iterator[bytes]:
         """The bytes as stored, counted."""

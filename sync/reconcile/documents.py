@@ -81,8 +81,8 @@ class Reading:
         waiting: list[ValidDocument] = []
         prints = self._fingerprints
         for valid in self._validator.documents(self._items()):
-            if self._request.prints is not None and self._sent is not None:
-                self._request.prints(self._sent.raw)
+            if self._request.receives is not None and self._sent is not None:
+                self._request.receives(self._sent)
             if prints is not None and prints.is_short:
                 waiting.append(valid)
                 continue

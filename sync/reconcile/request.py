@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from sync.database.connection import Database
 from sync.model.entities import ENTITIES, Entity
@@ -19,7 +19,7 @@ from sync.model.report import BY_COMMAND, AskedBy, Report
 from sync.model.settings import Settings
 from sync.portal.address import Address, address
 from sync.read.closest import folded
-from sync.read.reader import Export, Reader
+from sync.read.reader import Export, RawDocument, Reader
 
 Progress = Callable[[Reader], None]
 Confirm = Callable[[Report], bool]
@@ -38,7 +38,7 @@ class Request:
     confirm    is shown what an apply is about to write, and answers; None: nobody is asked
     waits      is told what the User Portal is waited for
     phase      is told what is done now, or waited for: in words, how many of how many rows are done; None: not known
-    prints     takes each document that is valid, at least in part, as it was read
+    receives   is given each document that is valid, at least in part, as it was read
     """
 
     mode: Literal["validate", "plan", "apply"]
@@ -51,7 +51,7 @@ class Request:
     asked_by: AskedBy = BY_COMMAND
     waits: Callable[[str], None] | None = None
     phase: Callable[[str, int, int | None], None] | None = None
-    prints: Callable[[dict[str, Any]], None] | None = None
+    receives: Callable[[RawDocument], None] | None = None
 
     @property
     def ispyb(self) -> Database:

@@ -11,7 +11,6 @@ from starlette.middleware.cors import CORSMiddleware
 
 from sync.database.connection import open_engine
 from sync.database.release import tool_version
-from sync.demo import sample
 from sync.model.published import json_schema
 from sync.model.settings import Settings
 from sync.serve.access import Access, Refused
@@ -87,7 +86,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     parts = schema.pop("$defs")
     components = found.setdefault("components", {})
     place = "#/components/schemas/"
-    whole = _moved({**parts, BODY: schema | {"title": BODY, "examples": [sample.export()[0]]}}, place)
+    whole = _moved({**parts, BODY: schema | {"title": BODY, "examples": [json_schema.example()]}}, place)
     components.setdefault("schemas", {}).update(whole)
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     body = {"required": True, "content": {"application/json": {"schema": {"$ref": f"{place}{BODY}"}}}}

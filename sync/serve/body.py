@@ -49,7 +49,7 @@ async def receive(request: Request, *, most: int, unpacked: int, seconds: float)
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length) > most:
         await _drain(request)
-        raise _too_large(most)
+        raise too_large(most)
     file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (closed by Body)
     body = Body(file, f"body of {request.method} {request.url.path}", 0)
     bound = _Unpacked(unpacked)
@@ -59,7 +59,7 @@ async def receive(request: Request, *, most: int, unpacked: int, seconds: float)
                 body.size += len(chunk)
                 if body.size > most or bound.exceeded(chunk):
                     await _drain(request)
-                    raise _too_large(most if body.size > most else unpacked)
+                    raise too_large(most if body.size > most else unpacked)
                 file.write(chunk)
     except TimeoutError:
         body.close()
@@ -74,7 +74,8 @@ async def receive(request: Request, *, most: int, unpacked: int, seconds: float)
     return body
 
 
-def _too_large(most: int) -> Refused:
+def too_large(most: int) -> Refused:
+    """What a body is answered that is larger than it may be."""
     return Refused(413, f"The body has more than {most / 1e6:g} MB", {"Connection": "close"})
 
 
@@ -116,6 +117,9 @@ class _Unpacked:
         assert self._member is not None
         while chunk and self._left >= 0:
             if self._member.eof:
+                chunk = chunk.lstrip(b"\0")  # padding, which the reader of the export skips too
+                if not chunk:
+                    return
                 self._member = zlib.decompressobj(wbits=31)
             self._left -= len(self._member.decompress(chunk, _STEP))
             chunk = self._member.unused_data if self._member.eof else self._member.unconsumed_tail

@@ -8,18 +8,23 @@ import logging
 import re
 import time
 import traceback
+from collections.abc import Callable
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from prometheus_client import Counter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sync.model.tables.triggers import Serve
 from sync.model.text import printable
-from sync.serve.metrics import REQUESTS
+from sync.show.metrics import METRICS
 
 log = logging.getLogger("sync.serve")
 
+REQUESTS = Counter(
+    "ispyb_sync_requests", "Requests to the endpoint", ["method", "route", "status"], registry=METRICS.registry
+)
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
 _HEADERS = {
@@ -32,7 +37,11 @@ _HEADERS = {
 
 
 class Guard:
-    """The outermost layer of the endpoint. `stopping` says that no new request is taken."""
+    """The outermost layer of the endpoint.
+
+    stopping  whether no new request is taken any more
+    is_full   says whether too many connections are open for one
+    """
 
     def __init__(self, app: ASGIApp, settings: Serve, *, only_loopback: bool) -> None:
         self._app = app
@@ -40,6 +49,7 @@ class Guard:
         self._root = settings.root
         self._only_loopback = only_loopback
         self.stopping = False
+        self.is_full: Callable[[], bool] = lambda: False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,6 +87,8 @@ class Guard:
         """Why a request is not taken at all."""
         if self.stopping:
             return 503, "The server is stopping."
+        if self.is_full():
+            return 503, "Too many connections are open."
         host = headers.get("host", "")
         if self._only_loopback and urlsplit(f"//{host}").hostname not in LOOPBACK:
             return 403, "Not Authorized"  # a page elsewhere whose name was made to lead here

@@ -14,12 +14,14 @@ from sync.history.runs import opened
 from sync.model.errors import SyncError, UsageError
 from sync.model.settings import Settings
 from sync.serve.app import build
+from sync.serve.connection import HEAD_SECONDS, with_deadline
 from sync.serve.guard import LOOPBACK, Guard
 from sync.show.server_log import log_to_standard_error
 
 log = logging.getLogger("sync.serve")
 
 MOST_CONNECTIONS = 1000
+"""Of clients; uvicorn's own limit answers without a Retry-After."""
 
 
 def serve(settings: Settings, *, no_auth: bool, announce: Callable[[str], None] = lambda _: None) -> None:
@@ -42,13 +44,13 @@ def serve(settings: Settings, *, no_auth: bool, announce: Callable[[str], None] 
         app,
         host=settings.serve.host,
         port=settings.serve.port,
-        http="h11",
+        http=with_deadline(min(HEAD_SECONDS, settings.serve.timeout)),
         ws="none",
         lifespan="on",
         access_log=False,
         log_config=None,
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
+        forwarded_allow_ips=list(settings.serve.proxies),
     )
     server = _Server(config, app, announce)
     server.run(sockets=[_bound(config)])
@@ -74,6 +76,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, guard: Guard, announce: Callable[[str], None]) -> None:
         super().__init__(config)
         self._guard = guard
+        guard.is_full = lambda: len(self.server_state.connections) > MOST_CONNECTIONS
         self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
 
+from prometheus_client import Gauge
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
@@ -20,11 +21,11 @@ from sync.model.errors import DatabaseError, NoSuchProposal, PortalError, SyncEr
 from sync.model.report import AskedBy, Report
 from sync.model.settings import Settings
 from sync.serve.access import Caller, Refused
-from sync.serve.metrics import AT_WORK
 from sync.show.metrics import METRICS
 
 log = logging.getLogger("sync.serve")
 
+AT_WORK = Gauge("ispyb_sync_requests_at_work", "Runs at work, or waiting for their turn", registry=METRICS.registry)
 AWAY_SECONDS = 1.0
 """How long a database that could not be reached is taken for away, without asking again."""
 

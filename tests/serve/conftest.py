@@ -16,7 +16,7 @@ def endpoint(databases: Callable[[str], Ispyb], tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(scope="module")
 def impatient(databases: Callable[[str], Ispyb], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    """One that gives a request a second, and takes 1 MB."""
-    settings = "[serve]\nport = 0\ntimeout = 1\nmax_body_mb = 1\n"
+    """One that gives a request a second, takes 1 MB, and believes no proxy."""
+    settings = "[serve]\nport = 0\ntimeout = 1\nmax_body_mb = 1\nproxies = []\n"
     with serving(databases("dls"), tmp_path_factory.mktemp("impatient"), settings=settings) as running:
         yield running

@@ -39,7 +39,7 @@ def _issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 def issuer(_issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Issuer:
-    _issuer.answer, _issuer.status, _issuer.delay, _issuer.asked = None, 200, 0, 0
+    _issuer.answer, _issuer.status, _issuer.delay, _issuer.asked, _issuer.named = None, 200, 0, 0, None
     _issuer.rotate("first")
     monkeypatch.setattr(keys, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(access_module, "MOST_FAILURES", 1000)
@@ -106,6 +106,7 @@ def test_a_token_of_py_ispyb_names_its_caller(shared: Access) -> None:
         (f"Bearer {token('uportal_sync', exp=None)}", "Invalid token"),
         (f"Bearer {token('uportal_sync', exp='soon')}", "Invalid token"),
         (f"Bearer {token('uportal_sync', nbf=int(time.time()) + 80_000)}", "Invalid token"),
+        (f"Bearer {token('uportal_sync', iat=int(time.time()) + 80_000)}", "Invalid token"),
         (f"Bearer {token('uportal_sync', secret='x' * 40)}", "Invalid token"),
         (f"Bearer {token('uportal_sync', login=None)}", "Invalid token"),
         (f"Bearer {token('uportal_sync', login=['portal'])}", "Invalid token"),
@@ -177,6 +178,19 @@ def test_a_token_of_the_issuer_names_its_caller(issuer: Issuer) -> None:
     assert (by_subject.actor, by_subject.permissions) == ("1234", frozenset())
 
 
+def test_the_discovery_document_of_another_issuer_tells_no_keys(issuer: Issuer) -> None:
+    issuer.named = "https://another.example.org"
+    assert refused(oidc(issuer), f"Bearer {issuer.token('uportal_sync')}").status == 503
+    assert issuer.asked == 0
+
+
+def test_the_address_of_the_keys_can_be_set(issuer: Issuer) -> None:
+    issuer.named = "https://another.example.org"  # which nobody asks then
+    access = oidc(issuer, jwks_url=f"{issuer.url}/keys")
+    assert run(asked(access, f"Bearer {issuer.token('uportal_sync')}")).actor == "alice"
+    assert issuer.asked == 1
+
+
 def test_a_claim_whose_name_has_dots_is_found(issuer: Issuer) -> None:
     access = oidc(issuer, permissions_claim="https://example.org/roles")
     made = issuer.token(**{"https://example.org/roles": ["uportal_sync"]})
@@ -187,7 +201,9 @@ def test_a_token_may_be_some_seconds_late(issuer: Issuer) -> None:
     access, now = oidc(issuer), int(time.time())
     assert run(asked(access, f"Bearer {issuer.token(exp=now - 10)}"))
     assert refused(access, f"Bearer {issuer.token(exp=now - 40)}").detail == "Token expired. Please log in again"
-    assert refused(access, f"Bearer {issuer.token(nbf=now + 60)}").status == 401
+    for early in ("nbf", "iat"):
+        assert run(asked(access, f"Bearer {issuer.token(**{early: now + 10})}"))
+        assert refused(access, f"Bearer {issuer.token(**{early: now + 60})}").status == 401
 
 
 @pytest.mark.parametrize(

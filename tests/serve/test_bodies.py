@@ -9,7 +9,7 @@ import httpx
 import pytest
 from support.databases import Ispyb
 from support.endpoint import ROOT, SYNC, Endpoint
-from support.small import document, holds
+from support.small import CommandLine, document, holds
 
 import sync
 from sync.model.published.json_schema import schema
@@ -90,13 +90,35 @@ def test_a_document_that_is_refused_as_a_whole_is_400(endpoint: Endpoint, dls: I
     assert [refusal["code"] for refusal in told["report"]["refusals"]] == ["no_proposer"]
 
 
+def test_a_document_whose_keys_disagree_is_400(endpoint: Endpoint, dls: Ispyb) -> None:
+    for number in (1, 2):
+        assert post(endpoint, document(number)).status_code == 200
+    answer = post(endpoint, document(1, externalId=7))
+    assert answer.status_code == 400
+    found = {(refusal["entity"], refusal["code"]) for refusal in answer.json()["report"]["refusals"]}
+    assert ("proposal", "keys_disagree") in found
+    assert holds(dls, 2)
+
+
+def test_a_body_in_chunks_is_taken(endpoint: Endpoint, dls: Ispyb) -> None:
+    whole = json.dumps(document(1)).encode()
+    chunks = (whole[at : at + 100] for at in range(0, len(whole), 100))
+    answer = endpoint.client.post(SYNC, content=chunks, headers={"Content-Type": "application/json"})
+    assert answer.request.headers["Transfer-Encoding"] == "chunked"
+    assert answer.status_code == 200
+    assert holds(dls, 1)
+
+
 def test_gzip_is_taken_and_a_bomb_is_not(endpoint: Endpoint, dls: Ispyb) -> None:
     packed = gzip.compress(json.dumps(document(1)).encode())
     assert post(endpoint, packed, **{"Content-Encoding": "gzip"}).status_code == 200
     assert post(endpoint, packed).status_code == 200
-    bomb = gzip.compress(b'{"proposal": {"title": "' + b"a" * 50_000_000 + b'"}}')
-    assert len(bomb) < 100_000
-    assert post(endpoint, bomb).status_code == 413
+    title = gzip.compress(b'{"proposal": {"title": "' + b"a" * 50_000_000 + b'"}}')
+    blanks = gzip.compress(b" " * 60_000_000)
+    for bomb in (title, packed + blanks, packed + b"\0" * 600 + blanks, packed + b"\0" * 600_000 + blanks):
+        assert len(bomb) < 1_000_000
+        assert post(endpoint, bomb).status_code == 413
+    assert post(endpoint, packed + b"\0" * 600).status_code == 200
     assert post(endpoint, b"x", **{"Content-Encoding": "br"}).status_code == 415
 
 
@@ -107,8 +129,17 @@ def test_the_schema_is_that_of_a_document(endpoint: Endpoint) -> None:
         assert content["schema"] == {"$ref": "#/components/schemas/UserPortalProposalSync"}
     schemas = told["components"]["schemas"]
     assert schemas["Person"]["properties"] == _moved(schema()["$defs"]["Person"]["properties"])
-    (example,) = schemas["UserPortalProposalSync"]["examples"]
-    assert {"proposal", "sessions", "proteins"} <= set(example)
+
+
+def test_the_example_of_the_schema_is_whole_and_can_be_sent(
+    endpoint: Endpoint, dls: Ispyb, command: CommandLine
+) -> None:
+    told = httpx.get(f"{endpoint.url}{ROOT}/openapi.json").json()
+    (example,) = told["components"]["schemas"]["UserPortalProposalSync"]["examples"]
+    assert example == json.loads(command("schema", "--example").out)
+    told = post(endpoint, example).json()["report"]
+    assert (told["documents"]["refused"], told["refusals"]) == (0, [])
+    assert all(counts["inserted"] for counts in told["entities"].values())
 
 
 def _moved(part: Any) -> Any:

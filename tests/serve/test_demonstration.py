@@ -1,5 +1,6 @@
 """`demo --serve`: what it prints works, and Ctrl-C leaves nothing."""
 
+import json
 import os
 import re
 import shlex
@@ -38,6 +39,9 @@ def test_the_demo_serves_and_ends_with_an_interrupt(server_url: URL, tmp_path: P
         done = httpx.post(shlex.split(curl[1])[0], timeout=60)
         assert done.status_code == 200
         assert done.json()["entities"]["proposal"]["inserted"] + done.json()["entities"]["proposal"]["updated"] == 1
+        everything = httpx.post(shlex.split(curl[1])[0].rpartition("/proposals/")[0] + "/exports", timeout=60).text
+        assert json.loads(everything.rpartition("data: ")[2])["documents"]["read"] == 50
+        assert "and 45 more" in out.read_text()
         unknown = httpx.post(shlex.split(curl[1])[0].rpartition("/MX-")[0] + "/MX-404404/sync", timeout=60)
         assert unknown.status_code == 404
         demo.send_signal(signal.SIGINT)

@@ -3,9 +3,12 @@
 import json
 import re
 import signal
+import socket
 import sys
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,6 +20,9 @@ from support.databases import Ispyb
 from support.endpoint import ORIGIN, ROOT, SYNC, Endpoint, run_held, serving, token, wait_for
 from support.issuer import AUDIENCE, issuing
 from support.small import CommandLine, document, holds
+
+from sync.serve.access import MOST_FAILURES
+from sync.serve.server import MOST_CONNECTIONS
 
 CLOSED = [
     ("POST", SYNC),
@@ -156,6 +162,10 @@ def test_while_the_database_is_away_all_are_told_to_come_again(dls: Ispyb, tmp_p
 
         with ThreadPoolExecutor(10) as pool:
             assert sum(pool.map(ask, range(10)), Counter()) == {(503, "5"): 1000}
+        running.portal_has("MX-1", [document(1)])
+        for method, path in CLOSED[2:6]:
+            answer = running.client.request(method, path, content=b"[]" if path.endswith("exports") else None)
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5"), path
         assert httpx.get(f"{running.url}/healthz").status_code == 200
         assert httpx.get(f"{running.url}/readyz").status_code == 503
         assert make_url(dls.role_url).password not in running.log
@@ -189,6 +199,7 @@ def test_without_tokens_it_serves_this_machine_alone(dls: Ispyb, tmp_path: Path)
         ([], {"AUTH__MODE": "magic"}, "auth.mode"),
         (["--no-auth"], {"SERVE__MOST": "0"}, "serve.most"),
         (["--no-auth"], {"SERVE__ORIGINS": '["*"]'}, "serve.origins"),
+        (["--no-auth"], {"SERVE__PROXIES": '["proxy.example.org"]'}, "serve.proxies"),
         (["--no-auth"], {"SERVE__PORT": "{taken}"}, "serve.port"),
         (["--no-auth"], {"DATABASE": "{unset}"}, "no database is set"),
     ],
@@ -209,6 +220,81 @@ def test_settings_that_cannot_work_are_refused_at_start(
     done = command("serve", *flags)
     assert done.code == 2
     assert words.lower() in done.err.lower()
+
+
+def address(endpoint: Endpoint) -> tuple[str, int]:
+    host, _, port = endpoint.url.removeprefix("http://").partition(":")
+    return host, int(port)
+
+
+def whole_answer(client: socket.socket) -> bytes:
+    """An answer whose body is a JSON object."""
+    client.settimeout(20)
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += client.recv(10_000)
+    return answer
+
+
+@pytest.mark.parametrize("before", ["", "a request"])
+@pytest.mark.parametrize("sent", ["", "a byte now and then"])
+def test_a_client_that_sends_no_whole_head_is_not_waited_for(impatient: Endpoint, before: str, sent: str) -> None:
+    with socket.create_connection(address(impatient)) as client:
+        if before:
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert whole_answer(client).startswith(b"HTTP/1.1 200")
+        client.settimeout(0.2)
+        started, answer = time.monotonic(), None
+        while answer is None and time.monotonic() - started < 10:
+            if sent:
+                client.sendall(b"G")
+            with suppress(TimeoutError):
+                answer = client.recv(1000)
+    assert 0.5 < time.monotonic() - started < 4
+    assert answer is not None
+    assert answer.startswith(b"HTTP/1.1 408") if sent else answer == b""
+
+
+def test_a_head_in_pieces_is_waited_for_in_each_request(impatient: Endpoint, dls: Ispyb) -> None:
+    body = json.dumps(document(1)).encode()
+    head = f"POST {SYNC} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token('uportal_sync')}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(address(impatient)) as client:
+        client.settimeout(20)
+        for _ in range(3):
+            client.sendall(head[:50].encode())
+            time.sleep(0.5)
+            with run_held(dls):
+                client.sendall(head[50:].encode() + body)
+                assert whole_answer(client).startswith(b"HTTP/1.1 503")
+
+
+def test_too_many_connections_are_told_to_come_again(endpoint: Endpoint) -> None:
+    with ExitStack() as opened:
+        for _ in range(MOST_CONNECTIONS):
+            opened.enter_context(socket.create_connection(address(endpoint)))
+        answer = httpx.get(f"{endpoint.url}/healthz")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    wait_for(lambda: httpx.get(f"{endpoint.url}/healthz").status_code == 200)
+
+
+def failed(endpoint: Endpoint, *clients: str) -> list[int]:
+    """The codes of attempts that a proxy on this machine passes on for these clients."""
+    with endpoint.with_token("forged") as proxy:
+        asked = [{"X-Forwarded-For": f"198.51.100.9, {client}"} for client in clients]
+        return [proxy.get(f"{ROOT}/runs", headers=headers).status_code for headers in asked]
+
+
+def test_behind_a_proxy_each_client_has_its_own_failures(endpoint: Endpoint) -> None:
+    assert failed(endpoint, *["203.0.113.1"] * (MOST_FAILURES + 1)) == [401] * MOST_FAILURES + [429]
+    assert failed(endpoint, "203.0.113.2") == [401]
+    assert endpoint.client.get(f"{ROOT}/runs").status_code == 200
+    assert "from 203.0.113.1," in endpoint.log
+
+
+def test_a_client_that_is_no_proxy_cannot_say_that_it_is_another(impatient: Endpoint) -> None:
+    codes = failed(impatient, *(f"203.0.113.{number}" for number in range(MOST_FAILURES + 1)))
+    assert codes == [401] * MOST_FAILURES + [429]
 
 
 def test_without_the_extra_the_command_says_what_to_install(

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from support.databases import Ispyb
-from support.endpoint import ROOT, SYNC, Endpoint, run_held, token, wait_for
+from support.endpoint import ROOT, SYNC, Endpoint, run_held, token, wait_for, waits_for_its_turn
 from support.small import document, export, holds
 
 EXPORTS = f"{ROOT}/exports"
@@ -54,7 +54,7 @@ def test_one_export_at_a_time(endpoint: Endpoint, dls: Ispyb) -> None:
     with ThreadPoolExecutor() as pool:
         with run_held(dls):
             first = pool.submit(endpoint.client.post, EXPORTS, content=ndjson(export(2)))
-            wait_for(lambda: _waits(dls))
+            wait_for(lambda: waits_for_its_turn(dls))
             assert endpoint.client.post(EXPORTS, content=ndjson(export(1))).status_code == 409
         assert events(first.result())[-1][0] == "report"
     assert holds(dls, 2)
@@ -64,19 +64,12 @@ def test_who_hangs_up_ends_the_answer_and_not_the_run(endpoint: Endpoint, dls: I
     with run_held(dls):
         with endpoint.client.stream("POST", EXPORTS, content=ndjson(export(2))) as answer:
             assert answer.status_code == 200
-            wait_for(lambda: _waits(dls))
+            wait_for(lambda: waits_for_its_turn(dls))
         with pytest.raises(httpx.ReadTimeout):
             endpoint.client.post(SYNC, json=document(3), timeout=0.5)
     wait_for(lambda: holds(dls, 3))
     wait_for(lambda: len(endpoint.client.get(f"{ROOT}/runs").json()) == 2)
     assert {run["actor"] for run in endpoint.client.get(f"{ROOT}/runs").json()} == {"portal"}
-
-
-def _waits(ispyb: Ispyb) -> bool:
-    """Whether a run waits for its turn."""
-    with ispyb.engine.connect() as connection:
-        sql = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT GET_LOCK(CONCAT%'"
-        return bool(connection.exec_driver_sql(sql).scalar())
 
 
 @pytest.mark.parametrize("path", [EXPORTS, SYNC])
@@ -91,9 +84,24 @@ def test_a_large_body_is_413(endpoint: Endpoint, dls: Ispyb, path: str, chunked:
 
 
 def test_a_bomb_is_413(impatient: Endpoint, dls: Ispyb) -> None:
-    bomb = gzip.compress(b" " * 60_000_000)
-    assert len(bomb) < 100_000
-    assert impatient.client.post(EXPORTS, content=bomb).status_code == 413
+    blanks = gzip.compress(b" " * 60_000_000)
+    for bomb in (blanks, gzip.compress(ndjson(export(1))) + b"\0" * 600 + blanks):
+        assert len(bomb) < 100_000
+        assert impatient.client.post(EXPORTS, content=bomb).status_code == 413
+
+
+@pytest.mark.parametrize("path", [EXPORTS, SYNC])
+def test_who_hangs_up_within_the_body_starts_no_run(endpoint: Endpoint, dls: Ispyb, path: str) -> None:
+    body = ndjson(export(1))
+    host, _, port = endpoint.url.removeprefix("http://").partition(":")
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token('uportal_sync')}\r\n"
+    head += f"X-Request-ID: gone{path.count('/')}\r\nContent-Length: {len(body) + 10}\r\n\r\n"
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(head.encode() + body)  # all of a document, and not all that was announced
+    wait_for(lambda: f"request gone{path.count('/')}" in endpoint.log)
+    assert f"POST {path} 499" in endpoint.log
+    assert endpoint.client.get(f"{ROOT}/runs").json() == []
+    assert events(endpoint.client.post(EXPORTS, content=body))[-1][0] == "report"  # none is at work
 
 
 @pytest.mark.parametrize("path", [EXPORTS, SYNC])

@@ -50,9 +50,12 @@ def test_members_may_sync_what_they_are_on(endpoint: Endpoint, dls: Ispyb) -> No
     for client in (proposer, member):
         assert client.get(sync_of("MX-1")).status_code == 200
         assert client.post(sync_of("MX-1")).json()["actor"] in ("u1_0", "u1_2")
-    # A proposal of others, one that nobody has, and one whose name differs by case look the same.
+    # A proposal of others, one that nobody has, and a number without its code look the same.
     refused = [member.post(sync_of(name)) for name in ("MX-2", "MX-77", "2")]
     assert {(answer.status_code, answer.text) for answer in refused} == {(403, '{"detail":"Not Authorized"}')}
+    endpoint.portal_has("mx-1", [document(1)])  # which is MX-1, as ISPyB compares texts
+    assert member.get(sync_of("mx-1")).json()["documents"]["read"] == 1
+    assert member.get(sync_of("mx-2")).status_code == 403
     assert member.post(SYNC, json=document(1)).status_code == 403
     assert member.get(f"{ROOT}/proposals/MX-1/runs").status_code == 403
     assert member.post(f"{ROOT}/exports").status_code == 403
@@ -96,7 +99,7 @@ def test_without_the_column_nobody_is_taken_for_a_member(dls: Ispyb, table: str,
         is_member(dls.engine, Settings(staging_schema=dls.staging_schema), "u1_0", "MX-1")
 
 
-ODD = ["..%2F..", "%2e%2e", "MX-1;%20rm%20-rf", "MX-1%00", "MX-1%0A", "-1", "a" * 100, "MX-1|x"]
+ODD = ["all", "..%2F..", "%2e%2e", "MX-1;%20rm%20-rf", "MX-1%00", "MX-1%0A", "-1", "a" * 100, "MX-1|x"]
 
 
 @pytest.mark.parametrize("name", ODD)

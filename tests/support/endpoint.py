@@ -76,6 +76,13 @@ def run_held(ispyb: Ispyb) -> Iterator[None]:
         connection.exec_driver_sql(f"DO RELEASE_LOCK({name})")
 
 
+def waits_for_its_turn(ispyb: Ispyb) -> bool:
+    """Whether a run waits for another one."""
+    with ispyb.engine.connect() as connection:
+        sql = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT GET_LOCK(CONCAT%'"
+        return bool(connection.exec_driver_sql(sql).scalar())
+
+
 def wait_for(met: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
     while not met():

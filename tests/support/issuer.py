@@ -18,13 +18,17 @@ AUDIENCE = "ispyb-sync"
 
 @dataclass
 class Issuer:
-    """`answer` is given for the keys instead of them, `delay` seconds late; `asked` counts how often."""
+    """`answer` is given for the keys instead of them, `delay` seconds late; `asked` counts how often.
+
+    named  whose discovery document it gives; None: its own
+    """
 
     url: str = ""
     answer: bytes | None = None
     status: int = 200
     delay: float = 0
     asked: int = 0
+    named: str | None = None
     keys: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,7 +75,7 @@ def issuing() -> Iterator[Issuer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body: Any = {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"}
+            body: Any = {"issuer": issuer.named or issuer.url, "jwks_uri": f"{issuer.url}/keys"}
             status = 200
             if self.path == "/keys":
                 issuer.asked += 1

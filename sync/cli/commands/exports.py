@@ -35,6 +35,7 @@ from sync.cli.unexpected import NOTHING_WRITTEN, Guard
 from sync.model.errors import SyncError, UsageError
 from sync.model.report import Report
 from sync.model.settings import Settings
+from sync.read.reader import RawDocument
 from sync.show.console import is_idle, render, render_warnings
 from sync.show.files import NO_FILES, Files
 from sync.show.slowest import statement_log
@@ -72,8 +73,8 @@ def validate(
     if print_documents and as_json:
         raise UsageError("--print with --json", hint="Standard output is for the documents, or for the report.")
     request = Request("validate", export, settings, proposals=frozenset(proposal or ()))
-    prints = print_json if print_documents else None
-    _reconcile(replace(request, prints=prints), as_json, verbose, quiet=quiet, strict=strict)
+    receives = _print if print_documents else None
+    _reconcile(replace(request, receives=receives), as_json, verbose, quiet=quiet, strict=strict)
 
 
 @app.command()
@@ -172,7 +173,7 @@ def _reconcile(
             print_json(report.to_dict())
         elif quiet and not exit_code(report):
             pass
-        elif request.prints is not None:
+        elif request.receives is not None:
             render(report, error_console(), verbose=verbose > 0)
         else:
             print_drawn(lambda console: render(report, console, verbose=verbose > 0))
@@ -184,6 +185,10 @@ def _reconcile(
             write_files(lambda: files.write_report(report, settings.database_url(), settings, str(request.export)))
     unknown = strict and any(warning.code == "unknown_key" for warning in report.warnings)
     raise typer.Exit(exit_code(report) or int(unknown))
+
+
+def _print(document: RawDocument) -> None:
+    print_json(document.raw)
 
 
 def _counting(file: Path | None) -> Callable[[Report], None]:

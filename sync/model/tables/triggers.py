@@ -1,12 +1,21 @@
 """The tables serve, auth and listen of the settings file: the endpoint, who may use it, the consumer."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _TABLE = ConfigDict(extra="forbid", frozen=True)
 _ORIGIN = r"^https?://[A-Za-z0-9.\[\]:-]+$"
+
+
+def _network(text: str) -> str:
+    ip_network(text)  # raises ValueError, which pydantic tells
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "ES256", "ES384"]
 
 
@@ -35,6 +44,10 @@ class Serve(BaseModel):
         60, "Seconds for a body to arrive, and for a request to get its turn; a run that has begun is not ended"
     )
     most: Annotated[int, Field(ge=1, le=64)] = _set(8, "Requests at work at once, and open connections to MariaDB")
+    proxies: tuple[Network, ...] = _set(
+        ("127.0.0.1", "::1"),
+        "Addresses or networks of proxies in front, whose X-Forwarded-For names the client",
+    )
     origins: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = _set(
         (), "Origins of pages that may embed the button, such as https://synchweb.example.org"
     )

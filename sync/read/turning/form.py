@@ -46,7 +46,7 @@ class Broken:
 
 
 class Form(Protocol):
-    """Iterates once. Raises UsageError where nothing of what was sent can be used."""
+    """Iterates once. Raises UnreadableExport where nothing of what was sent can be used."""
 
     def __iter__(self) -> Iterator[Converted | Broken]:
         """Each document in turn."""

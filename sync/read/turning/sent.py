@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from sync.model.errors import NotWhole, UsageError
+from sync.model.errors import NotWhole, UnreadableExport, UsageError
 from sync.model.text import printable
 from sync.read.buffer import GZIP, as_bytes
 from sync.read.reader import ExportInfo
@@ -88,7 +88,7 @@ class Sent:
 
 
 def unpacked(data: bytes, name: str) -> bytes:
-    """The plain bytes of gzip. Raises UsageError; NotWhole where it is cut off or damaged."""
+    """The plain bytes of gzip. Raises UnreadableExport; NotWhole where it is cut off or damaged."""
     member = zlib.decompressobj(wbits=31)
     try:
         plain = member.decompress(data, MOST_BYTES)
@@ -101,9 +101,9 @@ def unpacked(data: bytes, name: str) -> bytes:
     return plain
 
 
-def too_large(name: str) -> UsageError:
+def too_large(name: str) -> UnreadableExport:
     """The error of a piece that memory should not hold."""
-    return UsageError(f"{name} has more than {MOST_BYTES:,} bytes", hint="Send fewer proposals in one piece.")
+    return UnreadableExport(f"{name} has more than {MOST_BYTES:,} bytes", hint="Send fewer proposals in one piece.")
 
 
 def _unreadable(name: str, error: Exception) -> UsageError:

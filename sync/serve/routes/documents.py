@@ -3,7 +3,6 @@
 What is no document is 422 in FastAPI's form, one that is refused as a whole is 400, else 200, with the report.
 """
 
-import gzip
 import io
 import time
 from typing import Any
@@ -14,10 +13,11 @@ from fastapi.responses import JSONResponse
 from sync.model.errors import SyncError
 from sync.model.refusals import Refusal
 from sync.model.report import Report
-from sync.read.buffer import GZIP, MARK
+from sync.read.buffer import MARK
 from sync.read.parse import parse
+from sync.read.source import ByteSource
 from sync.serve.access import Refused, demand
-from sync.serve.body import Body, receive
+from sync.serve.body import Body, receive, too_large
 from sync.serve.state import KnownCaller, State, state_of
 from sync.serve.work import refusal_of
 
@@ -38,7 +38,7 @@ async def sync_proposal(request: Request, caller: KnownCaller) -> JSONResponse:
     body = await _received(request, state)
     try:
         data = await _only_document(body, state)
-        document = _document(data)
+        document = _document(data, int(state.settings.max_document_mb * 1e6))
         file = Body(io.BytesIO(data), body.name, len(data))
         report = await state.work.run(file, caller, request.state.request_id, write=True)
     except SyncError as error:
@@ -78,10 +78,14 @@ async def _only_document(body: Body, state: State) -> bytes:
     return data
 
 
-def _document(data: bytes) -> dict[str, Any]:
+def _document(data: bytes, most: int) -> dict[str, Any]:
     """The document itself, by which it is named in the answer. Raises Refused."""
-    plain = gzip.decompress(data) if data.startswith(GZIP) else data
-    found = parse(plain.removeprefix(MARK).strip())
+    plain = bytearray()
+    for part in ByteSource(io.BytesIO(data)).chunks():
+        plain += part
+        if len(plain) > most:
+            raise too_large(most)
+    found = parse(bytes(plain).removeprefix(MARK).strip())
     if not isinstance(found, dict):
         raise _no_document([], "an array; send the document itself")
     return found

@@ -13,9 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from sync.database.sqlfiles import named
 from sync.history import runs as history
 from sync.model.entities import DOCUMENT
-from sync.model.errors import SyncError, UsageError
+from sync.model.errors import NoSuchProposal, SyncError, UsageError
 from sync.model.settings import Settings
-from sync.portal.address import NAME
+from sync.portal.address import NAME, names_one
 from sync.schema.introspection import read_tables
 from sync.serve.access import EVERYTHING, OWN, Caller, Refused, demand
 from sync.serve.state import KnownCaller, State, state_of
@@ -57,6 +57,8 @@ async def _pull(request: Request, caller: Caller, proposal: str, *, write: bool)
     try:
         if EVERYTHING not in caller.permissions:
             demand(request, caller, own=OWN in caller.permissions and await _is_member(state, caller, proposal))
+        if not names_one(proposal):
+            raise NoSuchProposal(f"portal:{proposal} is no proposal: it means everything")
         report = await state.work.shared(
             proposal,
             write,

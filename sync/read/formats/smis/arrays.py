@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from sync.model.errors import NotWhole, UsageError
+from sync.model.errors import NotWhole, UnreadableExport
 from sync.model.text import printable
 from sync.read.buffer import GZIP, MARK
 from sync.read.closest import closest_key
@@ -72,7 +72,7 @@ class Arrays:
         self._sent = sent
 
     def __iter__(self) -> Iterator[Group | Broken]:
-        """Raises UsageError where nothing of it are the four arrays."""
+        """Raises UnreadableExport where nothing of it are the four arrays."""
         sent = self._sent
         if sent.folder is not None:
             files = {path.name: path for path in sent.files()}
@@ -92,17 +92,17 @@ class Arrays:
         try:
             value = self._parsed(data, self._sent.name)
         except _NoJson as error:
-            kind = NotWhole if error.is_cut else UsageError
+            kind = NotWhole if error.is_cut else UnreadableExport
             raise kind(str(error), hint="The form smis is a folder, a zip, or one object of arrays.") from None
         return self._object(value)
 
     def _object(self, value: object) -> Group:
-        """The group that one object is. Raises UsageError."""
+        """The group that one object is. Raises UnreadableExport."""
         keys = value.keys() if isinstance(value, dict) else ()
         if not isinstance(value, dict) or not set(NAMES) & value.keys():
             shown = printable(str(value)[:_SHOWN])
             close = [f"{key} ({near}?)" for key in keys if (near := closest_key(str(key), NAMES))]
-            raise UsageError(
+            raise UnreadableExport(
                 f"{self._sent.name}: none of {', '.join(NAMES)} is in it; it begins with {', '.join(close) or shown}",
                 hint="The form smis is one object of these arrays, or a folder or zip of files of these names.",
             )
@@ -113,7 +113,9 @@ class Arrays:
                 if name in value:
                     group.add(name, value[name], name)
         except ValueError as error:
-            raise UsageError(f"{self._sent.name}: {error}", hint="Correct the export of the User Portal.") from None
+            raise UnreadableExport(
+                f"{self._sent.name}: {error}", hint="Correct the export of the User Portal."
+            ) from None
         return group
 
     def _of_zip(self, data: bytes) -> Iterator[Group | Broken]:
@@ -132,7 +134,7 @@ class Arrays:
             raise NotWhole(f"{name}: the zip is damaged ({error})", hint="Copy or write it again.") from None
 
     def _groups(self, files: Iterable[str], content: Callable[[str], bytes]) -> Iterator[Group | Broken]:
-        """The groups of files, by folder and prefix. Raises UsageError where there is none, or only a broken one."""
+        """The groups of files, by folder and prefix. Raises UnreadableExport: none, or only a broken one."""
         named: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for file in files:
             path = PurePosixPath(file)
@@ -142,7 +144,7 @@ class Arrays:
             else:
                 named.setdefault((str(path.parent), found["prefix"] or ""), []).append((found["name"], file))
         if not named:
-            raise UsageError(
+            raise UnreadableExport(
                 f"{self._sent.name}: none of its files is called {', '.join(NAMES)}",
                 hint="Names are such as sessions.json or MX-415_json_sessions.json.",
             )
@@ -157,7 +159,7 @@ class Arrays:
                 code = INVALID_JSON if isinstance(error, _NoJson) else INVALID_DOCUMENT
                 broken = Broken(words, _CORRECT, printable(file), code)
                 if len(named) == 1:
-                    raise UsageError(f"{self._sent.name}: {broken.message}", hint=broken.hint) from None
+                    raise UnreadableExport(f"{self._sent.name}: {broken.message}", hint=broken.hint) from None
                 yield broken
             else:
                 yield group

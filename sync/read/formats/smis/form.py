@@ -39,7 +39,7 @@ class Form:
         self._other_days: list[Example] = []
 
     def __iter__(self) -> Iterator[Converted | Broken]:
-        """Each proposal in turn. Raises UsageError where nothing of it are the four arrays."""
+        """Each proposal in turn. Raises UnreadableExport where nothing of it are the four arrays."""
         for group in self._arrays:
             pieces = [group] if isinstance(group, Broken) else self._documents(group)
             for piece in pieces:
