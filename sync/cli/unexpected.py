@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import NoReturn
 
 import typer
-from click import ClickException
 from sqlalchemy.exc import DBAPIError
 
 import sync
@@ -21,7 +20,7 @@ from sync.model.text import printable
 
 NOTHING_WRITTEN = "nothing was written"
 
-_EXPECTED = (SyncError, DBAPIError, ClickException, typer.Exit, typer.Abort)
+_EXPECTED = (SyncError, DBAPIError, typer.Exit, typer.Abort)
 _PACKAGE = Path(sync.__file__).parent
 _is_verbose = re.compile(r"-v+|--verbose").fullmatch
 

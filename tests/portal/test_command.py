@@ -11,7 +11,7 @@ from support.databases import Ispyb
 from support.small import CommandLine, Done, document, export, holds, write
 from support.terminal import AtTerminal
 
-from sync.portal import patience
+from sync.portal import limits as patience
 
 
 def settings(one: list[str] | None = None, everything: list[str] | None = None, **more: object) -> None:
