@@ -170,10 +170,10 @@ def contradicting(number: int) -> dict[str, Any]:
     return {"proposal": proposal, "sessions": [{"externalId": 999_000 + number}]}
 
 
-def one_by_one(digests: Digests, statements: Iterable[tuple[Statement, Conditions]]) -> Any:
+def one_by_one(digests: Digests, statements: Iterable[tuple[Statement, Conditions]], values: Values = NO_VALUES) -> Any:
     """Stands in for Digests._play: its statements are explained too."""
     for statement, given in statements:
-        result = digests._runner.run(statement, given)
+        result = digests._runner.run(statement, given, values)
     return [tuple(row) for row in result] if result is not None and result.returns_rows else []
 
 
