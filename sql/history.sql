@@ -185,6 +185,19 @@ FROM ispyb_sync.change AS c
 INNER JOIN ispyb_sync.run AS r ON r.run = c.run
 WHERE c.entity = 'person' AND c.row_key = %(login)s AND c.target_id IS NOT NULL AND NOT r.elsewhere;
 
+-- name: find_refusals
+-- Runs that refused something with this value: who was never written has no change.
+SELECT
+    r.run,
+    r.started,
+    JSON_QUERY(r.report, '$.refusals') AS refusals
+FROM ispyb_sync.run AS r
+WHERE
+    NOT r.elsewhere
+    AND (%(run)s IS NULL OR r.run = %(run)s)
+    AND JSON_SEARCH(r.report, 'one', %(escaped)s, '|', '$.refusals[*].value') IS NOT NULL
+ORDER BY r.run;
+
 -- pass: purge
 
 -- name: count_old

@@ -21,6 +21,8 @@ from sync.model.people import (
 from sync.model.people import REFUSED as REFUSED
 from sync.model.values import Decimal, ExternalId, Flag, Integer, Key, Moment, OldKey, RequiredKey, Text
 
+_DATE = "ISO 8601. With an offset it is converted to the setting timezone; without one it is stored as written."
+
 
 class _Part(Thing, Struct, gc=False, forbid_unknown_fields=True):
     """A part of a document. Its people are texts until they are read."""
@@ -107,10 +109,10 @@ class Session(_Part):
         ),
     ] = UNSET
     startDate: Annotated[
-        Maybe[Moment], about("Start", "ISO 8601 date. Feeds BLSession.startDate.", "2024-02-29T10:00:00+01:00")
+        Maybe[Moment], about("Start", f"{_DATE} Feeds BLSession.startDate.", "2024-02-29T10:00:00+01:00")
     ] = UNSET
     endDate: Annotated[
-        Maybe[Moment], about("End", "ISO 8601 date. Feeds BLSession.endDate.", "2024-03-01T10:00:00+01:00")
+        Maybe[Moment], about("End", f"{_DATE} Feeds BLSession.endDate.", "2024-03-01T10:00:00+01:00")
     ] = UNSET
     beamLineName: Annotated[
         Maybe[Text], about("Beamline", "Text. Feeds BLSession.beamLineName (45 characters).", "P11")
@@ -156,7 +158,7 @@ class Session(_Part):
         Maybe[Text], about("Project code", "Text. Feeds BLSession.projectCode (45 characters).", "LYSO")
     ] = UNSET
     lastUpdate: Annotated[
-        Maybe[Moment], about("Last update", "ISO 8601 date. Feeds BLSession.lastUpdate.", "2024-03-01T12:00:00Z")
+        Maybe[Moment], about("Last update", f"{_DATE} Feeds BLSession.lastUpdate.", "2024-03-01T12:00:00Z")
     ] = UNSET
     protectedData: Annotated[
         Maybe[Text],

@@ -81,7 +81,7 @@ def _key_of(text: str, zone: ZoneInfo) -> str | None:
     if name not in _NO_NAMES:
         return text
     if name:
-        raise Wrong("null_word", "a word that stands for nothing names nothing")
+        raise Wrong("null_word", 'means "no value", so it names nothing')
     return None
 
 

@@ -119,7 +119,7 @@ def _notices(entity: Entity, found: Found) -> Iterator[Notice]:
         if stale:
             words = (
                 f"people still linked in {entity.table} but no longer in the export. "
-                f"--prune owned removes the links that this tool made ({owned}), --prune all every one ({stale})"
+                f"--prune owned removes the links that this tool made ({owned}), --prune all every one"
             )
             people = [
                 Example(d, label(of), path, label(key)) for d, of, path, key in found[entity.name, "stale_people"]

@@ -31,6 +31,9 @@ STATUS = {
     "undone": "applied, and undone since",
     "partly_undone": "applied, and undone in part since",
 }
+WRITTEN_AGAIN = (
+    "note: the next apply of the same export writes this again. Correct it in the User Portal, or stop the timer first."
+)
 
 
 def render(report: Report, console: Console, *, verbose: bool = False) -> None:
@@ -39,14 +42,15 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
         where = f" in {printable(report.database)}" if report.database else ""
         console.print(Text(f"{NOTHING}{where}: {_why_nothing(report)}; {_documents(report)}"))
         return
-    head = f"{report.mode}: {STATUS[report.status]}"
+    unfit = report.mode == "validate" and report.refusals
+    head = f"{report.mode}: {'refused in part' if unfit else STATUS[report.status]}"
     if report.run is not None:
         head += f" (run {report.run})"
     if report.database is not None:
         head += f"; {printable(report.database)}"
     if report.undoes is None and report.mode != "adopt":
         head += f"; {_documents(report)}, {report.documents_refused:,} refused whole"
-        if report.mode != "validate":
+        if report.mode != "validate" or report.values_refused:
             head += f", {counted(report.values_refused, 'value')} refused"
     elif report.undoes is not None:
         head += f"; takes back run {report.undoes}"
@@ -60,6 +64,8 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
             console.print(Text(f"{NOTHING}: {_why_nothing(report)}"))
         elif any(any(vars(counts).values()) for counts in report.entities.values()):
             _print_totals(report, console)
+    if report.undoes is not None and report.status == "applied" and not report.nothing_to_do:
+        console.print(Text(WRITTEN_AGAIN), soft_wrap=True)
     _list_refusals(report, console, verbose=verbose)
     render_warnings(report, console, verbose=verbose)
     _list_changes(report, console, LISTED if not verbose else len(report.changes))

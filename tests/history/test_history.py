@@ -295,3 +295,20 @@ def test_runs_are_listed_since_a_moment(dls, command):
     assert since("2020-02-02") == [2, 1]
     assert command("history", "--since", "yesterday").code == 2
     assert command("history", "1", "--since", "1d").code == 2
+
+
+def test_the_command_tells_what_was_refused_of_a_person_whom_no_run_wrote(command):
+    export, other = (
+        {"proposal": {"proposalCode": "MX", "proposalNumber": str(n), "persons": [{"login": f"p{n}"}, person]}}
+        for n, person in enumerate(
+            ({"externalId": 9_001, "login": "taken"}, {"externalId": 9_002, "login": "taken"}), 1
+        )
+    )
+    Path("two.json").write_text(json.dumps([export, other]))
+    assert command("apply", "two.json").code == 1
+    found = command("history", "--person", "taken")
+    assert found.code == 0
+    assert re.search(r"^run 1, .* UTC: refused: person duplicate_key: .*taken", found.out, re.MULTILINE)
+    (first, *_) = json.loads(command("history", "--person", "taken", "--json").out)
+    assert (first["run"], first["code"], first["value"]) == (1, "duplicate_key", "taken")
+    assert command("history", "--person", "t_ken").code == 2

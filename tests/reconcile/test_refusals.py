@@ -1,10 +1,12 @@
 """What a refusal says: the cause that it hangs on, both values of a contradiction, what ISPyB holds, what to do."""
 
+import re
 from collections import Counter
 from typing import Any
 
 import pytest
 from support.databases import Ispyb
+from support.live_columns import altered
 from support.small import CommandLine, document, run, write
 
 import sync
@@ -223,6 +225,15 @@ def test_a_letter_is_told_by_its_place_and_the_alter_lets_it_in(dls: Ispyb) -> N
         assert plan(dls, new) == []
     finally:
         run(dls, f"ALTER TABLE Person MODIFY givenName {latin1}")
+
+
+def test_a_value_that_an_enum_lacks_comes_with_the_alter_that_lets_it_in(dls: Ispyb) -> None:
+    new = people(1, {"login": "new"}) | {"proteins": [{"acronym": "P", "safetyLevel": "it's odd"}]}
+    message = only(plan(dls, new), code="value_not_allowed").message
+    alter = message.partition("hold it: ALTER TABLE Protein ")[2].removesuffix(".")
+    assert re.fullmatch(r"MODIFY safetyLevel enum\(.*,'it''s odd'\) CHARACTER SET \w+ NULL.*", alter)
+    with altered(dls, "Protein", alter):
+        assert plan(dls, new) == []
 
 
 def test_a_row_that_is_there_keeps_what_it_has(dls: Ispyb) -> None:

@@ -155,9 +155,9 @@ def _show_run(settings: Settings, number: int, files: Files, as_json: bool, verb
 
 def _show_row(done: rows.Done, settings: Settings, as_json: bool) -> None:
     if settings.mask:
-        done = [(number, started, change.masked()) for number, started, change in done]
+        done = [(number, started, what.masked()) for number, started, what in done]
     if as_json:
-        print_json([{"run": number, "started": started} | change.to_dict() for number, started, change in done])
+        print_json([{"run": number, "started": started} | what.to_dict() for number, started, what in done])
     else:
         print_drawn(lambda console: render_row(done, console))
 
@@ -199,7 +199,7 @@ def undo_command(
 
     Updated rows return to their old values, inserted rows and links go, and links that it deleted come back. A row
     that anybody changed since is left and reported, and so is a new row that something refers to by now. Exits 0 when
-    all is taken back, 1 when part of it was left.
+    all is taken back, 1 when part of it was left. The next apply of the same export writes it again.
 
     Examples: ispyb-sync undo 42 --plan
 

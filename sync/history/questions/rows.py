@@ -1,6 +1,10 @@
-"""What the tool ever did to one row, and to those that refer to it; a person's row is found by its login too."""
+"""What the tool ever did to one row, and to those that refer to it; a person's row is found by its login too, and then
+with what was refused of that login.
+"""
 
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -10,12 +14,13 @@ from sync.history.changes import IN_ORDER, read_changes
 from sync.history.runs import ask, opened
 from sync.model.entities import BY_NAME, ENTITIES, Entity
 from sync.model.errors import UsageError
+from sync.model.refusals import Refusal
 from sync.model.report import Change
 from sync.model.settings import Settings
 from sync.schema.introspection import read_tables
 
-Done = list[tuple[int, datetime, Change]]
-"""The number of a run, when it began (UTC), and what it did."""
+Done = list[tuple[int, datetime, Change | Refusal]]
+"""The number of a run, when it began (UTC), and what it did, or did not."""
 
 
 def row(database: Database, settings: Settings, name: str, *, run: int | None = None) -> Done:
@@ -25,7 +30,7 @@ def row(database: Database, settings: Settings, name: str, *, run: int | None = 
     """
     entity, _, number = name.partition(":")
     if entity not in BY_NAME or not number.isdecimal():
-        raise UsageError(f"{name!r} names no row", hint="Write it as person:4711, with one of the eight entities.")
+        raise UsageError(f"{name!r} names no row", hint=f"Write it as person:4711, with one of {', '.join(BY_NAME)}.")
     with opened(database, settings) as connection:
         return _done(connection, settings, BY_NAME[entity], int(number), run)
 
@@ -41,12 +46,13 @@ def person(database: Database, settings: Settings, name: str, *, run: int | None
             return _done(connection, settings, of_people, int(name), run)
         given = read_tables(connection).conditions(of_people)
         ids = [number for (number,) in ask(connection, settings, "find_people", given, login=name)]
-        if not ids:
+        found: Done = [*_refused(connection, settings, name, run)]
+        if not ids and not found:
             raise UsageError(
-                f"nobody in ISPyB has the login {name}, and no run wrote it",
+                f"nobody in ISPyB has the login {name}, and no run wrote or refused it",
                 hint="Give the login as ISPyB holds it, or the personId.",
             )
-        found = [done for number in ids for done in _done(connection, settings, of_people, number, run)]
+        found += [done for number in ids for done in _done(connection, settings, of_people, number, run)]
     return sorted(found, key=lambda done: done[0])  # stable: of one run they stay in their order
 
 
@@ -64,6 +70,16 @@ def _done(connection: Connection, settings: Settings, entity: Entity, number: in
         entities=IN_ORDER,
     )
     return [(found.run, found.started, next(read_changes(found.entity, [tuple(found)[2:-1]]))) for found in stored]
+
+
+def _refused(
+    connection: Connection, settings: Settings, login: str, run: int | None
+) -> Iterator[tuple[int, datetime, Refusal]]:
+    escaped = re.sub(r"([|%_])", r"|\1", login)
+    for found in ask(connection, settings, "find_refusals", run=run, escaped=escaped):
+        for refusal in map(Refusal.from_dict, json.loads(found.refusals)):
+            if refusal.value == login:
+                yield found.run, found.started, refusal
 
 
 def _names(entities: Iterable[Entity]) -> str:
