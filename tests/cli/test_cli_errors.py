@@ -99,6 +99,13 @@ def test_a_password_that_everybody_can_read_is_warned_of(
     assert command("history").err == ""
 
 
+def test_the_help_has_every_exit_code_of_the_readme(command: CommandLine) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    told = " ".join(command("--help").out.split()).partition("Exit codes: ")[2]
+    assert re.findall(r"(?:^|; )(\d+) ", told) == re.findall(r"^\| (\d+) \|", readme, re.MULTILINE)
+    assert "part of an undo was left" in told
+
+
 def test_a_shell_completes_commands_and_flags(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     def completed(words: str) -> list[str]:
         monkeypatch.setenv("_ISPYB_SYNC_COMPLETE", "complete_bash")
