@@ -151,7 +151,7 @@ def test_no_database_is_set(command: CommandLine, monkeypatch: pytest.MonkeyPatc
         ("mysql://u:s3cret@{server}/ispyb?ssl_ca=/no/such.pem", 2, "/no/such.pem"),
         ("mysql://{account}@{server}/nosuch", 3, "`ispyb-sync grants`"),
         ("mysql://{account}@{server}/", 2, "names no schema"),
-        ("mysql://u:s3cret@127.0.0.1:1/ispyb", 3, "127.0.0.1"),
+        ("mysql://u:s3cret@127.0.0.1:1/ispyb", 3, "ispyb on 127.0.0.1:1: Can't connect"),
         ("mysql://u:s3cret@127.0.0.1:1/ispyb", 3, "or start the server"),
         ("mysql://u:s3cret@no.such.host.invalid/ispyb", 3, "no.such.host.invalid"),
         ("mysql://u:s3cret@" + "a" * 70 + ".example/ispyb", 2, "host name"),
@@ -171,7 +171,7 @@ def test_a_database_that_cannot_be_used(command: CommandLine, dls: Ispyb, url: s
 def test_a_database_that_is_not_migrated(command: CommandLine, dls: Ispyb) -> None:
     for arguments in (["apply", "good.ndjson"], ["history"], ["history", "1"], ["undo", "1"]):
         done = command(*arguments, "--staging-schema", "not_there", "--database", dls.url)
-        assert_explained(done, 3, "not migrated", "ispyb-sync migrate --sql")
+        assert_explained(done, 3, f"{dls.called} is not migrated", "ispyb-sync migrate --sql")
     done = command("apply", "good.ndjson", "--staging-schema", "not_there")
     assert_explained(done, 3, "not_there", "ispyb-sync migrate", "`ispyb-sync grants`")
 
