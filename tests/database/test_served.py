@@ -317,6 +317,9 @@ def test_the_command_line(py: Ispyb, server_url: URL, command: CommandLine) -> N
         refused = command("migrate", "--database", other.url)
         assert (refused.code, refused.out) == (2, "")
         assert "--staging-schema" in refused.err
+        for flags in (("--sql",), ("--sql", "--down", "base")):
+            assert command("migrate", *flags, "--database", other.url) == refused
+        assert command("migrate", "--sql", "--serve-this", "--database", other.url).code == 0
         assert command("migrate", "--down", "base", "--serve-this").code == 2
         own = command("migrate", "--database", other.url, "--staging-schema", other.staging_schema)
         assert (own.code, own.out.splitlines()[0]) == (0, f"migrated from base to {migrate.head()}; made:")

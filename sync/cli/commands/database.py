@@ -155,7 +155,8 @@ def migrate_command(
         )
         write_text(script)
         return
-    with interruptible("what was done before stays, and does no harm; run ispyb-sync migrate again"):
+    again = migrations.command_of(down)
+    with interruptible(f"what was done before stays, and does no harm; run {again} again"):
         url, schema = settings.database_url(), settings.staging_schema
         if down is not None:
             done = migrations.downgrade(url, down, staging_schema=schema, force=force)
