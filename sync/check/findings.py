@@ -82,13 +82,16 @@ def _findings(ispyb: Connected, settings: Settings) -> Iterator[Finding]:
         remedy = "Correct the schema at the end of the URL, or grant the role that `ispyb-sync grants` prints."
         yield Finding("error", "tables", message, remedy)
         return  # nothing else that could be said is about ISPyB
+    elsewhere = _serves_another(connection, staging_schema)
+    yield from elsewhere
     yield from _server(connection)
     held = rights.account(connection)
     yield from _privileges(held, staging_schema, settings.left_entities)
     yield from _variant(connection, columns)
     yield from obstacles_of(target)
     yield from rules_of(connection, target)
-    yield from _migrations(connection, columns, staging_schema)
+    if not elsewhere:  # the migrations are of the other ISPyB, and `migrate` refuses
+        yield from _migrations(connection, columns, staging_schema)
     yield from _duplicates(connection, target, held)
 
 
@@ -110,10 +113,11 @@ def _server(connection: Connection) -> Iterator[Finding]:
     if row.read_only:
         message, remedy = "read_only is on", "Point --database at the primary server."
         yield Finding("error", "server", message, remedy)
+    modes = row.sql_mode.replace(",", ", ")  # a terminal breaks a line at spaces
     if "STRICT" in row.sql_mode:
-        yield Finding("ok", "sql_mode", f"{row.sql_mode}; runs set their own")
+        yield Finding("ok", "sql_mode", f"{modes}; runs set their own")
     else:
-        message = f"'{row.sql_mode}' lets other writers' values be cut off silently; runs set their own"
+        message = f"'{modes}' lets other writers' values be cut off silently; runs set their own"
         yield Finding("warning", "sql_mode", message, "Add STRICT_TRANS_TABLES to the server's sql_mode.")
     if row.local_infile:
         yield Finding("ok", "local_infile", "on: rows are staged with LOAD DATA LOCAL")
@@ -187,6 +191,17 @@ def _guess(columns: Columns) -> str:
     return "py-ispyb" if charsets.get("familyName") == "utf8mb4" else "ESRF"
 
 
+def _serves_another(connection: Connection, staging_schema: str) -> list[Finding]:
+    """Whether the tool schema serves another ISPyB: then nothing that it holds is about this one."""
+    try:
+        found = tool_schema.look(connection, staging_schema)
+    except DatabaseError:
+        return []  # it cannot be read, as `_migrations` says
+    if found is None or found.served is None or found.same:
+        return []
+    return [Finding("error", "tool schema", tool_schema.complaint(staging_schema, found), tool_schema.REMEDY)]
+
+
 def _migrations(connection: Connection, columns: Columns, staging_schema: str) -> Iterator[Finding]:
     try:
         reached = revision.revision(connection, staging_schema)
@@ -207,8 +222,6 @@ def _migrations(connection: Connection, columns: Columns, staging_schema: str) -
         return
     if found.served is None:
         yield Finding("error", "tool schema", f"{staging_schema} does not say which ISPyB it serves", remedy)
-    elif not found.same:
-        yield Finding("error", "tool schema", tool_schema.complaint(staging_schema, found), tool_schema.REMEDY)
 
 
 def _duplicates(connection: Connection, target: Target, held: Account) -> Iterator[Finding]:

@@ -14,9 +14,11 @@ from sync.model.report import Report
 from sync.validate.validator import NOT_FOUND
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 done, but part of the export was refused, or a --proposal is not in it; 2 wrong usage, "
-    "settings or an unreadable export; 3 database or User Portal unreachable, locked or failing; 4 stopped by a safety "
-    "limit or by your answer. With 2, 3 and 4 nothing was written."
+    "Exit codes: 0 done; 1 done, but part of the export was refused, a --proposal is not in it, part of an undo was "
+    "left, or the report could not be written; check: a run is not possible; 2 wrong usage or settings, or an "
+    "unreadable export; 3 database or User Portal unreachable, locked or failing, or a fault of the tool, which says "
+    "what was written by then; 4 stopped by a safety limit or by your answer; 130 Ctrl-C, nothing written, unless the "
+    "commit had begun. With 2, 3 and 4 nothing was written, but for a fault of the tool."
 )
 
 

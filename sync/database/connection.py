@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
-from sync.database.driver import opener, sending_no_files
+from sync.database.driver import called, opener, sending_no_files
 from sync.model.errors import DatabaseError, Unreachable, UsageError
 
 log = logging.getLogger("sync")
@@ -126,12 +126,12 @@ def words_of(error: BaseException) -> str:
     return str(args[1]) if len(args) > 1 else str(cause)
 
 
-def failure(error: BaseException, origin: str | None = None) -> DatabaseError:
-    """What a user sees of a failing statement or connection: the server's words, and where."""
+def failure(error: BaseException, origin: str | None = None, *, of: str = "database") -> DatabaseError:
+    """What a user sees of a failing statement or connection (`of` which database): the server's words, and where."""
     words = words_of(error)
     if origin is None and (found := _ORIGIN.match(getattr(error, "statement", None) or "")):
         origin = found[1]
-    place = f"{origin}: " if origin else "database: "
+    place = f"{origin or of}: "
     if code_of(error) == _NO_SCHEMA_RIGHT and origin:
         words += ", where it needs CREATE TEMPORARY TABLES"
     remedy = _REMEDIES.get(code_of(error) or 0, _CHECK)
@@ -151,8 +151,7 @@ class Connected:
     @property
     def called(self) -> str:
         """How people call the database: ispyb on db1:3306."""
-        url = self.connection.engine.url
-        return f"{self.schema} on {url.host or 'localhost'}:{url.port or 3306}"
+        return called(self.connection.engine.url, self.schema)
 
 
 @contextmanager
@@ -175,7 +174,7 @@ def connected(database: Database) -> Iterator[Connected]:
     try:
         connection = engine.connect()
     except (DBAPIError, pymysql.MySQLError, OSError, RuntimeError) as error:
-        told = failure(error)
+        told = failure(error, of=called(engine.url))
         if code_of(error) in _NOT_THERE:
             raise Unreachable(told.message, hint=told.hint) from None
         raise told from None

@@ -28,6 +28,12 @@ _NONSENSE = (AssertionError, AttributeError, LookupError, NameError, RuntimeErro
 """What the driver raises at bytes that are no answer of a database."""
 
 
+def called(url: URL, schema: str | None = None) -> str:
+    """How people call a database: ispyb on db1:3306; where neither names a schema, its server alone."""
+    server = f"{url.host or 'localhost'}:{url.port or 3306}"
+    return f"{name} on {server}" if (name := schema or url.database) else server
+
+
 class Driver(pymysql.Connection):
     """PyMySQL's connection, on guard."""
 

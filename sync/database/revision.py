@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database.connection import code_of, failure
+from sync.database.driver import called
 from sync.database.statement import STAGING_SCHEMA
 from sync.model.errors import DatabaseError
 
@@ -47,10 +48,11 @@ def unreadable(error: DBAPIError, staging_schema: str) -> DatabaseError:
     return failure(error, "migrations")
 
 
-def not_migrated() -> DatabaseError:
+def not_migrated(connection: Connection) -> DatabaseError:
     """Give the error of a database that lacks what this release has made of the tool's schema."""
+    schema = connection.exec_driver_sql("SELECT DATABASE()").scalar()
     return DatabaseError(
-        "the database is not migrated, or not to this version of the tool",
+        f"{called(connection.engine.url, schema)} is not migrated, or not to this version of the tool",
         hint="Run `ispyb-sync migrate`, or give a DBA the script of `ispyb-sync migrate --sql`.",
     )
 

@@ -51,7 +51,7 @@ def demand_own(connection: Connection, staging_schema: str) -> None:
     """Raise UsageError where the tool schema serves another ISPyB, DatabaseError where it is not migrated."""
     found = look(connection, staging_schema)
     if found is None or found.revision != head() or found.served is None:
-        raise not_migrated()
+        raise not_migrated(connection)
     if not found.same:
         raise UsageError(complaint(staging_schema, found), hint=REMEDY)
 

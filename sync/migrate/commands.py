@@ -15,10 +15,12 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import connected, failure
+from sync.database.connection import Connected, connected, failure
 from sync.database.revision import folder, head, is_current, revision
 from sync.database.statement import STAGING_SCHEMA
+from sync.migrate.ddl.change import COMMAND
 from sync.migrate.ddl.pending import pending, titles
+from sync.migrate.ddl.serve import of_others, server_sql
 from sync.model.errors import SyncError, UsageError
 from sync.model.text import printable
 from sync.schema.introspection import read_tables
@@ -68,10 +70,16 @@ def downgrade(
 ) -> Migrated:
     """Take back what the revisions after this one ("base": all of them) added.
 
-    Raises, with nothing changed, DatabaseError where that holds data and is not forced, and UsageError where the tool
-    schema serves another ISPyB.
+    Raises, with nothing changed, LimitError where that holds data and is not forced, UsageError where the tool schema
+    serves another ISPyB, and DatabaseError that lists what else stands in the way.
     """
-    return _migrated(command.downgrade, _config(staging_schema, database=database_url, force=force), revision)
+    config = _config(staging_schema, database=database_url, force=force, command=command_of(revision))
+    return _migrated(command.downgrade, config, revision)
+
+
+def command_of(down: str | None) -> str:
+    """Give the command of an upgrade, or of the way back to a revision, as it is given again after an error."""
+    return COMMAND if down is None else f"{COMMAND} --down {down}"
 
 
 def _migrated(act: Callable[..., None], config: Config, revision: str) -> Migrated:
@@ -92,35 +100,49 @@ def script(
     """Give the upgrade, or the downgrade to a revision, as a script for the mariadb client.
 
     database_url   where it is going to run: an upgrade begins with what will change there
+
+    Raises UsageError where the tool schema there serves another ISPyB: the script would fail.
     """
     text = StringIO()
     config = _config(staging_schema, database_name=database_name, force=force, serve_this=serve_this)
     config.output_buffer = text
+    if database_url is not None:
+        here = _here(database_url, config, staging_schema)
+        config.attributes.update(here if down is None else {})
     if down is None:
-        if database_url is not None:
-            config.attributes["here"] = _here(database_url, config, staging_schema)
         _run(command.upgrade, config, "head", sql=True)
     else:
         _run(command.downgrade, config, f"{head()}:{down}", sql=True)
     return text.getvalue()
 
 
-def _here(database_url: str, config: Config, staging_schema: str) -> str:
-    """What the script will change on that database, as a comment."""
-    revisions = ScriptDirectory.from_config(config).walk_revisions()
-    changes = [revision.module.change for revision in revisions][::-1]
+def _here(database_url: str, config: Config, staging_schema: str) -> dict[str, str]:
+    """What a script says at its head of that database. Raises UsageError where the tool schema serves another ISPyB."""
     try:
         with connected(database_url) as ispyb:
-            connection, schema = ispyb.connection, ispyb.schema
-            if not any(table.columns for table in read_tables(connection).tables.values()):
-                return f"-- What will change in {schema} is not known: this account sees no table of ISPyB there.\n"
-            found = titles(changes, pending(connection, changes, staging_schema), staging_schema)
+            ispyb.connection.exec_driver_sql(server_sql())
+            other = None if config.attributes["serve_this"] else of_others(ispyb.connection, staging_schema)
+            if other is None:
+                return _head_of(ispyb, config, staging_schema)
     except (SyncError, DBAPIError) as error:
         words = str(error if isinstance(error, SyncError) else failure(error)).splitlines()[0]
-        return f"-- What will change is not known, as the database could not be asked: {printable(words)}\n"
+        return {"here": f"-- What will change is not known, as the database could not be asked: {printable(words)}\n"}
+    raise other
+
+
+def _head_of(ispyb: Connected, config: Config, staging_schema: str) -> dict[str, str]:
+    """The way that the script goes there, and what it will change, as a comment."""
+    connection, schema = ispyb.connection, ispyb.schema
+    changes = [made.module.change for made in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+    if not any(table.columns for table in read_tables(connection).tables.values()):
+        return {"here": f"-- What will change in {schema} is not known: this account sees no table of ISPyB there.\n"}
+    found = titles(changes, pending(connection, changes, staging_schema), staging_schema)
+    at = revision(connection, staging_schema)
+    way = f"to revision {head()}; {ispyb.called} is at {f'revision {at}' if at else 'base'}"
     if not found:
-        return f"-- Nothing will change: {schema} and {staging_schema} have it all.\n"
-    return "\n".join([f"-- What will change in {schema} and {staging_schema}:", *(f"--   {n}" for n in found), ""])
+        return {"way": way, "here": f"-- Nothing will change: {schema} and {staging_schema} have it all.\n"}
+    lines = [f"-- What will change in {schema} and {staging_schema}:", *(f"--   {name}" for name in found), ""]
+    return {"way": way, "here": "\n".join(lines)}
 
 
 def _run(act: Callable[..., None], config: Config, revision: str, **options: bool) -> None:

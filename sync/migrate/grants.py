@@ -13,12 +13,15 @@ _MARK = re.compile(r"^-- name: .*\n", re.MULTILINE)
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def grants(schema: str, *, staging_schema: str = STAGING_SCHEMA, role: str = ROLE) -> str:
-    """The text of sql/grants.sql, as a DBA runs it, for these two schemas and under this name of the role."""
+def grants(schema: str, *, staging_schema: str = STAGING_SCHEMA, role: str | None = None) -> str:
+    """The text of sql/grants.sql, as a DBA runs it, for these two schemas.
+
+    role   what to call it; else it has the name of the tool schema: the role of one ISPyB gives no right on another
+    """
 
     def put(found: re.Match[str]) -> str:
         if found["role"]:
-            return _quoted(role)
+            return _quoted(role or staging_schema)
         return _quoted(schema if found["ispyb"] else staging_schema) + "."
 
     return _NAMES.sub(put, _MARK.sub("", (folder() / "grants.sql").read_text(encoding="utf-8")))

@@ -1,6 +1,7 @@
 """check: every finding that a user can meet, with its remedy, and nothing written."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -15,6 +16,7 @@ from sync.migrate import commands as migrate
 from sync.model.entities import ENTITIES
 from sync.model.errors import DatabaseError
 from sync.model.settings import Settings
+from sync.show.terminal import WordsConsole
 
 __all__ = ["any_variant", "legacy", "login"]  # fixtures
 
@@ -210,6 +212,15 @@ def test_wildcards_of_grants_are_understood() -> None:
     assert not _like("ispyb.", "ispybx")
     everything = Rights((Grant(frozenset({"ALL PRIVILEGES"}), None, None),), ())
     assert everything.lacking(["SELECT"], "any", "Person") == []
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_mode_of_the_server_is_not_broken_over_two_lines(legacy: Fresh, width: int) -> None:
+    ((modes,),) = legacy.ask("SELECT @@GLOBAL.sql_mode")
+    text = io.StringIO()
+    console = WordsConsole(file=text, width=width, force_terminal=True, color_system=None, highlight=False)
+    show([finding for finding in findings(legacy) if finding.subject == "sql_mode"], console)
+    assert set(str(modes).split(",")) <= set(re.findall(r"\w+", text.getvalue()))
 
 
 def test_findings_are_printed_with_their_remedies() -> None:

@@ -99,6 +99,13 @@ def test_a_password_that_everybody_can_read_is_warned_of(
     assert command("history").err == ""
 
 
+def test_the_help_has_every_exit_code_of_the_readme(command: CommandLine) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    told = " ".join(command("--help").out.split()).partition("Exit codes: ")[2]
+    assert re.findall(r"(?:^|; )(\d+) ", told) == re.findall(r"^\| (\d+) \|", readme, re.MULTILINE)
+    assert "part of an undo was left" in told
+
+
 def test_a_shell_completes_commands_and_flags(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     def completed(words: str) -> list[str]:
         monkeypatch.setenv("_ISPYB_SYNC_COMPLETE", "complete_bash")
@@ -144,7 +151,7 @@ def test_no_database_is_set(command: CommandLine, monkeypatch: pytest.MonkeyPatc
         ("mysql://u:s3cret@{server}/ispyb?ssl_ca=/no/such.pem", 2, "/no/such.pem"),
         ("mysql://{account}@{server}/nosuch", 3, "`ispyb-sync grants`"),
         ("mysql://{account}@{server}/", 2, "names no schema"),
-        ("mysql://u:s3cret@127.0.0.1:1/ispyb", 3, "127.0.0.1"),
+        ("mysql://u:s3cret@127.0.0.1:1/ispyb", 3, "ispyb on 127.0.0.1:1: Can't connect"),
         ("mysql://u:s3cret@127.0.0.1:1/ispyb", 3, "or start the server"),
         ("mysql://u:s3cret@no.such.host.invalid/ispyb", 3, "no.such.host.invalid"),
         ("mysql://u:s3cret@" + "a" * 70 + ".example/ispyb", 2, "host name"),
@@ -164,7 +171,7 @@ def test_a_database_that_cannot_be_used(command: CommandLine, dls: Ispyb, url: s
 def test_a_database_that_is_not_migrated(command: CommandLine, dls: Ispyb) -> None:
     for arguments in (["apply", "good.ndjson"], ["history"], ["history", "1"], ["undo", "1"]):
         done = command(*arguments, "--staging-schema", "not_there", "--database", dls.url)
-        assert_explained(done, 3, "not migrated", "ispyb-sync migrate --sql")
+        assert_explained(done, 3, f"{dls.called} is not migrated", "ispyb-sync migrate --sql")
     done = command("apply", "good.ndjson", "--staging-schema", "not_there")
     assert_explained(done, 3, "not_there", "ispyb-sync migrate", "`ispyb-sync grants`")
 

@@ -106,8 +106,8 @@ def test_the_list_of_runs_cuts_no_value(ispyb, settings, width):
     lines = drawn.getvalue().splitlines()
     assert "…" not in drawn.getvalue()
     assert max(map(len, lines)) <= width
-    assert re.search(r"^2 +20\d\d-\d\d-\d\d \d\d:\d\d.* apply +applied +- +1 +- +-", lines[1])
-    assert ("sync_" in lines[1]) == (width >= 110)
+    assert re.search(r"^2 +20\d\d-\d\d-\d\d \d\d:\d\d.* apply +applied +- +1 +- +-", lines[2])
+    assert ("sync_" in lines[2]) == (width >= 110)
 
 
 def test_at_60_columns_each_run_is_a_line(dls):
@@ -117,9 +117,10 @@ def test_at_60_columns_each_run_is_a_line(dls):
     drawn = StringIO()
     render_runs(listing(dls.role_url, settings), Console(file=drawn, width=60))
     lines = drawn.getvalue().splitlines()
-    assert re.fullmatch(r"3 20.* apply applied: 1 updated", lines[0])
-    assert re.fullmatch(r"… 20.* 1 idle", lines[1])
-    assert re.fullmatch(r"1 20.* apply applied: 4 inserted", lines[2])
+    assert lines[0] == f"history: {dls.called}"
+    assert re.fullmatch(r"3 20.* apply applied: 1 updated", lines[1])
+    assert re.fullmatch(r"… 20.* 1 idle", lines[2])
+    assert re.fullmatch(r"1 20.* apply applied: 4 inserted", lines[3])
 
 
 def test_the_examples_of_warnings_are_kept_and_older_runs_have_none(ispyb, settings):
@@ -254,11 +255,11 @@ def test_of_a_run_of_many_only_what_it_changed_or_refused_counts(dls, monkeypatc
     assert of_proposal(dls, settings, "MX-3") == [many]
 
 
-def test_the_command_lists_the_runs_of_a_proposal(command):
+def test_the_command_lists_the_runs_of_a_proposal(command, dls):
     assert command("apply", "good.ndjson").code == 0
     listed = json.loads(command("history", "--proposal", "MX-2", "--json").out)
     assert [found["run"] for found in listed] == [1]
-    assert command("history", "--proposal", "MX-9").out == "no runs\n"
+    assert command("history", "--proposal", "MX-9").out == f"history: {dls.called}; no runs\n"
     assert command("history", "1", "--proposal", "MX-2").code == 2
 
 
@@ -272,9 +273,9 @@ def test_runs_that_did_nothing_are_counted_between_the_others(command):
     listed = json.loads(command("history", "--json").out)
     assert [(found["run"], found["idle_since"]) for found in listed] == [(4, 3), (1, 2)]
     lines = command("history").out.splitlines()
-    assert [line.split()[0] for line in lines[1:5]] == ["…", "4", "…", "1"]
-    assert "3 idle" in lines[1]
-    assert "--all" in lines[5]
+    assert [line.split()[0] for line in lines[2:6]] == ["…", "4", "…", "1"]
+    assert "3 idle" in lines[2]
+    assert "--all" in lines[6]
     assert [found["run"] for found in json.loads(command("history", "--limit", "1", "--json").out)] == [4]
     assert "idle" in command("history", "--limit", "1").out
     everything = json.loads(command("history", "--all", "--json").out)

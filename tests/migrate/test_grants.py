@@ -64,8 +64,23 @@ def test_without_a_database_the_name_of_ispyb_is_told_to_be_a_guess(
 ) -> None:
     monkeypatch.delenv("ISPYB_SYNC_DATABASE")
     done = command("grants")
-    assert "ON ispyb.Person TO ispyb_sync;" in done.out
+    assert re.search(r"ON ispyb\.Person TO \S+;", done.out)
     assert "no database is set" in done.err
+
+
+def test_a_second_ispyb_gets_a_role_of_its_own(command: CommandLine) -> None:
+    """Else each of the two accounts may write both."""
+    done = command("grants", "--database", "mysql://dba@nowhere.invalid/ispyb_old", "--staging-schema", "old_sync")
+    assert "\nCREATE ROLE IF NOT EXISTS old_sync;\n" in done.out
+    assert "ON ispyb_old.Person TO old_sync;" in done.out
+    assert "ispyb_sync" not in done.out
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_url_without_a_schema_is_not_taken_for_no_database(command: CommandLine, end: str) -> None:
+    done = command("grants", "--database", f"mysql://dba@nowhere.invalid{end}")
+    assert done.err.startswith("note: the database's URL names no schema; ISPyB's schema is written as ispyb.")
+    assert "ON ispyb.Person TO" in done.out
 
 
 def test_the_grants_may_be_run_again(legacy: Fresh, login: Login) -> None:

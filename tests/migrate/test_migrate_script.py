@@ -41,6 +41,7 @@ def test_the_script_does_what_the_upgrade_does(any_variant: Fresh) -> None:
     for _ in ("first", "again"):
         result = any_variant.pipe(strict + script(any_variant))
         assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.endswith(f"ispyb-sync: at revision {migrate.head()}; now run ispyb-sync check\n")
         assert whole(any_variant) == migrated
     up(any_variant)
     assert whole(any_variant) == migrated
@@ -48,6 +49,7 @@ def test_the_script_does_what_the_upgrade_does(any_variant: Fresh) -> None:
     for _ in ("first", "again"):
         result = any_variant.pipe(strict + script(any_variant, down="base"))
         assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.endswith("ispyb-sync: at revision base\n")
         assert any_variant.tables() == original
 
 
@@ -138,16 +140,18 @@ def test_alembic_itself_takes_the_database_from_the_environment(legacy: Fresh) -
 
 
 def test_the_script_begins_with_what_will_change_here(legacy: Fresh) -> None:
-    def begins() -> list[str]:
+    def begins(at: str) -> list[str]:
         text = migrate.script(legacy.staging_schema, database_name=legacy.schema, database_url=legacy.url)
+        database = f"{legacy.schema} on {legacy.admin.host}:{legacy.admin.port}"
+        assert text.splitlines()[0].endswith(f": migration to revision {migrate.head()}; {database} is at {at}")
         return re.findall(r"^-- (?:What|Nothing) will change.*(?:\n--   .*)*", text.split("\nUSE ")[0], re.MULTILINE)
 
     here = f"{legacy.schema} and {legacy.staging_schema}"
-    (before,) = begins()
+    (before,) = begins("base")
     made = migrate.upgrade(legacy.url, staging_schema=legacy.staging_schema).done
     assert "column Person.externalId" in made
     assert before.splitlines() == [f"-- What will change in {here}:", *(f"--   {name}" for name in made)]
-    assert begins() == [f"-- Nothing will change: {here} have it all."]
+    assert begins(f"revision {migrate.head()}") == [f"-- Nothing will change: {here} have it all."]
     text = migrate.script(legacy.staging_schema, database_url="mysql+pymysql://dba:hush@127.0.0.1:1/ispyb")
     assert "-- What will change is not known, as the database could not be asked: " in text
     assert "hush" not in text

@@ -6,11 +6,12 @@ import pytest
 from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import NullPool
 from support.migrating import DUPLICATES, NO_ZERO_DATE, Fresh, beam_line_setup, down, is_current, legacy, py, up, whole
+from support.small import CommandLine
 
 from sync.database.lock import run_lock
 from sync.migrate import commands as migrate
-from sync.migrate.ddl import change, run
-from sync.model.errors import DatabaseError, UsageError
+from sync.migrate.ddl import change, run, session
+from sync.model.errors import DatabaseError, LimitError, UsageError
 
 __all__ = ["legacy", "py"]  # fixtures
 
@@ -26,7 +27,7 @@ def test_not_null_comes_back_only_where_no_null_is_stored(legacy: Fresh) -> None
     up(legacy)
     insert_session(legacy, "NULL")
     migrated = whole(legacy)
-    with pytest.raises(DatabaseError, match="beamLineSetupId is NULL in 1 rows"):
+    with pytest.raises(LimitError, match="beamLineSetupId is NULL in 1 rows"):
         down(legacy)
     assert whole(legacy) == migrated
     down(legacy, force=True)
@@ -38,9 +39,8 @@ def test_a_column_of_ours_that_holds_data_is_dropped_only_by_force(legacy: Fresh
     up(legacy)
     legacy.run("INSERT INTO Person (personId, externalId) VALUES (1, UNHEX('9D')), (2, UNHEX('9E')), (3, NULL)")
     migrated = whole(legacy)
-    with pytest.raises(DatabaseError, match=r"Person\.externalId holds 2 values") as caught:
+    with pytest.raises(LimitError, match=r"Person\.externalId holds 2 values"):
         down(legacy)
-    assert "--force" in str(caught.value)
     assert whole(legacy) == migrated
     down(legacy, force=True)
     assert legacy.tables() == original
@@ -62,13 +62,40 @@ def test_the_history_of_runs_is_dropped_only_by_force(legacy: Fresh) -> None:
         f"INSERT INTO {run_table} (mode, status, started, account, tool_version) "
         "VALUES ('apply', 'applied', NOW(), 'someone', '1')"
     )
-    with pytest.raises(DatabaseError, match="table run holds 1 rows"):
+    with pytest.raises(LimitError, match="table run holds 1 rows"):
         down(legacy)
     assert is_current(legacy)
     down(legacy, "0003")  # keeps it
     assert legacy.ask(f"SELECT COUNT(*) FROM {run_table}") == [(1,)]
     down(legacy, force=True)
     assert "run" not in legacy.tables(legacy.staging_schema)
+
+
+def test_each_item_that_force_would_lose_has_its_remedy_under_it(legacy: Fresh, command: CommandLine) -> None:
+    up(legacy)
+    insert_session(legacy, "NULL")
+    legacy.run(
+        "INSERT INTO Person (personId, externalId) VALUES (1, UNHEX('9D'))",
+        f"INSERT INTO `{legacy.staging_schema}`.run (mode, status, started, account, tool_version) "
+        "VALUES ('apply', 'applied', NOW(), 'someone', '1')",
+    )
+    arguments = ("--database", legacy.url, "--staging-schema", legacy.staging_schema)
+    done = command("migrate", "--down", "base", *arguments)
+    at = f"{legacy.schema} on {legacy.admin.host}:{legacy.admin.port}"
+    assert (done.code, done.out) == (4, "")
+    assert done.err.splitlines() == [
+        f"error: migration: nothing was changed in {at}",
+        "  a column that was NOT NULL holds NULL:",
+        "    BLSession.beamLineSetupId is NULL in 1 rows",
+        "    Fill it, or give --force to leave it as it is.",
+        "  columns to be dropped hold data:",
+        "    Person.externalId holds 1 values",
+        "    Keep them, or give --force to lose what they hold.",
+        "  tables to be dropped hold rows:",
+        "    table run holds 1 rows",
+        "    Keep them, or give --force to lose the history of all runs.",
+        "  Then run ispyb-sync migrate --down base again.",
+    ]
 
 
 def test_an_index_that_a_foreign_key_has_come_to_need_stops_the_downgrade(legacy: Fresh) -> None:
@@ -160,7 +187,7 @@ def test_it_works_under_a_session_that_forbids_zero_dates(legacy: Fresh) -> None
 def test_a_busy_table_is_left_to_others_and_tried_again(legacy: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(change, "ATTEMPTS", 2)
     monkeypatch.setattr(change, "PAUSE", 0)
-    monkeypatch.setattr(run, "SESSION", run.SESSION.replace("lock_wait_timeout = 5", "lock_wait_timeout = 1"))
+    monkeypatch.setattr(session, "SESSION", session.SESSION.replace("lock_wait_timeout = 5", "lock_wait_timeout = 1"))
     with legacy.engine.connect().execution_options(isolation_level="READ COMMITTED") as other:
         other.exec_driver_sql("SELECT * FROM Person LIMIT 1")
         with pytest.raises(DatabaseError, match=r"column Person.externalId: .*\(1205\)") as caught:

@@ -11,7 +11,7 @@ from sync.cli.flags import OF_CHECK, OF_MIGRATE, takes
 from sync.cli.options import JsonOption
 from sync.cli.output import console_for_output, print_drawn, print_json, write_files, write_text
 from sync.database.connection import open_engine
-from sync.migrate.grants import ROLE, grants
+from sync.migrate.grants import grants
 from sync.model.errors import UsageError
 from sync.model.settings import Settings
 from sync.show.files import make_folder
@@ -155,7 +155,8 @@ def migrate_command(
         )
         write_text(script)
         return
-    with interruptible("what was done before stays, and does no harm; run ispyb-sync migrate again"):
+    again = migrations.command_of(down)
+    with interruptible(f"what was done before stays, and does no harm; run {again} again"):
         url, schema = settings.database_url(), settings.staging_schema
         if down is not None:
             done = migrations.downgrade(url, down, staging_schema=schema, force=force)
@@ -168,7 +169,10 @@ def migrate_command(
 @takes(*OF_MIGRATE)
 def grants_command(
     settings: Settings,
-    role: Annotated[str, typer.Option("--role", metavar="NAME", help="What to call the role.")] = ROLE,
+    role: Annotated[
+        str | None,
+        typer.Option("--role", metavar="NAME", help="What to call the role. Default: the name of the staging schema."),
+    ] = None,
 ) -> None:
     """Prints the role of the account for daily use, for a DBA to read and run.
 
@@ -180,7 +184,8 @@ def grants_command(
     ispyb-sync grants --role portal_sync
     """
     schema = open_engine(settings.database_url()).url.database if settings.database else None
-    if schema is None:
-        schema = "ispyb"
-        print("note: no database is set; ISPyB's schema is written as ispyb. --database URL names it.", file=sys.stderr)
-    write_text(grants(schema, staging_schema=settings.staging_schema, role=role))
+    if not schema:
+        why = "the database's URL names no schema" if settings.database else "no database is set"
+        names = "End the URL with it: …:3306/ispyb" if settings.database else "--database URL names it."
+        print(f"note: {why}; ISPyB's schema is written as ispyb. {names}", file=sys.stderr)
+    write_text(grants(schema or "ispyb", staging_schema=settings.staging_schema, role=role))

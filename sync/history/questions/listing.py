@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sync.database.connection import Database
+from sync.database.driver import called
 from sync.history.runs import LISTED_RUNS, Run, ask, opened, read_run
 from sync.model.errors import UsageError
 from sync.model.settings import Settings
@@ -23,8 +24,12 @@ class Idle:
 
 @dataclass(frozen=True)
 class Listing:
-    """Runs, newest first, and how many idle ones stand above each, by its place; behind the last one too."""
+    """Runs, newest first, and how many idle ones stand above each, by its place; behind the last one too.
 
+    database   whose they are, as people call it
+    """
+
+    database: str
     runs: list[Run]
     idle: Mapping[int, Idle]
 
@@ -55,13 +60,13 @@ def listing(
     which = {"since": since and _moment(since), "proposal": proposal}
     with opened(database, settings) as connection:
         found = ask(connection, settings, "list_runs_that_did", idle_too=idle_too, limit=limit, **which)
-        runs = [read_run(row) for row in found]
+        runs, database = [read_run(row) for row in found], called(connection.engine.url)
         if idle_too:
-            return Listing(runs, {})
+            return Listing(database, runs, {})
         cut = len(runs) == limit
         oldest = runs[-1].report.run if cut else 0
         rows = ask(connection, settings, "count_idle_runs", oldest=oldest, **which).all()
-    return Listing(runs, {int(row.above): Idle(int(row.runs), row.latest) for row in rows})
+    return Listing(database, runs, {int(row.above): Idle(int(row.runs), row.latest) for row in rows})
 
 
 def _moment(text: str) -> datetime:

@@ -15,6 +15,9 @@ from sqlalchemy.exc import DBAPIError
 from sync.database.connection import DENIED, LOCK_WAIT, code_of
 from sync.model.errors import DatabaseError
 
+COMMAND = "ispyb-sync migrate"
+"""The command of an upgrade, which is given again after an error."""
+
 ATTEMPTS = 12
 PAUSE = 5.0
 """Attempts at a change, and the seconds between them, in which others get through."""
@@ -27,12 +30,14 @@ class Guard:
     when     conditions on which it is asked, each of which may rely on those before it
     refusal  what its rows are
     remedy   what to do about them
+    by_force --force would leave it out: a safety limit
     """
 
     query: str
     refusal: str
     remedy: str
     when: tuple[str, ...] = ()
+    by_force: bool = False
 
 
 class Change(Protocol):
@@ -95,14 +100,14 @@ def execute(context: MigrationContext, sql: str, title: str) -> None:
             context.connection.exec_driver_sql(sql)
         except DBAPIError as error:
             if code_of(error) != LOCK_WAIT or attempt == ATTEMPTS:
-                raise failed(error, title) from None
+                raise failed(error, title, context.config.attributes.get("command", COMMAND)) from None
             time.sleep(PAUSE)
         else:
             return
 
 
-def failed(error: DBAPIError, title: str) -> DatabaseError:
-    """Say which change failed, in the server's own words."""
+def failed(error: DBAPIError, title: str, command: str) -> DatabaseError:
+    """Say which change of a command failed, in the server's own words."""
     code = code_of(error)
     words = error.orig.args[-1] if error.orig is not None and error.orig.args else "no answer"
     if code in DENIED:
@@ -111,4 +116,4 @@ def failed(error: DBAPIError, title: str) -> DatabaseError:
         hint = "A long transaction uses this table; SHOW PROCESSLIST names it."
     else:
         hint = "What was done before stays, and does no harm."
-    return DatabaseError(f"migration: {title}: {words} ({code})", hint=f"{hint} Then run ispyb-sync migrate again.")
+    return DatabaseError(f"migration: {title}: {words} ({code})", hint=f"{hint} Then run {command} again.")

@@ -133,6 +133,7 @@ class ExternalId:
                 "columns to be dropped hold data",
                 "Keep them, or give --force to lose what they hold.",
                 when=(self._ours(),),
+                by_force=True,
             )
         ]
 
@@ -178,6 +179,7 @@ class Relaxed:
                 "a column that was NOT NULL holds NULL",
                 "Fill it, or give --force to leave it as it is.",
                 when=self._relaxed(),
+                by_force=True,
             )
         ]
 

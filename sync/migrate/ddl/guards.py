@@ -9,10 +9,11 @@ from textwrap import indent
 
 from sqlalchemy import Connection
 
+from sync.database.driver import called
 from sync.migrate.ddl.change import Guard, in_schema
 from sync.migrate.ddl.table import IS_THERE
 from sync.model.entities import ENTITIES
-from sync.model.errors import DatabaseError
+from sync.model.errors import DatabaseError, LimitError
 
 SHOWN = 50  # rows of one guard that an error lists
 VERSION_TABLE = "alembic_version"
@@ -121,19 +122,23 @@ def not_newer(head: str) -> Guard:
     )
 
 
-def refuse(connection: Connection, guards: Iterable[Guard], staging_schema: str) -> None:
-    """Raise DatabaseError that lists all that the guards find."""
-    found: dict[tuple[str, str], list[str]] = {}
+def refuse(connection: Connection, guards: Iterable[Guard], staging_schema: str, command: str) -> None:
+    """Raise an error that lists all that the guards of a command find, each with its remedy.
+
+    It is LimitError where --force would leave out all of them, else DatabaseError.
+    """
+    found: dict[tuple[str, str, bool], list[str]] = {}
     for guard in guards:
         if rows := found_by(connection, guard, staging_schema):
-            found.setdefault((guard.refusal, guard.remedy), []).extend(rows)
+            found.setdefault((guard.refusal, guard.remedy, guard.by_force), []).extend(rows)
     if found:
-        lines = ["migration: nothing was changed"]
-        for (refusal, _), rows in found.items():
+        lines = [f"migration: nothing was changed in {called(connection.engine.url)}"]
+        for (refusal, remedy, _), rows in found.items():
             lines += [f"  {refusal}:", *(f"    {row}" for row in rows[:SHOWN])]
             lines += [f"    and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else []
-        remedies = " ".join(dict.fromkeys(remedy for _, remedy in found))
-        raise DatabaseError("\n".join(lines), hint=f"{remedies} Then run ispyb-sync migrate again.")
+            lines += [f"    {remedy}"]
+        kind = LimitError if all(by_force for _, _, by_force in found) else DatabaseError
+        raise kind("\n".join(lines), hint=f"Then run {command} again.")
 
 
 def found_by(connection: Connection, guard: Guard, staging_schema: str) -> list[str]:

@@ -4,22 +4,18 @@ The ISPyB schema is the default schema of the URL; the tool's schema is made if 
 before the first change what would stop a later one.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable
 
 from alembic import context
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.util import CommandError
-from pymysql import MySQLError
-from sqlalchemy import Connection, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import failure, open_engine
 from sync.database.lock import run_lock
 from sync.database.release import tool_version
-from sync.migrate.ddl.change import Change, Guard, execute, failed
+from sync.migrate.ddl.change import COMMAND, Change, Guard, execute, failed
 from sync.migrate.ddl.column import ExternalId
 from sync.migrate.ddl.guards import (
     VERSION_TABLE,
@@ -35,23 +31,16 @@ from sync.migrate.ddl.serve import (
     TITLE,
     guards,
     needed,
-    refuse_others,
+    of_others,
     serve_sql,
     server_sql,
     told,
 )
-from sync.model.errors import DatabaseError, SyncError, UsageError
+from sync.migrate.ddl.session import READ_WRITE, SESSION, opened
+from sync.model.errors import DatabaseError, SyncError
 from sync.model.settings import load_settings
 
 RUN_PATIENCE = 60  # seconds to wait for a run to end
-
-# The server's sql_mode may refuse any change of BLSession (NO_ZERO_DATE). A change that waits for its table
-# makes everybody wait behind it, so it gives up soon.
-SESSION = """\
-SET SESSION sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
-  group_concat_max_len = 1048576, lock_wait_timeout = 5, sql_safe_updates = 0"""
-
-READ_WRITE = "SET SESSION TRANSACTION READ WRITE"
 
 CREATE_SCHEMA = "CREATE DATABASE IF NOT EXISTS `{schema}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
@@ -59,10 +48,12 @@ WITH_EXTERNAL_ID = """\
 SELECT TABLE_NAME FROM information_schema.COLUMNS
 WHERE TABLE_SCHEMA = DATABASE() AND COLUMN_NAME = 'externalId'"""
 
+DONE = "SELECT 'ispyb-sync: at revision {end}{then}' AS done;"
+
 FORGET = "DELETE FROM `{schema}`.{table}"
 
 HEADER = """\
--- ispyb-sync {version}: migration from revision {start} to {end}
+-- ispyb-sync {version}: migration {way}
 --
 -- Read it, then run it with the mariadb client, as an account that may ALTER the tables of {ispyb} and CREATE
 -- in {schema}:
@@ -99,35 +90,13 @@ def _fill_in(config: Config) -> None:
 
 def _online(config: Config) -> None:
     schema = config.attributes["staging_schema"]
-    with _connection(config.attributes["database"]) as connection:
+    with opened(config.attributes["database"]) as connection:
         try:
             with run_lock(connection, RUN_PATIENCE):
                 context.configure(connection=connection, version_table_schema=schema)
                 _run(connection, context.get_context(), schema)
         except DBAPIError as error:
-            raise failed(error, "Alembic's own statement") from None
-
-
-@contextmanager
-def _connection(url: str) -> Iterator[Connection]:
-    """Open a connection on which every statement is its own transaction."""
-    engine = open_engine(url)
-    event.listen(engine, "connect", _set_session, insert=True)  # before SQLAlchemy looks at the sql_mode
-    try:
-        connection = engine.connect()
-    except (DBAPIError, MySQLError, OSError, RuntimeError) as error:
-        raise failure(error) from None
-    with connection.execution_options(isolation_level="AUTOCOMMIT"):
-        if connection.exec_driver_sql("SELECT DATABASE()").scalar() is None:
-            hint = "End the URL with the ISPyB schema: …:3306/ispyb"
-            raise UsageError("--database names no schema", hint=hint)
-        yield connection
-
-
-def _set_session(connection: DBAPIConnection, record: object) -> None:
-    with closing(connection.cursor()) as cursor:
-        cursor.execute(SESSION)
-        cursor.execute(READ_WRITE)
+            raise failed(error, "Alembic's own statement", config.attributes.get("command", COMMAND)) from None
 
 
 def _run(connection: Connection, migration: MigrationContext, schema: str) -> None:
@@ -137,15 +106,16 @@ def _run(connection: Connection, migration: MigrationContext, schema: str) -> No
     up = False
     if writes:
         connection.exec_driver_sql(server_sql())
-        if not migration.config.attributes.get("serve_this"):
-            refuse_others(connection, schema)
+        if not migration.config.attributes.get("serve_this") and (error := of_others(connection, schema)):
+            raise error
         revisions = [*context.script.walk_revisions()][::-1]
         demand_to_look(connection, [script.module.change for script in revisions], schema)
         heals = bool(migration.config.attributes.get("heal"))
         heads = _known_heads(migration)
         migration.config.attributes["start"] = migration.get_current_revision()
         lost = heals and _are_lost(connection, heads)
-        refuse(connection, _guards(migration, () if lost else heads), schema)
+        command = migration.config.attributes.get("command", COMMAND)
+        refuse(connection, _guards(migration, () if lost else heads), schema, command)
         note(connection, migration, _steps(migration, () if lost else heads), schema)
         up = _goes_up(_steps(migration, heads))
         connection.exec_driver_sql(CREATE_SCHEMA.format(schema=schema))
@@ -223,8 +193,8 @@ def _offline(config: Config) -> None:
     start, heads = migration.get_current_revision(), _known_heads(migration)
     steps = _steps(migration, heads)
     end = ", ".join(steps[-1].to_revisions) if steps else start
-    names = {"start": start or "base", "end": end or "base", "ispyb": ispyb, "schema": schema}
-    out(HEADER.format(version=tool_version(), **names))
+    way = config.attributes.get("way") or f"from revision {start or 'base'} to {end or 'base'}"
+    out(HEADER.format(version=tool_version(), way=way, ispyb=ispyb, schema=schema))
     out(config.attributes.get("here", ""))
     out(f"USE `{ispyb}`;")
     out(f"{SESSION};")
@@ -247,3 +217,4 @@ def _offline(config: Config) -> None:
         if serve_this:
             out(TAKEN_OVER)
         execute(migration, serve_sql(), TITLE)
+    out(DONE.format(end=end or "base", then="; now run ispyb-sync check" if _goes_up(steps) else ""))

@@ -61,12 +61,13 @@ def guards() -> list[Guard]:
     ]
 
 
-def refuse_others(connection: Connection, staging_schema: str) -> None:
-    """Raise UsageError where a guard finds another ISPyB."""
+def of_others(connection: Connection, staging_schema: str) -> UsageError | None:
+    """Give the error of a tool schema of which a guard finds that it serves another ISPyB."""
     for guard in guards():
         if others := "; ".join(found_by(connection, guard, staging_schema)):
             found = Served(None, others, _this(connection), same=False)
-            raise UsageError(complaint(staging_schema, found), hint=REMEDY)
+            return UsageError(complaint(staging_schema, found), hint=REMEDY)
+    return None
 
 
 def needed(connection: Connection, staging_schema: str) -> bool:

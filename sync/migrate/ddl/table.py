@@ -74,6 +74,7 @@ class Table:
                 "tables to be dropped hold rows",
                 "Keep them, or give --force to lose the history of all runs.",
                 when=(IS_THERE.format(name=self.name),),
+                by_force=True,
             )
         ]
 

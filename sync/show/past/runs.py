@@ -38,12 +38,14 @@ def render_run(run: Run, console: Console, *, verbose: bool = False) -> None:
 def render_runs(listed: Listing, console: Console) -> None:
     """Prints past runs, one a line, newest first; on a narrow terminal without the account and the export.
 
-    Between them stands how many did nothing.
+    Between them stands how many did nothing. The first line names the database.
     """
-    runs = listed.runs
+    runs, head = listed.runs, f"history: {listed.database}"
     if not runs:
-        console.print(Text("no run changed or refused anything; --all lists them all" if listed.idle else "no runs"))
+        none = "no run changed or refused anything; --all lists them all" if listed.idle else "no runs"
+        console.print(Text(f"{head}; {none}"), soft_wrap=True)
         return
+    console.print(Text(head), soft_wrap=True)
     wide, table = console.width >= WIDE, Table(box=None, pad_edge=False)
     for name in ("run", "started (UTC)", "mode", "status"):
         table.add_column(name, no_wrap=True)
