@@ -63,5 +63,5 @@ def _is_at_work_or_done(running: Endpoint, answer: Future[httpx.Response]) -> bo
 def _is_writing(ispyb: Ispyb) -> bool:
     """Whether a run writes the last table."""
     with ispyb.engine.connect() as connection:
-        sql = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'"
+        sql = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep' AND DB = DATABASE()"
         return bool(connection.exec_driver_sql(sql).scalar())

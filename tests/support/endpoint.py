@@ -72,14 +72,19 @@ def run_held(ispyb: Ispyb) -> Iterator[None]:
     name = "CONCAT('ispyb_sync_', LEFT(SHA2(LOWER(DATABASE()), 256), 32))"
     with ispyb.engine.connect() as connection:
         assert connection.exec_driver_sql(f"SELECT GET_LOCK({name}, 10)").scalar() == 1
-        yield
-        connection.exec_driver_sql(f"DO RELEASE_LOCK({name})")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql(f"DO RELEASE_LOCK({name})")
 
 
 def waits_for_its_turn(ispyb: Ispyb) -> bool:
-    """Whether a run waits for another one."""
+    """Whether a run on this ISPyB waits for another one; others use the server too."""
     with ispyb.engine.connect() as connection:
-        sql = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT GET_LOCK(CONCAT%'"
+        sql = (
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST"
+            " WHERE DB = DATABASE() AND INFO LIKE 'SELECT GET_LOCK(CONCAT%'"
+        )
         return bool(connection.exec_driver_sql(sql).scalar())
 
 
