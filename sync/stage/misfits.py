@@ -15,6 +15,8 @@ from sync.stage.shapes import FIELD_OF_LINK
 
 ROW_REFUSED = "the row is refused"
 """What becomes of a row in which a key does not fit."""
+NEW = "'NEW VALUE'"
+"""In an ALTER, the place of a value: a message has none that may be masked, or is long."""
 
 
 class Fitting:
@@ -111,20 +113,16 @@ def _or_alter(field: Field, value: object, code: str) -> str:
         wider = f"{column.column_type} CHARACTER SET utf8mb4"
     elif code == "value_too_long" and column.type_name == "varchar":
         wider = f"varchar({len(str(value))}) CHARACTER SET {column.charset}"
-    elif code == "value_not_allowed" and column.type_name == "enum" and isinstance(value, str):
-        wider = f"{column.column_type[:-1]},{_quoted(value)}) CHARACTER SET {column.charset}"
+    elif code == "value_not_allowed" and column.type_name == "enum" and isinstance(value, str) and value:
+        wider = f"{column.column_type[:-1]},{NEW}) CHARACTER SET {column.charset}"
     else:
         return ""
     words = [f"ALTER TABLE {field.table} MODIFY {column.name} {wider}", "NULL" if column.nullable else "NOT NULL"]
     if column.has_default:
         words.append(f"DEFAULT {column.default}")
     if column.comment:
-        words.append(f"COMMENT {_quoted(column.comment)}")
+        words.append("COMMENT '" + column.comment.replace("\\", "\\\\").replace("'", "''") + "'")
     return f", or let the column hold it: {' '.join(words)}"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def _composed(field: Field, value: object) -> str | None:

@@ -190,19 +190,20 @@ class Fingerprints:
 
         digests  by number, the id of the proposal and the digest of its rows; of others what is remembered stays
         """
-        held = self._held(list(self._met))
-        changed = []
-        for label, (fingerprint, number) in self._met.items():
-            before = held.get(label, _UNKNOWN)
-            if number not in numbers:
-                new = _UNKNOWN
-            elif number in digests:
-                new = Remembered(fingerprint, *digests[number], self._odd.get(number))
-            else:
-                new = before
-            if new != before:
-                changed.append({"label": label} | vars(new))
-        send_many(self._connection, named("fingerprint", "remember"), self._schema, changed)
+        for some in batches(list(self._met.items())):
+            held = self._held([label for label, _ in some])
+            changed = []
+            for label, (fingerprint, number) in some:
+                before = held.get(label, _UNKNOWN)
+                if number not in numbers:
+                    new = _UNKNOWN
+                elif number in digests:
+                    new = Remembered(fingerprint, *digests[number], self._odd.get(number))
+                else:
+                    new = before
+                if new != before:
+                    changed.append({"label": label} | vars(new))
+            send_many(self._connection, named("fingerprint", "remember"), self._schema, changed)
 
     def _all(self) -> dict[bytes, tuple[bytes, Remembered]]:
         """Of all documents, by their fingerprints, the label and what is known."""
