@@ -2,12 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.internal.cache import LRUCache
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from support.databases import Ispyb
@@ -93,7 +98,7 @@ def bench(request: pytest.FixtureRequest, databases: Callable[[str], Ispyb]) -> 
 def compare(bench: Bench, examples: int, first: int, until: Sequence[Any] = (), *, smallest: bool = True) -> None:
     """So many examples; goes on past some that differ, and shows the smallest forms of them.
 
-    until     what must be reached; as long as it is not, so many examples follow, three times at most
+    until     what must be reached; as long as it is not, so many examples follow, seven times at most
     smallest  else the first that differs is shown as it is
     """
     waiting: dict[str, list[World]] = {"keep": [], "clear": []}
@@ -120,10 +125,10 @@ def compare(bench: Bench, examples: int, first: int, until: Sequence[Any] = (), 
                     # Together, they may differ where none of them does.
                     found.extend([one for one in alone if one[1]] or [(together, problems)])
                 several.clear()
-        if len(found) >= enough or (last and not bench.missed(until)) or done == 3 * examples:
+        if len(found) >= enough or (last and not bench.missed(until)) or done == 8 * examples:
             raise _Enough
 
-    with pytest.raises(_Enough):
+    with _same_examples(), pytest.raises(_Enough):
         each()
     if found:
         explained = []
@@ -132,6 +137,16 @@ def compare(bench: Bench, examples: int, first: int, until: Sequence[Any] = (), 
             # What differs once and never again is told as it was at first.
             explained.append(_explain(small, list(_problems(bench, small)) or ["no longer, at first:", *problems]))
         pytest.fail("\n\n".join([*explained, f"{len(found)} examples differ, of {done}"]), pytrace=False)
+
+
+@contextmanager
+def _same_examples() -> Iterator[None]:
+    """Hypothesis draws from the constants of what is imported by then too: what ran before made other examples."""
+    with (
+        mock.patch.object(providers, "_get_local_constants", Constants),
+        mock.patch.object(providers, "CONSTANTS_CACHE", LRUCache(1024)),
+    ):
+        yield
 
 
 def _differs_if_possible(bench: Bench, world: World) -> bool:

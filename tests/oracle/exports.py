@@ -140,10 +140,14 @@ _ONE_VISIT = st.sampled_from(
 )
 _PLAIN_PROTEIN = fields(externalId=[ABSENT, ABSENT, 1], acronym=["H", "h", "L", "L"])
 """What is likely to meet what is there, and each other."""
-_PROTEIN_OF_TWO = st.sampled_from(
-    [*({"acronym": acronym, **more} for acronym in "TR" for more in ({}, {"externalId": 2}, {"externalId": 1}))]
+_PROTEINS_OF_TWO = st.sampled_from(
+    [
+        [{"acronym": "T", **more}, {"externalId": 2, "acronym": acronym}]
+        for acronym in "RRT"
+        for more in ({}, {}, {"externalId": 1}, {"name": "m"})
+    ]
 )
-"""One of two that have one acronym, where the other may get a new one."""
+"""Of two that have one acronym: one is named by it, where the other may get a new one."""
 _CARD = _with(
     fields(
         cardName=["Home", "home", "Office", "Lab", "x" * 41, ""],
@@ -200,7 +204,7 @@ DOCUMENT = st.one_of(
         ),
         proteins=st.one_of(
             *[_list(st.one_of(_PROTEIN, _PLAIN_PROTEIN, _PLAIN_PROTEIN), 4)] * 4,
-            st.lists(_PROTEIN_OF_TWO, min_size=2, max_size=3),
+            _PROTEINS_OF_TWO,
         ),
     ),
 )
