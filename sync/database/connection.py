@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 from sync.database.driver import called, opener, sending_no_files
-from sync.model.errors import DatabaseError, Unreachable, UsageError
+from sync.model.errors import DatabaseError, SyncError, Unreachable, UsageError
 
 log = logging.getLogger("sync")
 
@@ -140,6 +140,11 @@ def failure(error: BaseException, origin: str | None = None, *, of: str = "datab
     )
 
 
+def as_told(error: SyncError | DBAPIError) -> SyncError:
+    """What a user sees of an error that ended a run."""
+    return failure(error) if isinstance(error, DBAPIError) else error
+
+
 @dataclass(frozen=True)
 class Connected:
     """An open connection, and what the server says of it: its schema, and the account."""
@@ -242,5 +247,4 @@ def _set(connection: Connection, values: Mapping[str, object]) -> None:
 
 def settings_as_sql() -> str:
     """The statement that sets a connection up as the tool does."""
-    values = (f"{name} = {value!r}" for name, value in _SETTINGS.items())
-    return f"SET SESSION {', SESSION '.join(values)}"
+    return "SET " + ", ".join(f"SESSION {name} = {value!r}" for name, value in _SETTINGS.items())

@@ -58,7 +58,7 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-from sync.database.statement import Line, Statement, holds
+from sync.database.statement import Line, Statement, first_that_holds, holds
 from sync.model.conditions import NO_CONDITIONS
 from sync.model.entities import BY_NAME, DOCUMENT, ENTITIES, Entity
 
@@ -175,11 +175,13 @@ def _for_each(lines: Iterable[Line], each: Iterable[str | None]) -> Iterator[Lin
         if not is_each:
             yield from (line for line, _ in group)
             continue
-        choices = [(condition, list(same)) for condition, same in groupby(group, lambda pair: pair[1])]
+        choices = [
+            (condition, [line.text for line, _ in same]) for condition, same in groupby(group, lambda pair: pair[1])
+        ]
         for entity in ENTITIES:
             words = _words(entity, None, None)
-            for line, _ in next((same for condition, same in choices if holds(condition, _facts(entity))), ()):
-                yield Line(put_words(line.text, words))
+            for text in first_that_holds(choices, _facts(entity)):
+                yield Line(put_words(text, words))
 
 
 @cache

@@ -111,7 +111,7 @@ def _standing(statement: Statement, facts: frozenset[str], fields: Iterable[Fiel
                 known |= {"this"}
             if field.name in statement.earlier:
                 known |= {"earlier"}
-            for text in next((texts for condition, texts in choices if holds(condition, known)), ()):
+            for text in first_that_holds(choices, known):
                 yield field.put_into(text)
 
 
@@ -124,6 +124,11 @@ def holds(condition: str | None, facts: Collection[str]) -> bool:
     if condition is None:
         return True
     return all(_one_of(part.split("|"), facts) for part in condition.split(","))
+
+
+def first_that_holds(choices: Iterable[tuple[str | None, list[str]]], facts: Collection[str]) -> Iterable[str]:
+    """Of lines with their condition, those of the first one that holds; or none."""
+    return next((lines for condition, lines in choices if holds(condition, facts)), ())
 
 
 def _one_of(alternatives: list[str], facts: Collection[str]) -> bool:

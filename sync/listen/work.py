@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sync import api
 from sync.api import Request
-from sync.database.connection import failure
+from sync.database.connection import as_told
 from sync.listen.events import Asked, Event, names_of
 from sync.listen.joined import Joined
 from sync.model.errors import (
@@ -110,7 +110,7 @@ class _Work:
             except LimitError:
                 return whole + apart
             except (DatabaseError, DBAPIError) as error:
-                told = self.outcome.away = _told(error)
+                told = self.outcome.away = as_told(error)
                 self.outcome.held += [(one, told) for one in [*apart, *whole]]
                 return []
         if report.status != "applied":  # with `strict`, one refusal takes all of them back
@@ -128,7 +128,7 @@ class _Work:
                     try:
                         report = self._apply(self._export(one), [one])
                     except (DatabaseError, DBAPIError) as error:
-                        self._fall(one, _told(error), last=one is asked[-1])
+                        self._fall(one, as_told(error), last=one is asked[-1])
                         continue
                     self._falls = 0
                     why = None if self._of_documents else self._why_dead(report)
@@ -194,7 +194,3 @@ class _Work:
         count = sum(len(one.events) for one in asked)
         log.info("run %s: %s, for %d events (%s)", report.run, report.status, count, names)
         return report
-
-
-def _told(error: DatabaseError | DBAPIError) -> SyncError:
-    return failure(error) if isinstance(error, DBAPIError) else error

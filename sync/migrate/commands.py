@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import Connected, connected, failure
+from sync.database.connection import Connected, as_told, connected
 from sync.database.revision import folder, head, is_current, revision
 from sync.database.statement import STAGING_SCHEMA
 from sync.migrate.ddl.change import COMMAND
@@ -125,7 +125,7 @@ def _here(database_url: str, config: Config, staging_schema: str) -> dict[str, s
             if other is None:
                 return _head_of(ispyb, config, staging_schema)
     except (SyncError, DBAPIError) as error:
-        words = str(error if isinstance(error, SyncError) else failure(error)).splitlines()[0]
+        words = str(as_told(error)).splitlines()[0]
         return {"here": f"-- What will change is not known, as the database could not be asked: {printable(words)}\n"}
     raise other
 

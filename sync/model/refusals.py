@@ -8,7 +8,7 @@ import math
 import re
 import reprlib
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -131,6 +131,18 @@ class Example:
     def masked(self) -> "Example":
         """The same without its value."""
         return replace(self, value=masked_value(self.value))
+
+
+@dataclass
+class Met:
+    """How often something was met that is worth a warning, and the first places of it."""
+
+    count: int = 0
+    examples: list[Example] = field(default_factory=list)
+
+    @property
+    def wants_examples(self) -> bool:
+        return len(self.examples) < MOST_EXAMPLES
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,12 @@ def closest_key(key: str, known: Collection[str]) -> str | None:
     return by_lower_case[close[0]] if close else None
 
 
+def did_you_mean(key: str, known: Collection[str]) -> str:
+    """What stands behind an unknown key; nothing where none that is known is near."""
+    close = closest_key(key, known)
+    return f" (did you mean {close}?)" if close else ""
+
+
 def folded(label: str) -> str:
     """The label of a proposal as the usual collations compare it: without case, accents, blanks around its parts."""
     if label.isascii():

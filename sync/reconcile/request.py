@@ -79,7 +79,7 @@ class Request:
         """What of the User Portal the export is; None for any other export."""
         return address(self.export)
 
-    @property
+    @cached_property
     def wanted(self) -> frozenset[str]:
         """The proposals of which documents are taken; empty: all.
 

@@ -9,7 +9,7 @@ from types import FrameType
 import uvicorn
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import failure
+from sync.database.connection import as_told
 from sync.history.runs import opened
 from sync.model.errors import SyncError, UsageError
 from sync.model.settings import Settings
@@ -103,5 +103,4 @@ def _look(settings: Settings) -> None:
     except UsageError:
         raise
     except (SyncError, DBAPIError) as error:
-        told = failure(error) if isinstance(error, DBAPIError) else error
-        log.warning("the database cannot be used yet: %s", " ".join(str(told).split()))
+        log.warning("the database cannot be used yet: %s", " ".join(str(as_told(error)).split()))

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sync import api
 from sync.api import Request
-from sync.database.connection import failure
+from sync.database.connection import as_told
 from sync.model.errors import DatabaseError, NoSuchProposal, PortalError, SyncError, Unreachable, UsageError
 from sync.model.report import AskedBy, Report
 from sync.model.settings import Settings
@@ -133,7 +133,7 @@ async def _awaited(run: Callable[[], Awaitable[Report]]) -> Report:
 
 def refusal_of(error: SyncError | DBAPIError) -> Refused:
     """What an error of a run is to a client."""
-    told = failure(error) if isinstance(error, DBAPIError) else error
+    told = as_told(error)
     if isinstance(told, DatabaseError):
         return Refused(503, str(told), {"Retry-After": "5"})
     if isinstance(told, PortalError):

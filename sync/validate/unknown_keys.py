@@ -6,7 +6,6 @@ more, without its people, of whom `sync.validate.mentions` knows what is odd in 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -14,9 +13,9 @@ import msgspec
 import orjson
 from msgspec import Raw
 
-from sync.model.refusals import MOST_EXAMPLES, Example, Notice, refused_value, told
+from sync.model.refusals import Example, Met, Notice, refused_value, told
 from sync.model.values import NULL_WORD, NULL_WORDS
-from sync.read.closest import closest_key
+from sync.read.closest import did_you_mean
 from sync.read.levels import KEYS, ROOT, Level
 
 _MOST_KEYS = 1000
@@ -34,17 +33,11 @@ def odd_there(path: str, odd: Iterable[Odd]) -> list[Odd]:
     ]
 
 
-@dataclass
-class _Met:
-    count: int = 0
-    examples: list[Example] = field(default_factory=list)
-
-
 class Survey:
     """Looks at valid documents one by one; `notices` tells what was found."""
 
     def __init__(self) -> None:
-        self._met: dict[Odd, _Met] = {}
+        self._met: dict[Odd, Met] = {}
         self._unknown = 0
         self._beyond = 0
         self._wanting: set[Odd] = set()
@@ -86,9 +79,9 @@ class Survey:
                     self._beyond += times
                     return
                 self._unknown += 1
-            met = self._met[odd] = _Met()
+            met = self._met[odd] = Met()
         met.count += times
-        if len(met.examples) < MOST_EXAMPLES:
+        if met.wants_examples:
             self._wanting.add(odd)
 
     def _exemplify(self, raw: dict[str, Any], number: int, proposal: str | None) -> None:
@@ -97,9 +90,9 @@ class Survey:
             return
         for kind, path, thing in ROOT.places(raw):
             for odd, key in _all_odd(kind, thing):
-                if odd in self._wanting and len(examples := self._met[odd].examples) < MOST_EXAMPLES:
+                if odd in self._wanting and (met := self._met[odd]).wants_examples:
                     place = f"{path}.{refused_value(key)}".removeprefix(".")
-                    examples.append(Example(number, proposal and refused_value(proposal), place, told(thing[key])))
+                    met.examples.append(Example(number, proposal and refused_value(proposal), place, told(thing[key])))
         self._wanting.clear()
 
 
@@ -155,8 +148,7 @@ def _message(code: str, kind: str, key: object) -> str:
     if code == "zero_key":
         return f"0 in {kind}.{name} is taken for null; send null instead"
     message = f"unknown key `{kind}.{name}`" if kind else f"unknown key `{name}`"
-    close = closest_key(name, KEYS[kind])
-    return f"{message} (did you mean {close}?)" if close else message
+    return message + did_you_mean(name, KEYS[kind])
 
 
 _AROUND_PEOPLE = ROOT.without({kind.path for kind in ROOT.all() if kind.is_of_people})

@@ -20,6 +20,7 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 from support.databases import Ispyb
 from support.endpoint import PORTAL, run_held, wait_for, waits_for_its_turn
+from support.extras import uninstall
 from support.killing import forked, wait_until_gone
 from support.rabbit import Rabbit, rabbit
 from support.small import CommandLine, document, holds, run, trigger
@@ -527,9 +528,7 @@ def test_a_stop_of_the_process_lets_what_is_at_work_end(broker: Rabbit, settings
 def test_without_the_extra_the_command_says_what_to_install(
     command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("sync.listen")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "pika", None)
+    uninstall(monkeypatch, "sync.listen", "pika")
     done = command("listen")
     assert done.code == 2
     assert "pip install 'ispyb-sync[listen]'" in done.err

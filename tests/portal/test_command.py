@@ -11,7 +11,7 @@ from support.databases import Ispyb
 from support.small import CommandLine, Done, document, export, holds, write
 from support.terminal import AtTerminal
 
-from sync.portal import limits as patience
+from sync.portal import limits
 
 
 def settings(one: list[str] | None = None, everything: list[str] | None = None, **more: object) -> None:
@@ -98,7 +98,7 @@ def gone(pid: int) -> bool:
 
 
 def test_one_that_prints_without_an_end(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "MOST_BYTES_OF_ONE", 200_000)
+    monkeypatch.setattr(limits, "MOST_BYTES_OF_ONE", 200_000)
     lines = json.dumps(json.dumps(document(1)))
     settings(program(f"while True: print({lines}, flush=True)"))
     assert_explained(command("validate", "portal:MX-1"), 3, "more than 200,000 bytes", "does not stop")

@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import socket
-import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ import pytest
 from sqlalchemy import make_url
 from support.databases import Ispyb
 from support.endpoint import ORIGIN, ROOT, SYNC, Endpoint, run_held, serving, token, wait_for
+from support.extras import uninstall
 from support.issuer import AUDIENCE, issuing
 from support.small import CommandLine, document, holds
 
@@ -305,9 +305,7 @@ def test_a_client_that_is_no_proxy_cannot_say_that_it_is_another(impatient: Endp
 def test_without_the_extra_the_command_says_what_to_install(
     command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("sync.serve")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "fastapi", None)
+    uninstall(monkeypatch, "sync.serve", "fastapi")
     done = command("serve")
     assert done.code == 2
     assert "pip install 'ispyb-sync[serve]'" in done.err

@@ -1,25 +1,18 @@
 """Keys that Java ISPyB's portals do not send: each is counted, and told once, with the first places of it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
-from sync.model.refusals import MOST_EXAMPLES, Example, Notice, refused_value, told
-from sync.read.closest import closest_key
+from sync.model.refusals import Example, Met, Notice, refused_value, told
+from sync.read.closest import did_you_mean
 from sync.read.formats.smis import fields
 from sync.read.formats.smis.arrays import NAMES
-
-
-@dataclass
-class _Met:
-    count: int = 0
-    examples: list[Example] = field(default_factory=list)
 
 
 class UnknownKeys:
     """Looks at objects one by one; `notices` tells what was found."""
 
     def __init__(self) -> None:
-        self._met: dict[tuple[str, str, frozenset[str]], _Met] = {}
+        self._met: dict[tuple[str, str, frozenset[str]], Met] = {}
 
     def look_beside(self, beside: fields.Json) -> None:
         """Counts what stands in one object beside the four arrays."""
@@ -36,16 +29,14 @@ class UnknownKeys:
     def notices(self) -> Iterator[Notice]:
         """One for each key."""
         for (kind, key, known), met in self._met.items():
-            close = closest_key(key, known)
-            like = f" (did you mean {close}?)" if close else ""
-            words = f"unknown key `{kind}{refused_value(key)}`{like}"
+            words = f"unknown key `{kind}{refused_value(key)}`{did_you_mean(key, known)}"
             yield Notice("unknown_key", words, met.count, tuple(met.examples))
 
     def _count(self, kind: str, thing: fields.Json, known: frozenset[str], place: str, proposal: str | None) -> None:
         for key in thing.keys() - known:
-            met = self._met.setdefault((kind, str(key), known), _Met())
+            met = self._met.setdefault((kind, str(key), known), Met())
             met.count += 1
-            if len(met.examples) < MOST_EXAMPLES:
+            if met.wants_examples:
                 name = refused_value(key)
                 label = proposal and refused_value(proposal)
                 met.examples.append(Example(None, label, f"{place}{name}", told(thing[key])))
