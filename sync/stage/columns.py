@@ -3,7 +3,7 @@
 Values are looked at by the column, which is much quicker than one by one. Refuses nothing itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
@@ -18,7 +18,7 @@ from sync.schema.target import Target
 from sync.stage.limits import AllFit, Misfit, all_fit, converter, misfit
 
 Row = tuple[Any, ...]
-Columns = list[Sequence[Any]]
+Columns = list[list[Any]]
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,12 @@ def _fields(entity: Entity, target: Target) -> list[Field]:
 def given(value: Any) -> Any:
     """A value; None for one that is absent."""
     return None if value is UNSET else value
+
+
+@lru_cache(maxsize=1000)
+def values_of(entity: Entity, thing: Any) -> Row:
+    """The values that a thing gives, one that does not change; absent and null are the same here."""
+    return tuple(given(getattr(thing, name)) for name in entity.columns)
 
 
 def columns_of(rows: list[Row]) -> Columns:

@@ -23,6 +23,8 @@ AllFit = Callable[[Sequence[Any]], bool]
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _NUMBER = re.compile("0|-?[1-9][0-9]{0,80}")
+_MOST_OCTETS = 4
+"""Of one letter, in any character set."""
 _FLOAT_MAX = 3.4028234e38
 _TIMESTAMP_FIRST = datetime(1970, 1, 2)
 _TIMESTAMP_LAST = datetime(2038, 1, 18)
@@ -69,10 +71,12 @@ def all_fit(column: Column, repertoires: Mapping[str, Repertoire]) -> AllFit:
 
 
 def _texts(column: Column, repertoire: Repertoire) -> AllFit:
-    characters = column.characters
+    most = column.characters
+    if column.octets is not None or repertoire.in_bytes:
+        most = (column.octets or column.characters or 0) // _MOST_OCTETS
 
     def check(values: Sequence[str]) -> bool:
-        if characters is None or repertoire.in_bytes or len(max(values, key=len)) > characters:
+        if most is None or max(map(len, values)) > most:
             return False
         text = "".join(values)
         return text.isprintable() and repertoire.holds(text)

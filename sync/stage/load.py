@@ -27,6 +27,9 @@ from sync.statements.send import Profile
 FEW_ROWS = 500
 """Up to so many rows, one INSERT is quicker than LOAD DATA."""
 
+SELDOM = frozenset(("refused", "contradicts", "unfit", "clears"))
+"""Columns of our own that few rows have: where none of a batch has it, the default of the staging table says so."""
+
 _MOST_WAITING = 8
 """Batches that wait at the most: one of each entity."""
 
@@ -69,7 +72,8 @@ class Loader:
         )
 
     def _load_data(self, entity: Entity, values: Sequence[Sequence[Any]]) -> None:
-        columns = self._columns[entity.name]
+        given = zip(self._columns[entity.name], values, strict=True)
+        columns, values = zip(*((c, v) for c, v in given if c not in SELDOM or any(v)), strict=True)
         names = ", ".join("@externalId" if column == "externalId" else column for column in columns)
         decoded = " SET externalId = UNHEX(@externalId)" if "externalId" in columns else ""
         sql = (

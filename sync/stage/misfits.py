@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sync.model.entities import Entity
 from sync.model.refusals import NO_COLUMN, VALUE_REFUSED, Refusal, told
 from sync.model.text import printable
-from sync.stage.columns import Columns, Field, Fields, Row, columns_of, given
+from sync.stage.columns import Columns, Field, Fields, Row, given
 from sync.stage.shapes import FIELD_OF_LINK
 
 ROW_REFUSED = "the row is refused"
@@ -27,16 +27,16 @@ class Fitting:
         self._fields = fields
         self._refuse = refuse
 
-    def columns(self, entity: Entity, rows: list[Row]) -> Columns:
-        """The rows as columns, without the values that do not fit."""
+    def columns(self, entity: Entity, columns: Columns) -> Columns:
+        """The columns without the values that do not fit."""
         fields = self._fields[entity.name]
-        if fields.converted:
-            rows = [fields.convert(row) for row in rows]
-        columns = columns_of(rows)
-        suspects = fields.suspects(columns)
-        for place in suspects:
-            rows[place] = self._fitting_row(entity, rows[place])
-        return columns_of(rows) if suspects else columns
+        for place, convert in fields.converted:
+            columns[place] = list(map(convert, columns[place]))
+        for place in fields.suspects(columns):
+            row = self._fitting_row(entity, tuple(column[place] for column in columns))
+            for column, value in zip(columns, row, strict=True):
+                column[place] = value
+        return columns
 
     def row(self, entity: Entity, row: Row) -> Row:
         """A row less the values that do not fit, which are refused."""

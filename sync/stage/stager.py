@@ -7,18 +7,20 @@ What does not fit the live column is refused by `sync.stage.misfits`: by the col
 which waits long, when it is met. Never decides who is who.
 """
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
 from statistics import median_high
 from typing import Any
+
+from msgspec import UNSET
 
 from sync.model.entities import DOCUMENT, ENTITIES, Entity
 from sync.model.people import Participant
 from sync.model.refusals import REFUSED, Refusal, ValidDocument
 from sync.schema.target import Target
-from sync.stage.columns import Columns, Fields, Row, clears_of, columns_of, given
+from sync.stage.columns import Columns, Fields, Row, clears_of, columns_of, values_of
 from sync.stage.misfits import Fitting
 from sync.stage.shapes import IN_SHARED, OF_DOCUMENT, Shape
+from sync.stage.waiting import Waiting
 
 Load = Callable[[Entity, Columns], None]
 
@@ -46,10 +48,10 @@ class Stager:
         self._clear_nulls = clear_nulls
         self._fields = {entity.name: Fields(entity, target) for entity in ENTITIES}
         self._fit = Fitting(self._fields, refuse)
-        self._rows: dict[str, list[Row]] = {entity.name: [] for entity in ENTITIES}
-        # Rows of what is shared are lists, as their positions change.
+        self._waiting = {e.name: Waiting(self._fields[e.name], len(e.references)) for e in ENTITIES if not e.is_shared}
+        # Rows of what is shared are lists, as their positions change; those that wait do so apart from the others.
+        self._gone: dict[str, list[Row]] = {entity.name: [] for entity in _SHARED}
         self._shared: dict[str, dict[Any, list[Any]]] = {entity.name: {} for entity in _SHARED}
-        self._waiting = 0
         self._position = 0
         self._at: ValidDocument
 
@@ -59,8 +61,8 @@ class Stager:
         self._fit.labels[valid.number] = valid.proposal
         self._fields[DOCUMENT.name].last_row = valid.number - 1
         for shape in OF_DOCUMENT:
-            self._stage_all(shape, valid.document, "", {})
-        if self._waiting >= BATCH_ROWS:
+            self._stage_in(shape, valid.document, "", None, None)
+        if sum(len(rows) for rows in (*self._waiting.values(), *self._gone.values())) >= BATCH_ROWS:
             self._flush_rows()
         most = max(self._shared.values(), key=len)
         if len(most) >= MOST_SHARED:
@@ -100,114 +102,147 @@ class Stager:
         return found
 
     def _wait(self, entity: Entity, row: list[Any]) -> None:
-        """Adds a row to those that wait, and loads these where they are many."""
-        if len(self._rows[entity.name]) >= BATCH_ROWS:
+        """Adds a row of what is shared to those that wait, and loads these where they are many."""
+        if len(self._gone[entity.name]) >= BATCH_ROWS:
             self._flush_rows()
-        self._rows[entity.name].append(tuple(row))
+        self._gone[entity.name].append(tuple(row))
 
     def _flush_rows(self) -> None:
         for entity in ENTITIES:
-            rows = self._rows[entity.name]
-            if rows:  # what is shared was checked when it was met
-                self._load(entity, columns_of(rows) if entity.is_shared else self._fit.columns(entity, rows))
-                self._rows[entity.name] = []
+            if waiting := self._waiting.get(entity.name):
+                self._load(entity, self._fit.columns(entity, waiting.take()))
+            elif rows := self._gone.get(entity.name):  # what is shared was checked when it was met
+                self._load(entity, columns_of(rows))
+                rows.clear()
         self._fit.labels.clear()
-        self._waiting = 0
 
-    def _stage_all(self, shape: Shape, holder: Any, path: str, within: dict[str, int | None]) -> None:
-        """The things of one kind that stand in another one, or in the document; `within` is the other one's row."""
+    def _stage_in(self, shape: Shape, holder: Any, path: str, above: Entity | None, row: int | None) -> None:
+        """The things of one kind that stand in another one, of which `row` is the row, or in the document."""
         at = f"{path}.{shape.name}" if path else shape.name
         value = getattr(holder, shape.name)
         if not shape.many:
-            self._thing(shape, value, at, within)
-            return
-        for number, thing in enumerate(value or ()):
-            self._thing(shape, thing, f"{at}[{number}]", within)
+            self._stage(shape, [value], [at], above, row)
+        elif value:
+            self._stage(shape, value, [f"{at}[{number}]" for number in range(len(value))], above, row)
 
-    def _thing(self, shape: Shape, thing: Any, path: str, within: dict[str, int | None]) -> None:
-        """One thing of a document, with who is named in it, and all that it owns."""
-        named = within.copy()
+    def _stage(
+        self, shape: Shape, things: Sequence[Any], paths: Sequence[str], above: Entity | None, above_row: int | None
+    ) -> None:
+        """Things of one kind, with who is named in them, and all that they own: together, which is quicker."""
+        if REFUSED in things:
+            for thing, path in zip(things, paths, strict=True):
+                if thing is not REFUSED:
+                    self._stage(shape, [thing], [path], above, above_row)
+                    continue
+                pointed = [[above_row if above and name == above.name else None] for name in shape.refers_to]
+                self._add(shape.entity, [path], pointed, [REFUSED])
+            return
+        entity, many = shape.entity, len(things)
+        named: dict[str, Sequence[int | None]] = {} if above is None else {above.name: [above_row] * many}
         lists = []
-        if thing is REFUSED:
-            self._row(shape.entity, REFUSED, path, *(named.get(name) for name in shape.refers_to))
-            return
         for part in shape.shared:
-            at = f"{path}.{part.name}"
-            value = getattr(thing, part.name)
+            values = [getattr(thing, part.name) for thing in things]
             if not part.many:
-                named[part.entity.name] = self._mention(part, value, at) if value else None
-            else:
-                rows = [self._taking_part(part, one, f"{at}[{number}]") for number, one in enumerate(value or ())]
-                named[part.entity.name] = rows[0][0] if rows else None
-                if part.link is not None:
-                    lists.append((part.link, part.linked, at, rows, value == []))
-        row = self._row(shape.entity, thing, path, *(named[name] for name in shape.refers_to))
-        for link, linked, at, rows, is_empty in lists:
-            self._links(link, linked, at, row, rows)
-            if is_empty:
-                self._row(link, None, at, *((row, None)[end] for end in linked))
+                named[part.entity.name] = [
+                    self._mention(part, value, f"{path}.{part.name}") if value else None
+                    for value, path in zip(values, paths, strict=True)
+                ]
+                continue
+            people = [
+                self._people(part, value or (), f"{path}.{part.name}")
+                for value, path in zip(values, paths, strict=True)
+            ]
+            named[part.entity.name] = [rows[0] if rows else None for rows, _ in people]
+            if part.link is not None:
+                lists.append((part, part.link, values, people))
+        first = self._add(entity, paths, [named[name] for name in shape.refers_to], things)
+        for part, link, values, people in lists:
+            for row, (value, (rows, options)) in enumerate(zip(values, people, strict=True), start=first):
+                if value is not None and value is not UNSET:
+                    self._links(link, part.linked, f"{paths[row - first]}.{part.name}", row, rows, options)
         for part in shape.owned:
-            self._stage_all(part, thing, path, {shape.entity.name: row})
+            for row, (thing, path) in enumerate(zip(things, paths, strict=True), start=first):
+                self._stage_in(part, thing, path, entity, row)
 
-    def _taking_part(self, part: Shape, one: Any, path: str) -> tuple[int, Any]:
-        """The row of somebody in a list, and what is said of the link to them."""
-        if isinstance(one, Participant):
-            return self._mention(part, one.person, path), one.session_options
-        return self._mention(part, one, path), None
+    def _add(
+        self, entity: Entity, paths: Sequence[str], references: Sequence[Sequence[int | None]], things: Sequence[Any]
+    ) -> int:
+        """Adds rows to those that wait, `references` by the column; returns the row_id of the first.
 
-    def _links(self, link: Entity, linked: tuple[int, ...], path: str, row: int, people: list[tuple[int, Any]]) -> None:
-        """The links of a list to the thing that has it, each once."""
-        seen = set()
-        for number, (person, options) in enumerate(people):
-            mark = (person, options and _said(link, options))
-            if mark not in seen:
-                seen.add(mark)
-                ends = (row, person)
-                self._row(link, options, f"{path}[{number}]", *[ends[end] for end in linked])
+        things   of a class of documents, or None; or all of them REFUSED
+        """
+        fields, many = self._fields[entity.name], len(paths)
+        first = fields.last_row + 1
+        refused, clears = None, [""] * many
+        if REFUSED in things:
+            refused, values = "invalid_document", [fields.nothing] * many
+        else:
+            values = [fields.nothing if thing is None else fields.pick(thing) for thing in things]
+            if self._clear_nulls:
+                clears = ["" if thing is None else clears_of(entity, fields.all, thing) for thing in things]
+        waiting = self._waiting[entity.name]
+        waiting.add(first, self._position + 1, self._at.number, paths, references, values, clears, refused)
+        fields.last_row += many
+        self._position += many
+        return first
+
+    def _people(self, part: Shape, people: Iterable[Any], path: str) -> tuple[list[int], list[Any]]:
+        """The rows of those in a list, and what is said of the link to each."""
+        known = self._shared[part.entity.name]
+        rows: list[int] = []
+        options: list[Any] = []
+        for number, one in enumerate(people):
+            if type(one) is Participant:
+                options.append(one.session_options)
+                thing: Any = one.person
+            else:
+                options.append(None)
+                thing = one
+            row = known.get(thing)
+            if row is None:
+                rows.append(self._mention(part, thing, f"{path}[{number}]"))
+            else:
+                self._position = row[_POSITION] = self._position + 1
+                rows.append(row[0])
+        return rows, options
+
+    def _links(
+        self, link: Entity, linked: tuple[int, ...], path: str, row: int, people: list[int], options: list[Any]
+    ) -> None:
+        """The links of a list to the thing that has it, each once; of an empty list one to nobody."""
+        paths = [f"{path}[{number}]" for number in range(len(people))] or [path]
+        ends: list[Sequence[int | None]] = [[row] * len(paths), people or [None]]
+        if len(set(people)) < len(people):
+            said = [(person, o and values_of(link, o)) for person, o in zip(people, options, strict=True)]
+            once = sorted(map(said.index, set(said)))
+            ends, paths, options = (
+                [[end[n] for n in once] for end in ends],
+                [paths[n] for n in once],
+                [options[n] for n in once],
+            )
+        self._add(link, paths, [ends[end] for end in linked], options or [None])
 
     def _mention(self, shape: Shape, thing: Any, path: str) -> int:
         """The row of somebody or something that is staged once for all its mentions."""
         entity = shape.entity
-        if thing is REFUSED:
-            return self._row(entity, REFUSED, path, *(None for _ in entity.references))
-        row = self._shared[entity.name].get(thing)
-        if row is None:
-            named: dict[str, int | None] = {}
+        row = None if thing is REFUSED else self._shared[entity.name].get(thing)
+        if row is not None:
+            self._position = row[_POSITION] = self._position + 1
+            return int(row[0])
+        named: dict[str, int | None] = {}
+        if thing is not REFUSED:
             for part in shape.shared:
                 value = getattr(thing, part.name)
                 named[part.entity.name] = self._mention(part, value, f"{path}.{part.name}") if value else None
-            self._row(entity, thing, path, *(named[name] for name in shape.refers_to))
-            row = list(self._fit.row(entity, self._rows[entity.name].pop()))  # it does not wait with the others
-            self._shared[entity.name][thing] = row
-        else:
-            self._position += 1
-            row[_POSITION] = self._position
-        found: int = row[0]
-        return found
-
-    def _row(self, entity: Entity, thing: Any, path: str, *references: int | None) -> int:
-        """Adds one row to those that wait; returns its row_id. `thing` is of a class of documents, REFUSED or None."""
         fields = self._fields[entity.name]
-        fields.last_row = row_id = fields.last_row + 1
+        fields.last_row += 1
         self._position += 1
-        self._waiting += 1
-        refused, clears = None, ""
-        if thing is None:
-            values = fields.nothing
-        elif thing is REFUSED:
-            refused = "invalid_document"
-            values = fields.nothing
-        else:
-            values = fields.pick(thing)
-            if self._clear_nulls:
-                clears = clears_of(entity, fields.all, thing)
-        self._rows[entity.name].append(
-            (row_id, self._position, self._at.number, path, refused, None, None, clears, *references, *values)
-        )
-        return row_id
-
-
-@lru_cache(maxsize=1000)
-def _said(link: Entity, options: Any) -> tuple[Any, ...]:
-    """The values that somebody's options give; absent and null are the same here."""
-    return tuple(given(getattr(options, name)) for name in link.columns)
+        first = fields.last_row, self._position, self._at.number, path
+        references = [named.get(name) for name in shape.refers_to]
+        if thing is REFUSED:
+            self._gone[entity.name].append((*first, "invalid_document", None, None, "", *references, *fields.nothing))
+            return first[0]
+        clears = clears_of(entity, fields.all, thing) if self._clear_nulls else ""
+        new = self._fit.row(entity, (*first, None, None, None, clears, *references, *fields.pick(thing)))
+        self._shared[entity.name][thing] = list(new)
+        return first[0]
