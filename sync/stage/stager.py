@@ -62,7 +62,7 @@ class Stager:
         self._fields[DOCUMENT.name].last_row = valid.number - 1
         for shape in OF_DOCUMENT:
             self._stage_in(shape, valid.document, "", None, None)
-        if sum(len(rows) for rows in (*self._waiting.values(), *self._gone.values())) >= BATCH_ROWS:
+        if sum(map(len, self._waiting.values())) + sum(map(len, self._gone.values())) >= BATCH_ROWS:
             self._flush_rows()
         most = max(self._shared.values(), key=len)
         if len(most) >= MOST_SHARED:
