@@ -679,7 +679,7 @@ INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document;
 INSERT INTO ispyb_sync.digest_proposal (proposalId, digest)
 SELECT
     d.proposalId,
-    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
+    BIT_XOR(CONV(LEFT(SHA1(CONCAT_WS(
         ',',
         'an_entity',
         t.a_primary_key,

@@ -513,7 +513,7 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 REPLACE INTO ispyb_sync.digest_laboratory (laboratoryId, digest)
 SELECT
     t.laboratoryId,
-    CONV(LEFT(MD5(CONCAT_WS(
+    CONV(LEFT(SHA1(CONCAT_WS(
         ',',
         t.laboratoryId,
         (SELECT COUNT(*) FROM Laboratory AS n WHERE n.externalId = t.externalId),

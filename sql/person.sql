@@ -280,7 +280,7 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 REPLACE INTO ispyb_sync.digest_person (personId, digest)
 SELECT
     t.personId,
-    CONV(LEFT(MD5(CONCAT_WS(
+    CONV(LEFT(SHA1(CONCAT_WS(
         ',',
         t.personId,
         NVL(laboratory.digest, 0),

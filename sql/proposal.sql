@@ -412,7 +412,7 @@ WHERE m.action IS NOT NULL AND m.thing = m.row_id;
 INSERT INTO ispyb_sync.digest_proposal (proposalId, digest)
 SELECT
     d.proposalId,
-    BIT_XOR(CONV(LEFT(MD5(CONCAT_WS(
+    BIT_XOR(CONV(LEFT(SHA1(CONCAT_WS(
         ',',
         'proposal',
         t.proposalId,
