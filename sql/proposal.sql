@@ -321,7 +321,8 @@ WHERE
     AND (person.row_id IS NULL OR person.refused IS NOT NULL);
 
 -- name: refuse_no_code -- if: given(proposalNumber), lacks(proposalCode), proposalCode
--- A forgotten code would make a second proposal: ISPyB has this number with a code, and not without.
+-- A forgotten code would make a second proposal: ISPyB has this number with a code, and not without. A row that gets
+-- another number in this run does not count.
 INSERT INTO ispyb_sync.map_proposal (row_id, thing, refused, field, value, held)
 SELECT
     m.row_id,
@@ -333,7 +334,17 @@ SELECT
 FROM ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Proposal AS t ON t.proposalNumber = s.proposalNumber
-WHERE m.thing = m.row_id AND m.target_id IS NULL AND m.refused IS NULL AND s.proposalCode IS NULL
+LEFT JOIN (
+    ispyb_sync.map_proposal AS giver
+    INNER JOIN ispyb_sync.stage_proposal AS given ON given.row_id = giver.row_id
+) ON giver.target_id = t.proposalId AND giver.thing = giver.row_id AND giver.refused IS NULL
+    AND given.proposalNumber <> t.proposalNumber
+WHERE
+    m.thing = m.row_id
+    AND m.target_id IS NULL
+    AND m.refused IS NULL
+    AND s.proposalCode IS NULL
+    AND giver.row_id IS NULL
 GROUP BY m.row_id
 HAVING SUM(t.proposalCode IS NULL) = 0
 ON DUPLICATE KEY UPDATE refused = VALUES(refused), field = VALUES(field), value = VALUES(value), held = VALUES(held);
