@@ -9,9 +9,11 @@ from support.migrating import Fresh
 from support.small import CommandLine
 
 from sync.database import rights
+from sync.database.connection import connected
 from sync.migrate import commands as migrate
 from sync.model.entities import ENTITIES
 from sync.model.errors import DatabaseError
+from sync.model.settings import Settings
 
 __all__ = ["legacy", "login"]  # fixtures
 
@@ -26,8 +28,9 @@ def refused(login: Login, statement: str) -> bool:
 
 
 def test_the_role_may_read_and_write_what_a_run_needs(legacy: Fresh, login: Login) -> None:
-    with login.engine.connect() as connection:
-        assert rights.account(connection).lacking(legacy.staging_schema, write=True, delete=ENTITIES) == []
+    with connected(login.engine, Settings(staging_schema=legacy.staging_schema)) as ispyb:
+        connection = ispyb.connection
+        assert rights.account(ispyb).lacking(write=True, delete=ENTITIES) == []
         assert migrate.is_current(connection, legacy.staging_schema)
         connection.exec_driver_sql(f"CREATE TEMPORARY TABLE `{legacy.staging_schema}`.stage (a INT)")
         connection.exec_driver_sql(f"INSERT INTO `{legacy.staging_schema}`.stage VALUES (1)")
