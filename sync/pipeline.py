@@ -13,7 +13,7 @@ from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from itertools import count
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry, tool_schema
@@ -27,12 +27,12 @@ from sync.model.report import Report
 from sync.model.settings import Settings
 from sync.read.closest import folded
 from sync.read.copied import Copied
-from sync.read.reader import Reader
+from sync.read.reader import ExportInfo
 from sync.read.turning.origin import Origins
 from sync.reconcile.documents import Reading
 from sync.reconcile.left_out import Drawn
 from sync.reconcile.reconciliation import Reconciliation
-from sync.reconcile.request import Request, timed
+from sync.reconcile.request import Attempt, Request, timed
 from sync.reconcile.transaction import CommitUnanswered, Writing
 from sync.schema.alike import folding
 from sync.schema.introspection import introspect
@@ -84,12 +84,11 @@ def _worth_another(request: Request, error: DBAPIError | Unreachable, attempt: i
 def validate(request: Request) -> Report:
     """Reads and validates an export; asks no database."""
     report = Report("validate", "validated")
-    origins = Origins()
-    with timed(report, "total"), Reading(request, origins, None, report) as reading:
+    with timed(report, "total"), Reading(request, report) as reading:
         for _valid in reading.documents():
             pass
         reading.finish()
-        origins.rename(report)
+        reading.origins.rename(report)
         if request.settings.mask:
             report.mask()
     return report
@@ -101,64 +100,56 @@ def _reconcile(request: Request, opened: Ispyb) -> Report:
     start = time.perf_counter()
     settings = request.settings
     ispyb = _look(opened, settings, write=request.write)
-    digests = Digests(ispyb)
     fingerprints: Fingerprints | None = None
     if settings.leaves_out or (request.write and not settings.leave):
         chosen = bool(request.wanted)
         fingerprints = Fingerprints(ispyb, settings, chosen=chosen, leaves_out=settings.leaves_out)
-    try:
-        with Copied() if settings.leaves_out else nullcontext() as copied:
+    with Copied() if settings.leaves_out else nullcontext() as copied:
+        attempt = Attempt(request, ispyb, fingerprints, Digests(ispyb), copied)
+        try:
             for reading in count(1):
                 try:
-                    report = _once(request, ispyb, digests, fingerprints, copied)
+                    report = _once(attempt)
                     break
                 except (Drawn, Repeated) as again:
                     if fingerprints is None:
                         raise
                     fingerprints.examine(again.labels if reading < MOST_READINGS else fingerprints.left_out)
-    finally:
-        if isinstance(request.ispyb, Connection | Engine) and not ispyb.connection.invalidated:
-            with suppress(DBAPIError):
-                digests.drop()
+        finally:
+            if attempt.leaves_connection:
+                with suppress(DBAPIError):
+                    attempt.digests.drop()
     report.seconds["total"] = time.perf_counter() - start
     return report
 
 
-def _once(
-    request: Request,
-    ispyb: LiveIspyb,
-    digests: Digests,
-    fingerprints: Fingerprints | None,
-    copied: Copied | None,
-) -> Report:
+def _once(attempt: Attempt) -> Report:
     """Reads and stages what must be examined, decides, and writes. Raises Drawn, Repeated."""
     started = datetime.now(UTC).replace(tzinfo=None)
-    report = Report(request.mode, "applied" if request.write else "planned", trigger=request.asked_by.trigger)
-    report.actor = request.asked_by.actor or ispyb.account
-    report.database = ispyb.called
+    request, ispyb, fingerprints = attempt.request, attempt.ispyb, attempt.fingerprints
+    report = attempt.report()
     reconciliation = Reconciliation(ispyb, request.settings.left_entities)
-    origins = Origins()
     keep = False
     try:
         reconciliation.create()
         if fingerprints is not None:
             fingerprints.begin()
-        reader = _stage(request, origins, fingerprints, report, reconciliation, copied)
+        origins, export = _stage(attempt, report, reconciliation)
         if fingerprints is not None and fingerprints.left_out:
             with timed(report, "verify"):
-                differing = digests.differing(fingerprints.left_out)
+                differing = attempt.digests.differing(fingerprints.left_out)
             if differing:
                 raise Drawn(differing)
         if ispyb.own:
             ispyb.connection.commit()  # the staged rows stay when the transaction starts anew
-        writing = Writing(request, origins, fingerprints, digests, report, reconciliation, reader, started)
+        writing = Writing(attempt, report, reconciliation, origins, export, started)
         if request.write:
             writing.write()
             keep = not ispyb.own
         else:
             writing.plan()
     finally:
-        if isinstance(request.ispyb, Connection | Engine) and not ispyb.connection.invalidated:
+        if attempt.leaves_connection:
             with suppress(DBAPIError):
                 reconciliation.put_away(keep=keep)
     return report
@@ -182,19 +173,13 @@ def _look(ispyb: Ispyb, settings: Settings, *, write: bool) -> LiveIspyb:
     return with_target(ispyb, target)
 
 
-def _stage(
-    request: Request,
-    origins: Origins,
-    fingerprints: Fingerprints | None,
-    report: Report,
-    reconciliation: Reconciliation,
-    copied: Copied | None,
-) -> Reader:
-    ispyb, settings = reconciliation.ispyb, request.settings
+def _stage(attempt: Attempt, report: Report, reconciliation: Reconciliation) -> tuple[Origins, ExportInfo]:
+    """Reads the export into the staging tables; what is kept of it are the origins of its documents, and its name."""
+    request, ispyb = attempt.request, attempt.ispyb
     start = time.perf_counter()
     fold = folding(ispyb.connection, ispyb.target, folded) if request.wanted else folded
     with (
-        Reading(request, origins, fingerprints, report, copied, fold) as reading,
+        Reading(request, report, attempt.fingerprints, attempt.copied, fold) as reading,
         Background(Loader(ispyb)) as background,
     ):
 
@@ -202,7 +187,8 @@ def _stage(
             reconciliation.stage(entity, columns)
             background.load(entity, columns)
 
-        stager = Stager(ispyb.target, load_columns, report.refusals.append, clear_nulls=settings.nulls == "clear")
+        clear = request.settings.nulls == "clear"
+        stager = Stager(ispyb.target, load_columns, report.refusals.append, clear_nulls=clear)
         for valid in reading.documents():
             stager.add(valid)
         stager.flush()
@@ -211,7 +197,7 @@ def _stage(
         background.finish()
     reading.finish()
     report.seconds["stage"] = background.seconds
-    return reading.reader
+    return reading.origins, reading.reader.info
 
 
 def _was_committed(request: Request, unanswered: CommitUnanswered) -> bool:

@@ -17,7 +17,6 @@ from sync.model.conditions import Conditions
 from sync.model.entities import ENTITIES, Entity
 from sync.model.report import Report
 from sync.model.settings import Settings
-from sync.read.turning.origin import Origins
 from sync.reconcile import leaving
 from sync.reconcile.documents import Reading
 from sync.reconcile.reconciliation import MATCHING
@@ -101,7 +100,7 @@ class Script:
 
         clear = self._settings.nulls == "clear"
         stager = Stager(self._ispyb.target, load_columns, report.refusals.append, clear_nulls=clear)
-        with Reading(request, Origins(), None, report) as reading:
+        with Reading(request, report) as reading:
             for valid in reading.documents():
                 stager.add(valid)
                 yield from pieces

@@ -21,19 +21,17 @@ from sync.model.entities import DOCUMENT, ENTITIES
 from sync.model.errors import DatabaseError, LimitError
 from sync.model.refusals import Notice, Refusal
 from sync.model.report import COMMITTING, Counts, Report
-from sync.read.reader import Reader
+from sync.read.reader import ExportInfo
 from sync.read.turning.origin import Origins
 from sync.reconcile import prune_limit
 from sync.reconcile.findings import TOLD, fill, find_vanished, refused_by_database
 from sync.reconcile.left_out import Drawn, draw, links_left_out, remember
 from sync.reconcile.plan import Plan
 from sync.reconcile.reconciliation import Overtaken, Reconciliation
-from sync.reconcile.request import Request, timed, unread_proposals
+from sync.reconcile.request import Attempt, Request, timed, unread_proposals
 from sync.statements.by_halves import RefusedRow, RowsRefused
 from sync.statements.live_ispyb import LiveIspyb
 from sync.statements.send import origin_of
-from sync.verify.digests import Digests
-from sync.verify.fingerprints import Fingerprints
 
 
 class CommitUnanswered(Exception):
@@ -72,21 +70,24 @@ class _AsRead:
 
 @dataclass(frozen=True)
 class Writing:
-    """A run whose rows are staged."""
+    """A run whose rows are staged; `started` is when it began to read the export, in UTC."""
 
-    request: Request
-    origins: Origins
-    fingerprints: Fingerprints | None
-    digests: Digests
+    attempt: Attempt
     report: Report
     reconciliation: Reconciliation
-    reader: Reader
+    origins: Origins
+    export: ExportInfo
     started: datetime
 
     @property
+    def request(self) -> Request:
+        """What is asked for."""
+        return self.attempt.request
+
+    @property
     def ispyb(self) -> LiveIspyb:
-        """Where it writes."""
-        return self.reconciliation.ispyb
+        """Where it is written."""
+        return self.attempt.ispyb
 
     def plan(self) -> None:
         """Decides, and writes nothing. Raises Drawn."""
@@ -175,13 +176,14 @@ class Writing:
         request.tell("writing history")
         report.run = self._record()
         self.reconciliation.record(plan, report.run)
-        verified = set() if self.fingerprints is None else self.fingerprints.names
+        fingerprints = self.attempt.fingerprints
+        verified = set() if fingerprints is None else fingerprints.names
         staged = report.entities[DOCUMENT.name].staged
         touch(self.reconciliation.runner, report.run, report.refusals, staged=staged, verified=verified)
-        if self.fingerprints is not None:
+        if fingerprints is not None:
             request.tell("noting what is verified")
             with timed(report, "verify"):
-                remember(self.reconciliation.runner, plan, self.fingerprints, self.digests, report.refusals)
+                remember(self.reconciliation.runner, plan, fingerprints, self.attempt.digests, report.refusals)
         turn.confirm(report.run)
         if self.ispyb.own:
             request.tell(COMMITTING)
@@ -193,7 +195,7 @@ class Writing:
         self.request.tell(f"matching {reconciliation.staged_rows:,} rows")
         with timed(report, "match"):
             plan = reconciliation.plan(settings.prune, unread_proposals(report), TOLD)
-            draw(self.reconciliation.runner, plan, self.fingerprints)
+            draw(self.reconciliation.runner, plan, self.attempt.fingerprints)
             fill(report, plan, reconciliation, self.origins, changes=changes)
             if settings.full:
                 find_vanished(report, plan, reconciliation)
@@ -203,20 +205,19 @@ class Writing:
         return plan
 
     def _excess(self, plan: Plan) -> str | None:
-        also = partial(links_left_out, self.reconciliation.runner, self.fingerprints)
+        also = partial(links_left_out, self.reconciliation.runner, self.attempt.fingerprints)
         return prune_limit.excess(plan, self.reconciliation, self.request.settings.prune_limit, also)
 
     def _record(self) -> int:
         """Writes the run into the tool's own schema; returns its number."""
-        info = self.reader.info
         return runs.record(
             self.ispyb,
             self.request.settings,
             self.report,
             self.started,
-            export=info.name,
-            nbytes=info.bytes,
-            sha256=info.sha256,
+            export=self.export.name,
+            nbytes=self.export.bytes,
+            sha256=self.export.sha256,
             asked=self.request.asked_by,
             proposals=sorted(self.request.wanted),
         )
