@@ -204,7 +204,7 @@ def _serves_another(ispyb: Ispyb) -> list[Finding]:
 
 def _migrations(ispyb: Ispyb, columns: Columns) -> Iterator[Finding]:
     try:
-        reached = revision.revision(ispyb.connection, ispyb.tool_schema)
+        reached = revision.revision(ispyb)
     except DatabaseError as error:
         yield Finding("error", "migrations", error.message, error.hint or "")
         return

@@ -42,7 +42,7 @@ def look(ispyb: Ispyb) -> Served | None:
     except DBAPIError as error:
         if code_of(error) in NOT_THERE:
             return None
-        raise unreadable(error, ispyb.tool_schema) from None
+        raise unreadable(error, ispyb) from None
     return Served(row.revision, row.served, row.this, bool(row.same))
 
 

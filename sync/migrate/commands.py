@@ -136,7 +136,7 @@ def _head_of(ispyb: Ispyb, config: Config) -> dict[str, str]:
     if not any(table.columns for table in read_tables(ispyb.connection).tables.values()):
         return {"here": f"-- What will change in {schema} is not known: this account sees no table of ISPyB there.\n"}
     found = titles(changes, pending(ispyb, changes), tool_schema)
-    at = revision(ispyb.connection, tool_schema)
+    at = revision(ispyb)
     way = f"to revision {head()}; {ispyb.called} is at {f'revision {at}' if at else 'base'}"
     if not found:
         return {"way": way, "here": f"-- Nothing will change: {schema} and {tool_schema} have it all.\n"}
