@@ -102,8 +102,7 @@ def _reconcile(request: Request, opened: Ispyb) -> Report:
     ispyb = _look(opened, settings, write=request.write)
     fingerprints: Fingerprints | None = None
     if settings.leaves_out or (request.write and not settings.leave):
-        chosen = bool(request.wanted)
-        fingerprints = Fingerprints(ispyb, settings, chosen=chosen, leaves_out=settings.leaves_out)
+        fingerprints = Fingerprints(ispyb, settings, chosen=bool(request.wanted))
     with Copied() if settings.leaves_out else nullcontext() as copied:
         attempt = Attempt(request, ispyb, fingerprints, Digests(ispyb), copied)
         try:

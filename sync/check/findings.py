@@ -25,6 +25,7 @@ from sync.model.settings import Settings
 from sync.model.text import counted
 from sync.schema.introspection import read_tables
 from sync.schema.target import Target
+from sync.statements.live_ispyb import LiveIspyb, with_target
 
 REQUIRED = (10, 3, 3)
 """NVL, LIMIT in GROUP_CONCAT and columns added without a copy came with this MariaDB."""
@@ -72,10 +73,9 @@ def show(findings: list[Finding], console: Console) -> None:
             console.print(Text(f"        {printable(finding.remedy)}", style="dim"), soft_wrap=True)
 
 
-def _findings(ispyb: Ispyb, settings: Settings) -> Iterator[Finding]:
-    connection = ispyb.connection
-    target = read_tables(connection)
-    columns = _columns(target)
+def _findings(opened: Ispyb, settings: Settings) -> Iterator[Finding]:
+    ispyb = with_target(opened, read_tables(opened.connection))
+    columns = _columns(ispyb.target)
     if not any(columns.values()):
         message = f"{ispyb.schema} has none of ISPyB's tables, or the account may not see them"
         remedy = "Correct the schema at the end of the URL, or grant the role that `ispyb-sync grants` prints."
@@ -83,15 +83,15 @@ def _findings(ispyb: Ispyb, settings: Settings) -> Iterator[Finding]:
         return  # nothing else that could be said is about ISPyB
     elsewhere = _serves_another(ispyb)
     yield from elsewhere
-    yield from _server(connection)
+    yield from _server(ispyb.connection)
     held = rights.account(ispyb)
     yield from _privileges(held, settings.left_entities)
     yield from _variant(ispyb, columns)
-    yield from obstacles_of(target)
-    yield from rules_of(connection, target)
+    yield from obstacles_of(ispyb.target)
+    yield from rules_of(ispyb)
     if not elsewhere:  # the migrations are of the other ISPyB, and `migrate` refuses
         yield from _migrations(ispyb, columns)
-    yield from _duplicates(target, held)
+    yield from _duplicates(ispyb, held)
 
 
 def _columns(target: Target) -> Columns:
@@ -224,14 +224,14 @@ def _migrations(ispyb: Ispyb, columns: Columns) -> Iterator[Finding]:
         yield Finding("error", "tool schema", f"{ispyb.tool_schema} does not say which ISPyB it serves", remedy)
 
 
-def _duplicates(target: Target, held: Account) -> Iterator[Finding]:
+def _duplicates(ispyb: LiveIspyb, held: Account) -> Iterator[Finding]:
     none = True
     for entity in ENTITIES:
-        if not target[entity].columns or held.rights.lacking(["SELECT"], held.ispyb.schema, entity.table):
+        if not ispyb.target[entity].columns or held.rights.lacking(["SELECT"], ispyb.schema, entity.table):
             continue
         for statement in of_pass(entity.name, "check"):
-            query = held.ispyb.text(statement, target.conditions(entity))
-            groups = [] if query is None else held.ispyb.connection.exec_driver_sql(query).all()
+            query = ispyb.text(statement, ispyb.target.conditions(entity))
+            groups = [] if query is None else ispyb.connection.exec_driver_sql(query).all()
             if groups:
                 none = False
                 shown = [f"{group.value} ({_ids(entity, group)})" for group in groups[:EXAMPLES]]

@@ -63,21 +63,20 @@ class Fingerprints:
     """The fingerprints of one export.
 
     chosen      whether only documents of some proposals are taken
-    leaves_out  whether any document may be left out
 
     left_out    what is left out of this reading, by label
     names       of a short export, the proposals of what is left out
     """
 
-    def __init__(self, ispyb: LiveIspyb, settings: Settings, *, chosen: bool, leaves_out: bool) -> None:
+    def __init__(self, ispyb: LiveIspyb, settings: Settings, *, chosen: bool) -> None:
         self.left_out: dict[bytes, Remembered] = {}
         self.names: set[str] = set()
         self._ispyb = ispyb
         self._start = hashlib.sha256(_circumstances(settings, ispyb.target).encode())
         self._chosen = chosen
-        self._leaves_out = leaves_out
+        self._leaves_out = settings.leaves_out
         self._examined: set[bytes] = set()
-        self._known: dict[bytes, tuple[bytes, Remembered]] | None = None if leaves_out else {}
+        self._known: dict[bytes, tuple[bytes, Remembered]] | None = None if settings.leaves_out else {}
         self.begin()
 
     def begin(self) -> None:
