@@ -202,15 +202,14 @@ def _stage(attempt: Attempt, report: Report, reconciliation: Reconciliation) -> 
 def _was_committed(request: Request, unanswered: CommitUnanswered) -> bool:
     """Whether a run's row is there; the lock makes sure that the server has ended the lost transaction."""
     settings = request.settings
-    params = {"run": unanswered.report.run, "started": unanswered.started}
+    which = {"run": unanswered.report.run, "started": unanswered.started}
     for attempt in range(1, retry.ATTEMPTS + 1):
         try:
             with connected(request.ispyb, settings) as ispyb:
-                sql = ispyb.text(named("history", "find_run")) or ""
-                if ispyb.connection.exec_driver_sql(sql, params).first() is not None:
+                if ispyb.ask(named("history", "find_run"), **which).first() is not None:
                     return True
                 with run_lock(ispyb, settings.lock_timeout):
-                    return ispyb.connection.exec_driver_sql(sql, params).first() is not None
+                    return ispyb.ask(named("history", "find_run"), **which).first() is not None
         except (DBAPIError, DatabaseError) as error:
             if not isinstance(error, Unreachable) and code_of(error) not in LOST:
                 break

@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import pymysql
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection, CursorResult, Engine
 from sqlalchemy.exc import DBAPIError
 
 from sync.database.driver import called, sending_no_files
@@ -130,6 +131,10 @@ class Ispyb:
     def text(self, statement: Statement, given: Conditions = NO_CONDITIONS) -> str | None:
         """A statement as it is sent here; None where its condition does not hold."""
         return statement.render(given, self.tool_schema)
+
+    def ask(self, statement: Statement, given: Conditions = NO_CONDITIONS, /, **values: object) -> CursorResult[Any]:
+        """The result of a statement whose condition holds; `values` stand in place of `%(run)s` and the like."""
+        return self.connection.exec_driver_sql(self.text(statement, given) or "", values)
 
 
 @contextmanager

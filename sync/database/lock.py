@@ -90,7 +90,7 @@ def run_lock(ispyb: Ispyb, timeout: int, waits: Waits = _nobody_listens) -> Iter
 
 @contextmanager
 def server_lock(connection: Connection, timeout: int, waits: Waits = _nobody_listens) -> Iterator[None]:
-    """The same without a lease, which needs the tool's tables: only on this server nobody else runs."""
+    """The same on this server alone: it takes no lease, which would need the tool's tables."""
     if not connection.exec_driver_sql(f"SELECT GET_LOCK({_NAME}, 0)").scalar():
         waits(f"waiting for another run: {_holder(connection)}")
         if not connection.exec_driver_sql(f"SELECT GET_LOCK({_NAME}, %s)", (timeout,)).scalar():

@@ -38,7 +38,7 @@ class Served:
 def look(ispyb: Ispyb) -> Served | None:
     """Ask a tool schema whom it serves; None where there is none, or none of this release."""
     try:
-        row = ispyb.connection.exec_driver_sql(ispyb.text(named("served", "look")) or "").one()
+        row = ispyb.ask(named("served", "look")).one()
     except DBAPIError as error:
         if code_of(error) in NOT_THERE:
             return None
@@ -57,8 +57,7 @@ def demand_own(ispyb: Ispyb) -> None:
 
 def demand_own_run(ispyb: Ispyb, run: int) -> None:
     """Raise UsageError where a run was on another ISPyB, which shared the tool schema once."""
-    sql = ispyb.text(named("served", "foreign_run")) or ""
-    if (other := ispyb.connection.exec_driver_sql(sql, {"run": run}).scalar()) is not None:
+    if (other := ispyb.ask(named("served", "foreign_run"), run=run).scalar()) is not None:
         raise UsageError(
             f"run {run} was on {other}, and this is {ispyb.schema}",
             hint="Its ids mean nothing here. `ispyb-sync history` marks the runs of other ISPyBs.",

@@ -124,21 +124,19 @@ def record(
     """
     kept = settings.model_dump(mode="json", exclude={"database", *TABLES}) | {"schema": ispyb.schema} | more
     report.trigger, report.actor = asked.trigger, asked.actor or ispyb.account
-    result = ispyb.connection.exec_driver_sql(
-        ispyb.text(named("history", "record_run")) or "",
-        {
-            "mode": report.mode,
-            "status": report.status,
-            "started": started,
-            "tool_version": tool_version(),
-            "export_name": export[-LONGEST_NAME:],
-            "export_bytes": nbytes,
-            "export_sha256": sha256,
-            "settings": json.dumps(kept),
-            "report": json.dumps(storable(report), default=str),
-            "trigger": asked.trigger,
-            "actor": asked.actor and asked.actor[:LONGEST_ACTOR],
-        },
+    result = ispyb.ask(
+        named("history", "record_run"),
+        mode=report.mode,
+        status=report.status,
+        started=started,
+        tool_version=tool_version(),
+        export_name=export[-LONGEST_NAME:],
+        export_bytes=nbytes,
+        export_sha256=sha256,
+        settings=json.dumps(kept),
+        report=json.dumps(storable(report), default=str),
+        trigger=asked.trigger,
+        actor=asked.actor and asked.actor[:LONGEST_ACTOR],
     )
     return int(result.lastrowid)
 
@@ -147,7 +145,7 @@ def ask(ispyb: Ispyb, name: str, given: Conditions = NO_CONDITIONS, /, **paramet
     """The result of a statement of sql/history.sql; raises DatabaseError that names it."""
     statement = named("history", name)
     try:
-        return ispyb.connection.exec_driver_sql(ispyb.text(statement, given) or "", parameters)
+        return ispyb.ask(statement, given, **parameters)
     except DBAPIError as error:
         raise failure(error, statement.origin) from None
 

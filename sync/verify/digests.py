@@ -57,9 +57,8 @@ class Digests:
 
     def _take_out(self, labels: set[bytes]) -> None:
         """What is not left out any more: links of its proposal are counted where they are staged."""
-        delete = self._ispyb.text(named("fingerprint", "take_out")) or ""
         for some in batches(list(labels)):
-            self._ispyb.connection.exec_driver_sql(delete, {"labels": tuple(some)})
+            self._ispyb.ask(named("fingerprint", "take_out"), labels=tuple(some))
 
     def _making(self) -> Iterator[Given]:
         """What makes the tables, or empties them."""

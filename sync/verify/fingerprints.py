@@ -205,7 +205,7 @@ class Fingerprints:
     def _all(self) -> dict[bytes, tuple[bytes, Remembered]]:
         """Of all documents, by their fingerprints, the label and what is known."""
         same: dict[str, str] = {}  # what is odd is odd in many
-        rows = self._ask("all_verified")
+        rows: Iterable[Any] = self._ispyb.ask(named("fingerprint", "all_verified"))
         return {
             fingerprint: (label, Remembered(fingerprint, place, digest, odd and same.setdefault(odd, odd)))
             for label, fingerprint, place, digest, odd in rows
@@ -214,12 +214,9 @@ class Fingerprints:
     def _held(self, labels: Sequence[bytes]) -> dict[bytes, Remembered]:
         found: dict[bytes, Remembered] = {}
         for some in batches(labels):
-            rows = self._ask("fingerprints", labels=tuple(some))
+            rows: Iterable[Any] = self._ispyb.ask(named("fingerprint", "fingerprints"), labels=tuple(some))
             found.update((label, Remembered(*remembered)) for label, *remembered in rows)
         return found
-
-    def _ask(self, name: str, **values: object) -> Iterable[Any]:
-        return self._ispyb.connection.exec_driver_sql(self._ispyb.text(named("fingerprint", name)) or "", values)
 
 
 def _circumstances(settings: Settings, target: Target) -> str:

@@ -4,8 +4,9 @@ With --serve-this it takes the schema over: what history holds of the ISPyB that
 Refuses to guess where runs of several ISPyBs share a history: there each run counts for the schema that it names.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from textwrap import indent
+from typing import Any
 
 from sync.database.connection import Ispyb
 from sync.database.revision import head
@@ -78,8 +79,8 @@ def needed(ispyb: Ispyb) -> bool:
 def told(ispyb: Ispyb) -> Iterator[str]:
     """Say what it means that the schema was taken over."""
     yield f"the tool schema {ispyb.tool_schema} serves {_this(ispyb)} from now on"
-    sql = ispyb.text(named("served", "runs_by_ispyb")) or ""
-    for elsewhere, schema, runs in ispyb.connection.exec_driver_sql(sql):
+    found: Iterable[Any] = ispyb.ask(named("served", "runs_by_ispyb"))
+    for elsewhere, schema, runs in found:
         name = f" of {schema}" if schema else " of a release that did not note its ISPyB"
         if elsewhere:
             yield f"{counted(runs, 'run')}{name} {_do(runs)} not count: no undo, and none of their links is the tool's"
