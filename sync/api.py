@@ -19,6 +19,7 @@ from sync.read.reader import Export
 from sync.reconcile.request import Request
 from sync.reconcile.script import Script
 from sync.schema.introspection import introspect
+from sync.statements.live_ispyb import with_target
 
 __all__ = ["Request", "apply", "plan", "run", "run_adopt", "run_undo", "script", "undo"]
 
@@ -94,10 +95,10 @@ def script(
     entity   only the statements of this one; None: the whole run
     export   its rows are staged by INSERTs; None: a line says where staged rows would stand
     """
-    with connected(settings.database_url()) as ispyb:
-        target = introspect(ispyb.connection)
+    with connected(settings.database_url(), settings) as opened:
+        ispyb = with_target(opened, introspect(opened.connection))
     request = None if export is None else Request("apply" if write else "plan", export, settings)
-    return Script(target, ispyb.schema, settings, entity).lines(request, write=write)
+    return Script(ispyb, settings, entity).lines(request, write=write)
 
 
 def _given_or_set(database: Database | None, settings: Settings) -> Database:

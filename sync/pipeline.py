@@ -13,11 +13,11 @@ from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from itertools import count
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry, tool_schema
-from sync.database.connection import LOST, Connected, code_of, connect, connected, failure
+from sync.database.connection import LOST, Ispyb, code_of, connected, failure
 from sync.database.lock import run_lock
 from sync.database.rights import demand
 from sync.database.sqlfiles import named
@@ -27,21 +27,21 @@ from sync.model.report import Report
 from sync.model.settings import Settings
 from sync.read.closest import folded
 from sync.read.copied import Copied
-from sync.read.reader import Reader
+from sync.read.reader import ExportInfo
 from sync.read.turning.origin import Origins
 from sync.reconcile.documents import Reading
 from sync.reconcile.left_out import Drawn
 from sync.reconcile.reconciliation import Reconciliation
-from sync.reconcile.request import Request, timed
+from sync.reconcile.request import Attempt, Request, timed
 from sync.reconcile.transaction import CommitUnanswered, Writing
 from sync.schema.alike import folding
 from sync.schema.introspection import introspect
-from sync.schema.target import Target
 from sync.stage.columns import Columns
 from sync.stage.load import Background, Loader
 from sync.stage.stager import Stager
+from sync.statements.live_ispyb import LiveIspyb, with_target
 from sync.statements.open_connection import kept
-from sync.statements.send import Runner, origin_of
+from sync.statements.send import origin_of
 from sync.verify.digests import Digests
 from sync.verify.fingerprints import Fingerprints, Repeated
 
@@ -62,7 +62,7 @@ def run(request: Request) -> Report:
     attempt = 1
     while True:
         try:
-            with connected(request.ispyb) as ispyb:
+            with connected(request.ispyb, request.settings) as ispyb:
                 return _reconcile(request, ispyb)
         except (CommitUnanswered, DBAPIError, Unreachable) as raised:
             if isinstance(raised, CommitUnanswered) and _was_committed(request, raised):
@@ -84,130 +84,110 @@ def _worth_another(request: Request, error: DBAPIError | Unreachable, attempt: i
 def validate(request: Request) -> Report:
     """Reads and validates an export; asks no database."""
     report = Report("validate", "validated")
-    origins = Origins()
-    with timed(report, "total"), Reading(request, origins, None, report) as reading:
+    with timed(report, "total"), Reading(request, report) as reading:
         for _valid in reading.documents():
             pass
         reading.finish()
-        origins.rename(report)
+        reading.origins.rename(report)
         if request.settings.mask:
             report.mask()
     return report
 
 
-def _reconcile(request: Request, ispyb: Connected) -> Report:
+def _reconcile(request: Request, opened: Ispyb) -> Report:
     """One attempt. Documents that turn out to matter although they are as they were are read, and staged, with those
     that are not; at last all are."""
     start = time.perf_counter()
-    settings, connection = request.settings, ispyb.connection
-    runner = Runner(connection, settings.staging_schema)
-    target = _look(ispyb, settings, write=request.write)
-    digests = Digests(runner, target)
+    settings = request.settings
+    ispyb = _look(opened, settings, write=request.write)
     fingerprints: Fingerprints | None = None
     if settings.leaves_out or (request.write and not settings.leave):
-        chosen = bool(request.wanted)
-        fingerprints = Fingerprints(connection, settings, target, chosen=chosen, leaves_out=settings.leaves_out)
-    try:
-        with Copied() if settings.leaves_out else nullcontext() as copied:
+        fingerprints = Fingerprints(ispyb, settings, chosen=bool(request.wanted))
+    with Copied() if settings.leaves_out else nullcontext() as copied:
+        attempt = Attempt(request, ispyb, fingerprints, Digests(ispyb), copied)
+        try:
             for reading in count(1):
                 try:
-                    report = _once(request, ispyb, runner, target, digests, fingerprints, copied)
+                    report = _once(attempt)
                     break
                 except (Drawn, Repeated) as again:
                     if fingerprints is None:
                         raise
                     fingerprints.examine(again.labels if reading < MOST_READINGS else fingerprints.left_out)
-    finally:
-        if isinstance(request.ispyb, Connection | Engine) and not connection.invalidated:
-            with suppress(DBAPIError):
-                digests.drop()
+        finally:
+            if attempt.leaves_connection:
+                with suppress(DBAPIError):
+                    attempt.digests.drop()
     report.seconds["total"] = time.perf_counter() - start
     return report
 
 
-def _once(
-    request: Request,
-    ispyb: Connected,
-    runner: Runner,
-    target: Target,
-    digests: Digests,
-    fingerprints: Fingerprints | None,
-    copied: Copied | None,
-) -> Report:
+def _once(attempt: Attempt) -> Report:
     """Reads and stages what must be examined, decides, and writes. Raises Drawn, Repeated."""
-    connection, started = runner.connection, datetime.now(UTC).replace(tzinfo=None)
-    report = Report(request.mode, "applied" if request.write else "planned", trigger=request.asked_by.trigger)
-    report.actor = request.asked_by.actor or ispyb.account
-    report.database = ispyb.called
-    reconciliation = Reconciliation(runner, target, request.settings.left_entities)
-    own = not isinstance(request.ispyb, Connection)
-    origins = Origins()
+    started = datetime.now(UTC).replace(tzinfo=None)
+    request, ispyb, fingerprints = attempt.request, attempt.ispyb, attempt.fingerprints
+    report = attempt.report()
+    reconciliation = Reconciliation(ispyb, request.settings.left_entities)
     keep = False
     try:
         reconciliation.create()
         if fingerprints is not None:
             fingerprints.begin()
-        reader = _stage(request, origins, fingerprints, report, runner, target, reconciliation, copied)
+        origins, export = _stage(attempt, report, reconciliation)
         if fingerprints is not None and fingerprints.left_out:
             with timed(report, "verify"):
-                differing = digests.differing(fingerprints.left_out)
+                differing = attempt.digests.differing(fingerprints.left_out)
             if differing:
                 raise Drawn(differing)
-        if own:
-            connection.commit()  # the staged rows stay when the transaction starts anew
-        writing = Writing(
-            request, origins, fingerprints, digests, report, ispyb, runner, reconciliation, target, reader, started, own
-        )
+        if ispyb.own:
+            ispyb.connection.commit()  # the staged rows stay when the transaction starts anew
+        writing = Writing(attempt, report, reconciliation, origins, export, started)
         if request.write:
             writing.write()
-            keep = not own
+            keep = not ispyb.own
         else:
             writing.plan()
     finally:
-        if isinstance(request.ispyb, Connection | Engine) and not connection.invalidated:
+        if attempt.leaves_connection:
             with suppress(DBAPIError):
                 reconciliation.put_away(keep=keep)
     return report
 
 
-def _look(ispyb: Connected, settings: Settings, *, write: bool) -> Target:
+def _look(ispyb: Ispyb, settings: Settings, *, write: bool) -> LiveIspyb:
     """What the live database is, where the account may do what the run needs and the migrations are made.
 
     On one open connection this is believed for a while, since looking takes longer than a small export does.
     """
-    connection, left, last = ispyb.connection, settings.left_entities, kept(ispyb.connection)
+    left, last = settings.left_entities, kept(ispyb.connection)
     links = LINKS if settings.prune != "none" else ()
     prunes = tuple(entity for entity in links if entity not in left)
-    asked = (ispyb.schema, settings.staging_schema, write, prunes, left, settings.left_fields)
+    asked = (ispyb.schema, ispyb.tool_schema, write, prunes, left, settings.left_fields)
     if asked in last.seen and time.monotonic() - last.seen[asked][0] < BELIEVED_SECONDS:
-        return last.seen[asked][1]
-    demand(connection, settings.staging_schema, write=write, delete=prunes, left=left)
-    tool_schema.demand_own(connection, settings.staging_schema)
-    target = introspect(connection).leaving(settings.left_fields)
+        return with_target(ispyb, last.seen[asked][1])
+    demand(ispyb, write=write, delete=prunes, left=left)
+    tool_schema.demand_own(ispyb)
+    target = introspect(ispyb.connection).leaving(settings.left_fields)
     last.seen[asked] = time.monotonic(), target
-    return target
+    return with_target(ispyb, target)
 
 
-def _stage(
-    request: Request,
-    origins: Origins,
-    fingerprints: Fingerprints | None,
-    report: Report,
-    runner: Runner,
-    target: Target,
-    reconciliation: Reconciliation,
-    copied: Copied | None,
-) -> Reader:
-    loader = Loader(runner.connection, target, request.settings.staging_schema)
+def _stage(attempt: Attempt, report: Report, reconciliation: Reconciliation) -> tuple[Origins, ExportInfo]:
+    """Reads the export into the staging tables; what is kept of it are the origins of its documents, and its name."""
+    request, ispyb = attempt.request, attempt.ispyb
     start = time.perf_counter()
-    fold = folding(runner.connection, target, folded) if request.wanted else folded
-    with Reading(request, origins, fingerprints, report, copied, fold) as reading, Background(loader) as background:
+    fold = folding(ispyb.connection, ispyb.target, folded) if request.wanted else folded
+    with (
+        Reading(request, report, attempt.fingerprints, attempt.copied, fold) as reading,
+        Background(Loader(ispyb)) as background,
+    ):
 
         def load_columns(entity: Entity, columns: Columns) -> None:
             reconciliation.stage(entity, columns)
             background.load(entity, columns)
 
-        stager = Stager(target, load_columns, report.refusals.append, clear_nulls=request.settings.nulls == "clear")
+        clear = request.settings.nulls == "clear"
+        stager = Stager(ispyb.target, load_columns, report.refusals.append, clear_nulls=clear)
         for valid in reading.documents():
             stager.add(valid)
         stager.flush()
@@ -216,21 +196,20 @@ def _stage(
         background.finish()
     reading.finish()
     report.seconds["stage"] = background.seconds
-    return reading.reader
+    return reading.origins, reading.reader.info
 
 
 def _was_committed(request: Request, unanswered: CommitUnanswered) -> bool:
     """Whether a run's row is there; the lock makes sure that the server has ended the lost transaction."""
-    sql = named("history", "find_run").render(staging_schema=request.settings.staging_schema) or ""
-    lock_timeout, schema = request.settings.lock_timeout, request.settings.staging_schema
-    params = {"run": unanswered.report.run, "started": unanswered.started}
+    settings = request.settings
+    which = {"run": unanswered.report.run, "started": unanswered.started}
     for attempt in range(1, retry.ATTEMPTS + 1):
         try:
-            with connect(request.ispyb) as connection:
-                if connection.exec_driver_sql(sql, params).first() is not None:
+            with connected(request.ispyb, settings) as ispyb:
+                if ispyb.ask(named("history", "find_run"), **which).first() is not None:
                     return True
-                with run_lock(connection, lock_timeout, schema):
-                    return connection.exec_driver_sql(sql, params).first() is not None
+                with run_lock(ispyb, settings.lock_timeout):
+                    return ispyb.ask(named("history", "find_run"), **which).first() is not None
         except (DBAPIError, DatabaseError) as error:
             if not isinstance(error, Unreachable) and code_of(error) not in LOST:
                 break

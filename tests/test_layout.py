@@ -13,17 +13,16 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from support.databases import Ispyb
 from support.facts import known_columns
+from support.opened import opened
 from support.variants import TABLES
 
 import sync
 from sync.database import sqlfiles
-from sync.database.connection import connect
 from sync.database.sqlfiles import SHARED, folder, for_entity, load, of_pass
 from sync.database.statement import Statement
 from sync.model.conditions import NO_CONDITIONS
 from sync.model.entities import ENTITIES, Entity
 from sync.reconcile.reconciliation import Reconciliation
-from sync.schema.introspection import introspect
 from sync.statements.send import Runner
 
 BY_NAME = {entity.name: entity for entity in ENTITIES}
@@ -364,10 +363,9 @@ def test_each_condition_names_something_real(name: str) -> None:
 
 def test_the_server_understands_each_statement(ispyb: Ispyb) -> None:
     """In each variant, with the lines that hold there."""
-    with connect(ispyb.role_url) as connection:
-        target = introspect(connection)
-        runner = Runner(connection, ispyb.staging_schema)
-        Reconciliation(runner, target).create()
+    with opened(ispyb) as live:
+        connection, target, runner = live.connection, live.target, Runner(live)
+        Reconciliation(live).create()
         own = [(statement, entity) for entity in ENTITIES for statement in of_pass(entity.name, "undo_create")]
         passes = (("fingerprint", "create"), ("fingerprint", "draw_create"), ("undo", "create"))
         made = [(statement, None) for name, pass_ in passes for statement in of_pass(name, pass_)]

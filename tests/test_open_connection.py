@@ -84,7 +84,7 @@ def test_after_a_run_that_failed_the_tables_are_made_anew(
     with monkeypatch.context() as patch:
         patch.setattr(
             "sync.reconcile.reconciliation.Reconciliation.plan",
-            lambda self, *arguments: self._runner.connection.exec_driver_sql("no"),
+            lambda self, *arguments: self.ispyb.connection.exec_driver_sql("no"),
         )
         with pytest.raises(DatabaseError):
             run(connection, py, document(2))

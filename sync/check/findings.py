@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sync.check.finding import Finding, Level
 from sync.check.live_tables import obstacles_of, rules_of
 from sync.database import revision, rights, tool_schema
-from sync.database.connection import Connected, connected, failure
+from sync.database.connection import Ispyb, connected, failure
 from sync.database.rights import Account
 from sync.database.sqlfiles import of_pass
 from sync.model.entities import ENTITIES, Entity
@@ -25,6 +25,7 @@ from sync.model.settings import Settings
 from sync.model.text import counted
 from sync.schema.introspection import read_tables
 from sync.schema.target import Target
+from sync.statements.live_ispyb import LiveIspyb, with_target
 
 REQUIRED = (10, 3, 3)
 """NVL, LIMIT in GROUP_CONCAT and columns added without a copy came with this MariaDB."""
@@ -50,7 +51,7 @@ _STOPS: dict[str | None, tuple[Level, str]] = {
 
 def check(database: str | Engine, settings: Settings) -> list[Finding]:
     """List what is fine and what is not; raises DatabaseError only where there is no connection."""
-    with connected(database) as ispyb:
+    with connected(database, settings) as ispyb:
         connection = ispyb.connection
         connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
         try:
@@ -72,27 +73,25 @@ def show(findings: list[Finding], console: Console) -> None:
             console.print(Text(f"        {printable(finding.remedy)}", style="dim"), soft_wrap=True)
 
 
-def _findings(ispyb: Connected, settings: Settings) -> Iterator[Finding]:
-    connection = ispyb.connection
-    staging_schema = settings.staging_schema
-    target = read_tables(connection)
-    columns = _columns(target)
+def _findings(opened: Ispyb, settings: Settings) -> Iterator[Finding]:
+    ispyb = with_target(opened, read_tables(opened.connection))
+    columns = _columns(ispyb.target)
     if not any(columns.values()):
         message = f"{ispyb.schema} has none of ISPyB's tables, or the account may not see them"
         remedy = "Correct the schema at the end of the URL, or grant the role that `ispyb-sync grants` prints."
         yield Finding("error", "tables", message, remedy)
         return  # nothing else that could be said is about ISPyB
-    elsewhere = _serves_another(connection, staging_schema)
+    elsewhere = _serves_another(ispyb)
     yield from elsewhere
-    yield from _server(connection)
-    held = rights.account(connection)
-    yield from _privileges(held, staging_schema, settings.left_entities)
-    yield from _variant(connection, columns)
-    yield from obstacles_of(target)
-    yield from rules_of(connection, target)
+    yield from _server(ispyb.connection)
+    held = rights.account(ispyb)
+    yield from _privileges(held, settings.left_entities)
+    yield from _variant(ispyb, columns)
+    yield from obstacles_of(ispyb.target)
+    yield from rules_of(ispyb)
     if not elsewhere:  # the migrations are of the other ISPyB, and `migrate` refuses
-        yield from _migrations(connection, columns, staging_schema)
-    yield from _duplicates(connection, target, held)
+        yield from _migrations(ispyb, columns)
+    yield from _duplicates(ispyb, held)
 
 
 def _columns(target: Target) -> Columns:
@@ -139,25 +138,26 @@ def _version(text: str) -> Finding:
     return Finding("ok", "server", f"version {text}")
 
 
-def _privileges(held: Account, staging_schema: str, left: Collection[Entity]) -> Iterator[Finding]:
-    lacking = held.lacking(staging_schema, write=True, left=left)
+def _privileges(held: Account, left: Collection[Entity]) -> Iterator[Finding]:
+    lacking = held.lacking(write=True, left=left)
     for what in lacking:
         yield Finding("error", "privileges", f"{held.who} has no {what}", held.remedy([what]))
     if lacking:
         return
     yield Finding("ok", "privileges", f"{held.who} may read and write all that a run needs")
-    if held.rights.lacking(["SELECT"], held.schema):
+    schema = held.ispyb.schema
+    if held.rights.lacking(["SELECT"], schema):
         message = "takes back updates and links; leaves inserted rows, as this account may not see what refers to them"
-        yield Finding("ok", "undo", message, f"To let it delete those: GRANT SELECT ON {held.schema}.* TO the role.")
+        yield Finding("ok", "undo", message, f"To let it delete those: GRANT SELECT ON {schema}.* TO the role.")
     written = [entity for entity in ENTITIES if entity not in left]
-    no_delete = [entity.table for entity in written if held.rights.lacking(["DELETE"], held.schema, entity.table)]
+    no_delete = [entity.table for entity in written if held.rights.lacking(["DELETE"], schema, entity.table)]
     if no_delete:
         message = f"{held.who} has no DELETE on {', '.join(no_delete)}: undo and pruning will fail there"
         yield Finding("warning", "privileges", message, "To use these, grant the role that `ispyb-sync grants` prints.")
 
 
-def _variant(connection: Connection, columns: Columns) -> Iterator[Finding]:
-    schema, collation = connection.exec_driver_sql("SELECT DATABASE(), @@collation_database").one()
+def _variant(ispyb: Ispyb, columns: Columns) -> Iterator[Finding]:
+    schema, collation = ispyb.schema, ispyb.connection.exec_driver_sql("SELECT @@collation_database").scalar()
     absent = [entity.table for entity in ENTITIES if not columns[entity.name]]
     if absent:
         message = f"{schema} has no {', '.join(absent)}, or the account may not see them"
@@ -191,20 +191,20 @@ def _guess(columns: Columns) -> str:
     return "py-ispyb" if charsets.get("familyName") == "utf8mb4" else "ESRF"
 
 
-def _serves_another(connection: Connection, staging_schema: str) -> list[Finding]:
+def _serves_another(ispyb: Ispyb) -> list[Finding]:
     """Whether the tool schema serves another ISPyB: then nothing that it holds is about this one."""
     try:
-        found = tool_schema.look(connection, staging_schema)
+        found = tool_schema.look(ispyb)
     except DatabaseError:
         return []  # it cannot be read, as `_migrations` says
     if found is None or found.served is None or found.same:
         return []
-    return [Finding("error", "tool schema", tool_schema.complaint(staging_schema, found), tool_schema.REMEDY)]
+    return [Finding("error", "tool schema", tool_schema.complaint(ispyb, found), tool_schema.REMEDY)]
 
 
-def _migrations(connection: Connection, columns: Columns, staging_schema: str) -> Iterator[Finding]:
+def _migrations(ispyb: Ispyb, columns: Columns) -> Iterator[Finding]:
     try:
-        reached = revision.revision(connection, staging_schema)
+        reached = revision.revision(ispyb)
     except DatabaseError as error:
         yield Finding("error", "migrations", error.message, error.hint or "")
         return
@@ -218,20 +218,20 @@ def _migrations(connection: Connection, columns: Columns, staging_schema: str) -
         yield Finding("error", "migrations", message, remedy)
     else:
         yield Finding("ok", "migrations", f"at revision {reached}")
-    if reached != revision.head() or (found := tool_schema.look(connection, staging_schema)) is None:
+    if reached != revision.head() or (found := tool_schema.look(ispyb)) is None:
         return
     if found.served is None:
-        yield Finding("error", "tool schema", f"{staging_schema} does not say which ISPyB it serves", remedy)
+        yield Finding("error", "tool schema", f"{ispyb.tool_schema} does not say which ISPyB it serves", remedy)
 
 
-def _duplicates(connection: Connection, target: Target, held: Account) -> Iterator[Finding]:
+def _duplicates(ispyb: LiveIspyb, held: Account) -> Iterator[Finding]:
     none = True
     for entity in ENTITIES:
-        if not target[entity].columns or held.rights.lacking(["SELECT"], held.schema, entity.table):
+        if not ispyb.target[entity].columns or held.rights.lacking(["SELECT"], ispyb.schema, entity.table):
             continue
         for statement in of_pass(entity.name, "check"):
-            query = statement.render(target.conditions(entity))
-            groups = [] if query is None else connection.exec_driver_sql(query).all()
+            query = ispyb.text(statement, ispyb.target.conditions(entity))
+            groups = [] if query is None else ispyb.connection.exec_driver_sql(query).all()
             if groups:
                 none = False
                 shown = [f"{group.value} ({_ids(entity, group)})" for group in groups[:EXAMPLES]]

@@ -9,6 +9,7 @@ from sync.check.finding import Finding
 from sync.model.entities import DOCUMENT
 from sync.schema.introspection import obstacles
 from sync.schema.target import Target
+from sync.statements.live_ispyb import LiveIspyb
 
 
 def obstacles_of(target: Target) -> Iterator[Finding]:
@@ -47,9 +48,10 @@ _TEXT = re.compile(r"'(?:[^']|'')*'")
 _CHECK = re.compile(r"^ +(?:CONSTRAINT )?`((?:[^`]|``)+)`.* CHECK \(", re.MULTILINE)
 
 
-def rules_of(connection: Connection, target: Target) -> Iterator[Finding]:
+def rules_of(ispyb: LiveIspyb) -> Iterator[Finding]:
     """Name the site's own rules: a row that breaks one is refused alone, which only a run can find out."""
-    tables = [table.entity.table for table in target.tables.values() if table.columns]
+    connection = ispyb.connection
+    tables = [table.entity.table for table in ispyb.target.tables.values() if table.columns]
     rules = {(table, rule) for table, rule in connection.exec_driver_sql(_RULES) if table in tables}
     rules |= {(table, f"check {name}") for table in tables for name in _checks(connection, table)}
     if rules:

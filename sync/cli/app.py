@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sync.cli.unexpected import Guard
-from sync.database.release import tool_version
+from sync.database.revision import tool_version
 from sync.model.errors import UsageError
 from sync.model.report import Report
 from sync.validate.validator import NOT_FOUND

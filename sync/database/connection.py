@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pymysql
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import URL, Connection, CursorResult, Engine
+from sqlalchemy.exc import DBAPIError
 
-from sync.database.driver import called, opener, sending_no_files
+from sync.database.driver import called, sending_no_files
+from sync.database.engine import open_engine
+from sync.database.statement import TOOL_SCHEMA, Statement
+from sync.model.conditions import NO_CONDITIONS, Conditions
 from sync.model.errors import DatabaseError, SyncError, Unreachable, UsageError
+from sync.model.settings import Settings
 
 log = logging.getLogger("sync")
 
@@ -72,46 +75,6 @@ _REMEDIES = dict.fromkeys(_NO_RIGHT, _GRANT) | {
 _ORIGIN = re.compile(r"/\* (.+?) \*/")
 
 
-def open_engine(url: str | URL, *, kept: int = 0) -> Engine:
-    """An engine for one command, or one that keeps connections open. Raises UsageError, which does not repeat the URL.
-
-    kept   how many connections stay open; no more than twice as many are opened, which a lease needs
-    """
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        raise UsageError(
-            "--database is not a SQLAlchemy URL",
-            hint="It looks like mysql+pymysql://account:password@host:3306/ispyb",
-        ) from None
-    if parsed.get_backend_name() not in ("mysql", "mariadb"):
-        raise UsageError(
-            f"--database names {parsed.get_backend_name()}, and ISPyB lives in MariaDB",
-            hint="Use mysql+pymysql://account:password@host:3306/ispyb",
-        )
-    if "@" in f"{parsed.host}{parsed.database}":
-        raise UsageError("--database has an @ too many", hint="In a password, write @ as %40, / as %2F, and : as %3A.")
-    return _usable(parsed.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"}), kept)
-
-
-def _usable(url: URL, kept: int) -> Engine:
-    """An engine whose URL the driver takes; raises UsageError for a host name or an option that it does not."""
-    try:
-        pool: dict[str, Any] = {"poolclass": NullPool}
-        if kept:
-            pool = {"pool_size": kept, "max_overflow": kept, "pool_pre_ping": True, "pool_recycle": 3600}
-        engine = create_engine(url, hide_parameters=True, **pool)
-        open_connection = opener(url, engine.dialect)
-        (url.host or "").encode("idna")
-    except (ArgumentError, AttributeError, OSError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"--database: the driver does not take this URL: {error}",
-            hint="Correct the host name, or what stands behind the question mark.",
-        ) from None
-    event.listen(engine, "do_connect", lambda *_: open_connection())
-    return engine
-
-
 def code_of(error: BaseException) -> int | None:
     """The server's or driver's error number."""
     cause = error.orig if isinstance(error, DBAPIError) else error
@@ -145,34 +108,59 @@ def as_told(error: SyncError | DBAPIError) -> SyncError:
 
 
 @dataclass(frozen=True)
-class Connected:
-    """An open connection, and what the server says of it: its schema, and the account."""
+class Ispyb:
+    """One ISPyB, and the tool's schema beside it, on an open connection.
+
+    schema       of ISPyB's own tables: the connection's default schema
+    tool_schema  of the tool's tables
+    account      as the server knows it
+    own          whether the connection is the tool's own, which may commit; else it is in a caller's transaction
+    """
 
     connection: Connection
     schema: str
+    tool_schema: str
     account: str
+    own: bool
 
     @property
     def called(self) -> str:
         """How people call the database: ispyb on db1:3306."""
         return called(self.connection.engine.url, self.schema)
 
+    def text(self, statement: Statement, given: Conditions = NO_CONDITIONS) -> str | None:
+        """A statement as it is sent here; None where its condition does not hold."""
+        return statement.render(given, self.tool_schema)
+
+    def ask(self, statement: Statement, given: Conditions = NO_CONDITIONS, /, **values: object) -> CursorResult[Any]:
+        """The result of a statement whose condition holds; `values` stand in place of `%(run)s` and the like."""
+        return self.connection.exec_driver_sql(self.text(statement, given) or "", values)
+
 
 @contextmanager
 def connect(database: Database) -> Iterator[Connection]:
-    """An open, set-up connection; one of our own is closed afterwards, a caller's is given back as it was."""
-    with connected(database) as found:
-        yield found.connection
+    """An open, set-up connection for who asks nothing of the tool's tables.
+
+    One of our own is closed afterwards, a caller's is given back as it was.
+    """
+    with _connected(database, TOOL_SCHEMA) as ispyb:
+        yield ispyb.connection
 
 
 @contextmanager
-def connected(database: Database) -> Iterator[Connected]:
-    """The same, with its schema and account."""
+def connected(database: Database, settings: Settings) -> Iterator[Ispyb]:
+    """The same, with all that the server and the settings say of this ISPyB."""
+    with _connected(database, settings.staging_schema) as ispyb:
+        yield ispyb
+
+
+@contextmanager
+def _connected(database: Database, tool_schema: str) -> Iterator[Ispyb]:
     if isinstance(database, Engine | Connection) and database.dialect.driver != "pymysql":
         raise UsageError(f"a connection by {database.dialect.driver}", hint="Open it as mysql+pymysql://…")
     if isinstance(database, Connection):
-        with sending_no_files(database), _settings(database, own=False) as found:
-            yield found
+        with sending_no_files(database), _session(database, tool_schema, own=False) as ispyb:
+            yield ispyb
         return
     engine = database if isinstance(database, Engine) else open_engine(database)
     try:
@@ -184,9 +172,9 @@ def connected(database: Database) -> Iterator[Connected]:
         raise told from None
     try:
         connection = _reading_committed(connection)
-        with sending_no_files(connection), _settings(connection, own=True) as found:
+        with sending_no_files(connection), _session(connection, tool_schema, own=True) as ispyb:
             connection.commit()
-            yield found
+            yield ispyb
     finally:
         if not connection.invalidated and not _is_open(connection):
             connection.invalidate()  # the driver has ended it: there is nothing to give back
@@ -205,12 +193,13 @@ def _reading_committed(connection: Connection) -> Connection:
 
 
 def _is_open(connection: Connection) -> bool:
-    driver: Any = connection.connection.driver_connection
-    return bool(driver.open)
+    driver = connection.connection.driver_connection
+    return bool(driver is not None and driver.open)
 
 
 @contextmanager
-def _settings(connection: Connection, *, own: bool) -> Iterator[Connected]:
+def _session(connection: Connection, tool_schema: str, *, own: bool) -> Iterator[Ispyb]:
+    """The session settings of the tool, as long as it uses the connection."""
     names = ", ".join(f"@@SESSION.{name}" for name in _SETTINGS)
     facts = "@@max_allowed_packet, @@character_set_client, DATABASE(), CURRENT_USER()"
     row = connection.exec_driver_sql(f"SELECT {names}, {facts}, @@autocommit AND NOT @@in_transaction").one()
@@ -232,7 +221,7 @@ def _settings(connection: Connection, *, own: bool) -> Iterator[Connected]:
         )
     _set(connection, _SETTINGS)
     try:
-        yield Connected(connection, schema, account)
+        yield Ispyb(connection, schema, tool_schema, account, own)
     finally:
         if not (connection.closed or connection.invalidated):
             # Of our own it is lost after all was done; of a caller's, what was done in its transaction is lost too.

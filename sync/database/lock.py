@@ -17,7 +17,7 @@ import pymysql
 from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import DEADLOCK, LOCK_WAIT, code_of
+from sync.database.connection import DEADLOCK, LOCK_WAIT, Ispyb, code_of
 from sync.database.retry import roll_back
 from sync.database.sqlfiles import named
 from sync.model.errors import DatabaseError
@@ -54,33 +54,26 @@ class Turn:
             self._lease.confirm(run)
 
 
-@contextmanager
-def run_lock(
-    connection: Connection,
-    timeout: int,
-    staging_schema: str | None = None,
-    *,
-    own: bool = True,
-    waits: Callable[[str], None] = lambda _: None,
-) -> Iterator[Turn]:
-    """Waits up to timeout seconds for another run on this ISPyB schema to end; raises DatabaseError then.
+Waits = Callable[[str], None]
+"""Is told who holds the lock, where it is waited for."""
 
-    staging_schema   where the lease is; without it there is none
-    own              whether the connection may commit by itself
-    waits            is told who holds the lock, where it is waited for
-    """
-    start = time.monotonic()
-    with _server_lock(connection, timeout, waits):
-        if staging_schema is None:
-            yield Turn(None)
-            return
-        lease = _Lease(connection, staging_schema, timeout, waits, own=own)
-        if own and not connection.exec_driver_sql(_CLUSTERED).scalar():
+
+def _nobody_listens(holder: str) -> None:
+    """Where nobody is told."""
+
+
+@contextmanager
+def run_lock(ispyb: Ispyb, timeout: int, waits: Waits = _nobody_listens) -> Iterator[Turn]:
+    """Waits up to timeout seconds for another run on this ISPyB to end; raises DatabaseError then."""
+    start, connection = time.monotonic(), ispyb.connection
+    with server_lock(connection, timeout, waits):
+        lease = _Lease(ispyb, timeout, waits)
+        if ispyb.own and not connection.exec_driver_sql(_CLUSTERED).scalar():
             lease.see(start + timeout)
             yield Turn(None)
             return
         lease.take(start + timeout)
-        if not own:
+        if not ispyb.own:
             yield Turn(None)
             return
         renewal = threading.Thread(target=lease.keep, daemon=True)
@@ -96,8 +89,8 @@ def run_lock(
 
 
 @contextmanager
-def _server_lock(connection: Connection, timeout: int, waits: Callable[[str], None]) -> Iterator[None]:
-    """This server's lock."""
+def server_lock(connection: Connection, timeout: int, waits: Waits = _nobody_listens) -> Iterator[None]:
+    """The same on this server alone: it takes no lease, which would need the tool's tables."""
     if not connection.exec_driver_sql(f"SELECT GET_LOCK({_NAME}, 0)").scalar():
         waits(f"waiting for another run: {_holder(connection)}")
         if not connection.exec_driver_sql(f"SELECT GET_LOCK({_NAME}, %s)", (timeout,)).scalar():
@@ -127,21 +120,12 @@ def _too_long(holder: str, timeout: int) -> DatabaseError:
 class _Lease:
     """The row that names the run that may write. `ended` is set when the run is over."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        staging_schema: str,
-        timeout: int,
-        waits: Callable[[str], None],
-        *,
-        own: bool,
-    ) -> None:
-        self._connection = connection
-        self._schema = staging_schema
+    def __init__(self, ispyb: Ispyb, timeout: int, waits: Waits) -> None:
+        self._ispyb = ispyb
+        self._connection = ispyb.connection
         self._timeout = timeout
         self._waits = waits
-        self._own = own
-        self._me = {"holder": str(uuid4()), "seconds": LEASE_SECONDS if own else 0}
+        self._me = {"holder": str(uuid4()), "seconds": LEASE_SECONDS if ispyb.own else 0}
         self.ended = threading.Event()
 
     def see(self, deadline: float) -> None:
@@ -174,12 +158,12 @@ class _Lease:
         try:
             self._send(self._connection, "take")
             row = self._send(self._connection, "show").one()
-            if self._own:
+            if self._ispyb.own:
                 self._connection.commit()
         except DBAPIError as error:
-            if code_of(error) == LOCK_WAIT and not self._own:
+            if code_of(error) == LOCK_WAIT and not self._ispyb.own:
                 raise _too_long("a transaction that is not ended", self._timeout) from None
-            if code_of(error) not in (DEADLOCK, LOCK_WAIT) or not self._own:
+            if code_of(error) not in (DEADLOCK, LOCK_WAIT) or not self._ispyb.own:
                 raise
             roll_back(self._connection)
             return None, "a transaction that is not ended"
@@ -210,5 +194,4 @@ class _Lease:
             connection.commit()
 
     def _send(self, connection: Connection, name: str, **more: object) -> CursorResult[Any]:
-        sql = named("lease", name).render(staging_schema=self._schema) or ""
-        return connection.exec_driver_sql(sql, self._me | more)
+        return connection.exec_driver_sql(self._ispyb.text(named("lease", name)) or "", self._me | more)

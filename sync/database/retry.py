@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import DEADLOCK, code_of
+from sync.database.connection import DEADLOCK, Ispyb, code_of
 
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.2
@@ -14,15 +14,12 @@ PAUSE_SECONDS = 0.2
 
 
 @contextmanager
-def savepoint(connection: Connection, *, own: bool) -> Iterator[None]:
-    """In a caller's transaction, what is written here can be taken back without the caller's own work.
-
-    own   whether the connection is the run's own: then there is nothing else to keep
-    """
-    if own:
+def savepoint(ispyb: Ispyb) -> Iterator[None]:
+    """In a caller's transaction, what is written here can be taken back without the caller's own work."""
+    if ispyb.own:
         yield
         return
-    point = connection.begin_nested()
+    point = ispyb.connection.begin_nested()
     try:
         yield
     except BaseException:
@@ -33,18 +30,18 @@ def savepoint(connection: Connection, *, own: bool) -> Iterator[None]:
 
 
 @contextmanager
-def transaction(connection: Connection, *, own: bool) -> Iterator[None]:
+def transaction(ispyb: Ispyb) -> Iterator[None]:
     """Commits at the end; after an error, takes back what was written. A caller's transaction is left to the caller."""
     try:
-        with savepoint(connection, own=own):
+        with savepoint(ispyb):
             yield
     except BaseException:
-        if own:
+        if ispyb.own:
             with suppress(DBAPIError):  # after a deadlock or a lost connection the server has done it
-                connection.rollback()
+                ispyb.connection.rollback()
         raise
-    if own:
-        connection.commit()
+    if ispyb.own:
+        ispyb.connection.commit()
 
 
 def roll_back(connection: Connection) -> None:

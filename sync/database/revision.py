@@ -1,14 +1,12 @@
-"""The revision of a database, and of this release: without Alembic, which takes long to load, as runs look only."""
+"""This release, and the revision of a database: without Alembic, which takes long to load, as runs look only."""
 
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import code_of, failure
-from sync.database.driver import called
-from sync.database.statement import STAGING_SCHEMA
+from sync.database.connection import Ispyb, code_of, failure
 from sync.model.errors import DatabaseError
 
 NOT_THERE = {1146, 1049, 1054}
@@ -17,42 +15,47 @@ _NO_RIGHT = {1044, 1142}
 
 
 @cache
+def tool_version() -> str:
+    """Give the release as the installed package says; kept, since looking takes longer than most statements."""
+    return version("ispyb-sync")
+
+
+@cache
 def head() -> str:
     """Give the latest revision of this release."""
     return max(path.name[:4] for path in (folder() / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
 
 
-def is_current(connection: Connection, staging_schema: str = STAGING_SCHEMA) -> bool:
+def is_current(ispyb: Ispyb) -> bool:
     """Tell whether the database is at the latest revision of this release."""
-    return revision(connection, staging_schema) == head()
+    return revision(ispyb) == head()
 
 
-def revision(connection: Connection, staging_schema: str = STAGING_SCHEMA) -> str | None:
+def revision(ispyb: Ispyb) -> str | None:
     """Give the revision the database is at, or None before the first migration."""
-    query = f"SELECT MAX(version_num) FROM `{staging_schema}`.alembic_version"  # noqa: S608
+    query = f"SELECT MAX(version_num) FROM `{ispyb.tool_schema}`.alembic_version"  # noqa: S608
     try:
-        return connection.exec_driver_sql(query).scalar()
+        return ispyb.connection.exec_driver_sql(query).scalar()
     except DBAPIError as error:
         if code_of(error) in NOT_THERE:
             return None
-        raise unreadable(error, staging_schema) from None
+        raise unreadable(error, ispyb) from None
 
 
-def unreadable(error: DBAPIError, staging_schema: str) -> DatabaseError:
+def unreadable(error: DBAPIError, ispyb: Ispyb) -> DatabaseError:
     """Give the error of a tool's schema that cannot be read."""
     if code_of(error) in _NO_RIGHT:
         return DatabaseError(
-            f"no right to read schema {staging_schema}",
+            f"no right to read schema {ispyb.tool_schema}",
             hint="Grant the role that `ispyb-sync grants` prints; if the schema is not there, run ispyb-sync migrate.",
         )
     return failure(error, "migrations")
 
 
-def not_migrated(connection: Connection) -> DatabaseError:
+def not_migrated(ispyb: Ispyb) -> DatabaseError:
     """Give the error of a database that lacks what this release has made of the tool's schema."""
-    schema = connection.exec_driver_sql("SELECT DATABASE()").scalar()
     return DatabaseError(
-        f"{called(connection.engine.url, schema)} is not migrated, or not to this version of the tool",
+        f"{ispyb.called} is not migrated, or not to this version of the tool",
         hint="Run `ispyb-sync migrate`, or give a DBA the script of `ispyb-sync migrate --sql`.",
     )
 

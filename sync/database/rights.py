@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import LOST, code_of
+from sync.database.connection import LOST, Ispyb, code_of
 from sync.model.entities import ENTITIES, Entity
 from sync.model.errors import DatabaseError
 
@@ -83,17 +83,17 @@ class Lack:
 
 @dataclass(frozen=True)
 class Account:
-    """The account as the server knows it, its active role, and the ISPyB schema."""
+    """The account on one ISPyB, its active role, and what it may do."""
 
-    name: str
+    ispyb: Ispyb
     role: str | None
-    schema: str
     rights: Rights
 
     @property
     def who(self) -> str:
         """What to call it."""
-        return f"{self.name} with role {self.role}" if self.role else self.name
+        name = self.ispyb.account
+        return f"{name} with role {self.role}" if self.role else name
 
     def remedy(self, lacking: "Iterable[Lack]" = ()) -> str:
         """What helps against missing rights."""
@@ -108,7 +108,6 @@ class Account:
 
     def lacking(
         self,
-        staging_schema: str,
         *,
         write: bool,
         delete: Collection[Entity] = (),
@@ -122,13 +121,13 @@ class Account:
         left     the entities that it does not write
         partial  whether a right on some columns is taken for enough; the server decides then
         """
-        found = []
+        found, schema = [], self.ispyb.schema
         for entity in ENTITIES:
             needed = needed_on(entity, write=write and entity not in left, delete=entity in delete)
-            if names := self.rights.lacking(needed, self.schema, entity.table, partial=partial):
-                found.append(Lack(tuple(names), f"{self.schema}.{entity.table}", entity))
-        if names := self.rights.lacking(OWN, staging_schema):
-            found.append(Lack(tuple(names), f"{staging_schema}.*"))
+            if names := self.rights.lacking(needed, schema, entity.table, partial=partial):
+                found.append(Lack(tuple(names), f"{schema}.{entity.table}", entity))
+        if names := self.rights.lacking(OWN, self.ispyb.tool_schema):
+            found.append(Lack(tuple(names), f"{self.ispyb.tool_schema}.*"))
         return found
 
 
@@ -140,15 +139,14 @@ def needed_on(entity: Entity, *, write: bool, delete: bool = False) -> tuple[str
     return ("SELECT", "INSERT", *update, *(("DELETE",) if delete else ()))
 
 
-def account(connection: Connection) -> Account:
-    """Ask the server who this is, and what the account may do."""
-    name, role, schema = connection.exec_driver_sql("SELECT CURRENT_USER(), CURRENT_ROLE(), DATABASE()").one()
-    return Account(name, role, schema, read(connection))
+def account(ispyb: Ispyb) -> Account:
+    """Ask the server in which role the account is, and what it may do."""
+    role = ispyb.connection.exec_driver_sql("SELECT CURRENT_ROLE()").scalar()
+    return Account(ispyb, role, read(ispyb.connection))
 
 
 def demand(
-    connection: Connection,
-    staging_schema: str,
+    ispyb: Ispyb,
     *,
     write: bool,
     delete: Collection[Entity] = (),
@@ -156,12 +154,12 @@ def demand(
 ) -> None:
     """Raise DatabaseError that names each right that a run needs and the account has not."""
     try:
-        held = account(connection)
+        held = account(ispyb)
     except DBAPIError as error:
         if code_of(error) in LOST:
             raise
         return  # a server without grants has nothing to show
-    lacking = held.lacking(staging_schema, write=write, delete=delete, left=left, partial=True)
+    lacking = held.lacking(write=write, delete=delete, left=left, partial=True)
     if not lacking:
         return
     own = "" if lacking[-1].entity is not None else " If the tool's schema is not there yet, run ispyb-sync migrate."

@@ -58,8 +58,8 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
+from sync.database.connection import Ispyb
 from sync.database.statement import Line, Statement, first_that_holds, holds
-from sync.model.conditions import NO_CONDITIONS
 from sync.model.entities import BY_NAME, DOCUMENT, ENTITIES, Entity
 
 SHARED = "every_entity"
@@ -108,9 +108,9 @@ def for_entity(statement: Statement, entity: Entity) -> Statement:
     return replace(statement, name=f"{statement.name}_{entity.name}", lines=lines)
 
 
-def tables_made(statements: Iterable[Statement], staging_schema: str) -> list[str]:
+def tables_made(statements: Iterable[Statement], ispyb: Ispyb) -> list[str]:
     """The temporary tables that statements make, as they name them."""
-    made = (_MAKES.search(statement.render(NO_CONDITIONS, staging_schema) or "") for statement in statements)
+    made = (_MAKES.search(ispyb.text(statement) or "") for statement in statements)
     return [table[1] for table in made if table]
 
 

@@ -10,7 +10,7 @@ from pymysql.converters import escape_item
 
 from sync.model.conditions import NO_CONDITIONS, Conditions, Field
 
-STAGING_SCHEMA = "ispyb_sync"
+TOOL_SCHEMA = "ispyb_sync"
 _VALUE = re.compile(r"%\((\w+)\)s")
 
 
@@ -64,9 +64,9 @@ class Statement:
         """Where the statement comes from, as errors and the server's process list say it."""
         return f"{self.file}:{self.line} {self.name}"
 
-    def render(self, given: Conditions = NO_CONDITIONS, staging_schema: str = STAGING_SCHEMA) -> str | None:
+    def render(self, given: Conditions = NO_CONDITIONS, tool_schema: str = TOOL_SCHEMA) -> str | None:
         """The statement as it is sent, or None where the condition of its name does not hold."""
-        return _rendered(self, given, staging_schema)
+        return _rendered(self, given, tool_schema)
 
 
 def literal(value: object) -> str:
@@ -88,13 +88,13 @@ def origin_and_text(sql: str) -> tuple[str, str]:
 
 
 @cache
-def _rendered(statement: Statement, given: Conditions, staging_schema: str) -> str | None:
+def _rendered(statement: Statement, given: Conditions, tool_schema: str) -> str | None:
     facts = given.facts | {"within"} if statement.within else given.facts
     if not holds(statement.condition, facts):
         return None
     body = "\n".join(_standing(statement, facts, given.fields))
-    if staging_schema != STAGING_SCHEMA:
-        body = body.replace(f"{STAGING_SCHEMA}.", f"`{staging_schema}`.")
+    if tool_schema != TOOL_SCHEMA:
+        body = body.replace(f"{TOOL_SCHEMA}.", f"`{tool_schema}`.")
     return f"/* {statement.origin} */ {body.strip().removesuffix(';')}"
 
 

@@ -6,10 +6,9 @@ it reads history or writes anything. What `migrate` does about it is in `sync.mi
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import Connected, code_of
+from sync.database.connection import Ispyb, code_of
 from sync.database.revision import NOT_THERE, head, not_migrated, unreadable
 from sync.database.sqlfiles import named
 from sync.model.errors import UsageError
@@ -36,36 +35,35 @@ class Served:
     same: bool
 
 
-def look(connection: Connection, staging_schema: str) -> Served | None:
+def look(ispyb: Ispyb) -> Served | None:
     """Ask a tool schema whom it serves; None where there is none, or none of this release."""
     try:
-        row = connection.exec_driver_sql(named("served", "look").render(staging_schema=staging_schema) or "").one()
+        row = ispyb.ask(named("served", "look")).one()
     except DBAPIError as error:
         if code_of(error) in NOT_THERE:
             return None
-        raise unreadable(error, staging_schema) from None
+        raise unreadable(error, ispyb) from None
     return Served(row.revision, row.served, row.this, bool(row.same))
 
 
-def demand_own(connection: Connection, staging_schema: str) -> None:
+def demand_own(ispyb: Ispyb) -> None:
     """Raise UsageError where the tool schema serves another ISPyB, DatabaseError where it is not migrated."""
-    found = look(connection, staging_schema)
+    found = look(ispyb)
     if found is None or found.revision != head() or found.served is None:
-        raise not_migrated(connection)
+        raise not_migrated(ispyb)
     if not found.same:
-        raise UsageError(complaint(staging_schema, found), hint=REMEDY)
+        raise UsageError(complaint(ispyb, found), hint=REMEDY)
 
 
-def demand_own_run(ispyb: Connected, staging_schema: str, run: int) -> None:
+def demand_own_run(ispyb: Ispyb, run: int) -> None:
     """Raise UsageError where a run was on another ISPyB, which shared the tool schema once."""
-    sql = named("served", "foreign_run").render(staging_schema=staging_schema) or ""
-    if (other := ispyb.connection.exec_driver_sql(sql, {"run": run}).scalar()) is not None:
+    if (other := ispyb.ask(named("served", "foreign_run"), run=run).scalar()) is not None:
         raise UsageError(
             f"run {run} was on {other}, and this is {ispyb.schema}",
             hint="Its ids mean nothing here. `ispyb-sync history` marks the runs of other ISPyBs.",
         )
 
 
-def complaint(staging_schema: str, found: Served) -> str:
+def complaint(ispyb: Ispyb, found: Served) -> str:
     """Say what is wrong."""
-    return f"the tool schema {staging_schema} serves {found.served}, and this is {found.this}"
+    return f"the tool schema {ispyb.tool_schema} serves {found.served}, and this is {found.this}"

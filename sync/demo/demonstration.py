@@ -52,21 +52,22 @@ def _show(console: Console, url: str, tool: str, kept: KeptFolder | None) -> Non
     )
     console.print(Text("\n".join(migrate.upgrade(url, staging_schema=tool).lines())))
     first, changed = sample.export(), sample.changed_export()
+    given = {"database": url, "staging_schema": tool}
     if kept is not None:
         kept.settings()
         kept.exports(first=first, changed=changed)
     _step(console, f"ispyb-sync apply: the first export, {len(first)} proposals. Hand-typed rows are found.")
-    show("first", apply(first, database=url, staging_schema=tool))
+    show("first", apply(first, **given))
     _step(console, "The same export again: nothing changes.")
-    show("again", apply(first, database=url, staging_schema=tool))
+    show("again", apply(first, **given))
     _step(
         console,
         "A day later, first as a plan. A person typed in by hand gains its externalId, a login changes, and a"
         " title has a letter that the column cannot store: that field is refused, all else goes on.",
     )
-    show("plan", plan(changed, database=url, staging_schema=tool))
+    show("plan", plan(changed, **given))
     _step(console, "And applied.")
-    show("changed", apply(changed, database=url, staging_schema=tool))
+    show("changed", apply(changed, **given))
 
 
 def legacy(admin: URL, schema: str) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry, rights, tool_schema
-from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, Connected, Database, code_of, connected, failure
+from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, Database, Ispyb, code_of, connected, failure
 from sync.database.lock import Turn, run_lock
 from sync.database.sqlfiles import of_pass, put_words, tables_made
 from sync.database.statement import Statement, put_values
@@ -44,14 +44,13 @@ def adopt(entity: str, key: str, database: Database, settings: Settings, *, writ
         words = f"adopt {entity} {key} would write {entity}, which the setting leave leaves to ISPyB"
         raise UsageError(words, hint="Adopt it without that setting.")
     started = datetime.now(UTC).replace(tzinfo=None)
-    own = not isinstance(database, Connection)
     for attempt in range(1, retry.ATTEMPTS + 1):
         try:
-            with connected(database) as ispyb:
-                return _Adoption(found, key, ispyb, settings, started, own=own).report(write=write)
+            with connected(database, settings) as ispyb:
+                return _Adoption(found, key, ispyb, settings, started).report(write=write)
         except (DBAPIError, _Overtaken) as error:
             again = isinstance(error, _Overtaken) or code_of(error) in _AGAIN
-            if not own or not again or attempt == retry.ATTEMPTS:
+            if isinstance(database, Connection) or not again or attempt == retry.ATTEMPTS:
                 raise _final(error) from None
         time.sleep(retry.PAUSE_SECONDS * 2**attempt)
     raise AssertionError("the last attempt returns or raises")
@@ -70,24 +69,19 @@ def _final(error: DBAPIError | _Overtaken) -> DatabaseError:
 class _Adoption:
     """One attempt, on one connection."""
 
-    def __init__(
-        self, entity: Entity, key: str, ispyb: Connected, settings: Settings, started: datetime, *, own: bool
-    ) -> None:
+    def __init__(self, entity: Entity, key: str, ispyb: Ispyb, settings: Settings, started: datetime) -> None:
         self._entity = entity
         self._key = key
         self._ispyb = ispyb
-        self._connection = ispyb.connection
         self._settings = settings
         self._started = started
-        self._own = own
 
     def report(self, *, write: bool) -> Report:
         """Adopts, or plans to."""
-        schema = self._settings.staging_schema
         others = [entity for entity in ENTITIES if entity is not self._entity]
-        rights.demand(self._connection, schema, write=write, left=others)
-        tool_schema.demand_own(self._connection, schema)
-        column = introspect(self._connection)[self._entity].column(self._key)
+        rights.demand(self._ispyb, write=write, left=others)
+        tool_schema.demand_own(self._ispyb)
+        column = introspect(self._ispyb.connection)[self._entity].column(self._key)
         if column is None:
             raise UsageError(
                 f"{self._entity.table} has no column {self._key}", hint="There is nothing left to move over."
@@ -102,12 +96,12 @@ class _Adoption:
         start = time.perf_counter()
         try:
             if write:
-                with run_lock(self._connection, self._settings.lock_timeout, schema, own=self._own) as turn:
+                with run_lock(self._ispyb, self._settings.lock_timeout) as turn:
                     report = self._written(turn)
             else:
                 report = self._planned()
         finally:
-            if not self._connection.invalidated:
+            if not self._ispyb.connection.invalidated:
                 with suppress(DBAPIError):  # on a connection of our own they go anyway
                     self._drop()
         report.seconds["total"] = time.perf_counter() - start
@@ -115,17 +109,17 @@ class _Adoption:
 
     def _planned(self) -> Report:
         report = self._found("planned")
-        self._connection.exec_driver_sql(runs.shadow(self._settings))
+        runs.ask(self._ispyb, "shadow_change")
         self._record(PLANNED)
         given = {"run": PLANNED, "limit": ALL_CHANGES, "entities": IN_ORDER}
-        rows = runs.ask(self._connection, self._settings, "show_changes", **given)
+        rows = runs.ask(self._ispyb, "show_changes", **given)
         report.changes = [change for row in rows for change in read_changes(row[0], [tuple(row)[1:]])]
-        if self._own:
-            self._connection.rollback()
+        if self._ispyb.own:
+            self._ispyb.connection.rollback()
         return report
 
     def _written(self, turn: Turn) -> Report:
-        with retry.transaction(self._connection, own=self._own):
+        with retry.transaction(self._ispyb):
             report = self._found("applied")
             if not report.nothing_to_do:
                 self._write(report, turn)
@@ -173,12 +167,14 @@ class _Adoption:
         self._run(statement, run=str(run))
 
     def _run(self, statement: Statement, **values: str) -> Any:
-        sql = put_values(statement.render(staging_schema=self._settings.staging_schema) or "", values)
-        return self._connection.exec_driver_sql(put_words(sql, self._words), execution_options={"no_parameters": True})
+        sql = put_values(self._ispyb.text(statement) or "", values)
+        return self._ispyb.connection.exec_driver_sql(
+            put_words(sql, self._words), execution_options={"no_parameters": True}
+        )
 
     def _drop(self) -> None:
-        names = ", ".join(tables_made(of_pass("adopt", "find"), self._settings.staging_schema))
-        self._connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {names}")
+        names = ", ".join(tables_made(of_pass("adopt", "find"), self._ispyb))
+        self._ispyb.connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {names}")
 
 
 _REASONS = {

@@ -30,16 +30,16 @@ def find_old(database: Database, settings: Settings, older_than: str) -> Old:
     if age is None:
         raise UsageError(f"{older_than!r} is no age", hint="Write it in days, as 180d.")
     before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=int(age[1]))
-    with opened(database, settings) as connection:
-        row = ask(connection, settings, "count_old", before=before).one()
+    with opened(database, settings) as ispyb:
+        row = ask(ispyb, "count_old", before=before).one()
     return Old(before, row.runs, row.changes)
 
 
 def purge(database: Database, settings: Settings, old: Old) -> int:
     """Forgets them; returns the number of runs."""
-    with opened(database, settings) as connection:
+    with opened(database, settings) as ispyb:
         for name in ("forget_links", "keep_links", "purge_changes", "purge_touched"):
-            ask(connection, settings, name, before=old.before)
-        forgotten = ask(connection, settings, "purge_runs", before=old.before).rowcount
-        connection.commit()
+            ask(ispyb, name, before=old.before)
+        forgotten = ask(ispyb, "purge_runs", before=old.before).rowcount
+        ispyb.connection.commit()
         return forgotten

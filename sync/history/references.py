@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from sync.database import rights
+from sync.database.connection import Ispyb
 from sync.model.entities import BY_NAME, ENTITIES, Entity
 
 _BY_TABLE = {entity.table.lower(): entity for entity in ENTITIES}
@@ -29,9 +30,9 @@ ORDER BY TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME
 """
 
 _KEEP = """\
-/* live.py keep_referenced {entity} */ INSERT INTO `{staging_schema}`.undo (entity, number, kept, held)
+/* live.py keep_referenced {entity} */ INSERT INTO `{tool_schema}`.undo (entity, number, kept, held)
 SELECT u.entity, u.number, 'referenced', CONCAT('{words} in ', COUNT(*), IF(COUNT(*) = 1, ' row', ' rows'))
-FROM `{staging_schema}`.undo AS u
+FROM `{tool_schema}`.undo AS u
 STRAIGHT_JOIN {table} AS p ON p.{key} = u.target_id{second}
 STRAIGHT_JOIN {child} AS t ON t.{column} = p.{referenced}
 WHERE u.entity = '{entity}' AND u.action = 'insert' AND u.kept IS NULL{unless}
@@ -41,7 +42,7 @@ ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held)"""
 # A row of the eight tables that this undo deletes, or gives its old parent back, refers no longer.
 _UNLESS_UNDONE = """
 AND NOT EXISTS (
-    SELECT 1 FROM `{staging_schema}`.undo AS c
+    SELECT 1 FROM `{tool_schema}`.undo AS c
     WHERE c.entity = '{child}' AND c.target_id = t.{key}{second} AND c.kept IS NULL
     AND (c.action = 'insert' OR JSON_EXISTS(c.was, '$.{column}'))
 )"""
@@ -62,13 +63,13 @@ class Reference:
         """How people call the column."""
         return f"{self.table}.{self.column}"
 
-    def statement(self, staging_schema: str) -> str:
+    def statement(self, ispyb: Ispyb) -> str:
         """Keeps the rows that the undo would delete and that this column refers to."""
         child = next((e for e in ENTITIES if e.table == self.table), None) if self.schema is None else None
         unless = ""
         if child is not None:
             unless = _UNLESS_UNDONE.format(
-                staging_schema=staging_schema,
+                tool_schema=ispyb.tool_schema,
                 child=child.name,
                 key=_quoted(child.primary_key),
                 second=_also("c.second_id = t.{}", child),
@@ -77,7 +78,7 @@ class Reference:
         return _KEEP.format(
             entity=self.entity.name,
             words=_text(self.words)[1:-1],
-            staging_schema=staging_schema,
+            tool_schema=ispyb.tool_schema,
             table=_quoted(self.entity.table),
             key=_quoted(self.entity.primary_key),
             second=_also("p.{} = u.second_id", self.entity),
@@ -92,14 +93,13 @@ class Reference:
 _OWN = tuple((child, BY_NAME[parent]) for child in ENTITIES for parent in child.parents)
 
 
-def references(connection: Connection) -> list[Reference]:
+def references(ispyb: Ispyb) -> list[Reference]:
     """Every column that refers to one of the eight tables, as far as the account sees it (`sees_all`)."""
-    schema = connection.exec_driver_sql("SELECT DATABASE()").scalar()
     found = [Reference(None, child.table, parent.primary_key, parent, parent.primary_key) for child, parent in _OWN]
-    for where, table, column, parent, referenced, any_case in connection.exec_driver_sql(_FOREIGN_KEYS, _TABLES):
-        own = _BY_TABLE.get(table.lower()) if any_case and where == schema else None
+    for where, table, column, parent, referenced, any_case in ispyb.connection.exec_driver_sql(_FOREIGN_KEYS, _TABLES):
+        own = _BY_TABLE.get(table.lower()) if any_case and where == ispyb.schema else None
         child = table if own is None else own.table
-        found.append(Reference(None if where == schema else where, child, column, _BY_TABLE[parent], referenced))
+        found.append(Reference(None if where == ispyb.schema else where, child, column, _BY_TABLE[parent], referenced))
     return list({(r.schema, r.words, r.entity.name): r for r in found}.values())
 
 
@@ -143,22 +143,22 @@ ORDER BY TABLE_NAME, ORDINAL_POSITION
 """
 
 _KEEP_FILLED = """\
-/* live.py keep_filled {entity} */ INSERT INTO `{staging_schema}`.undo (entity, number, kept, held)
+/* live.py keep_filled {entity} */ INSERT INTO `{tool_schema}`.undo (entity, number, kept, held)
 SELECT u.entity, u.number, 'changed_since', CONCAT_WS(', ', {columns}) AS held
-FROM `{staging_schema}`.undo AS u
+FROM `{tool_schema}`.undo AS u
 STRAIGHT_JOIN {table} AS t ON t.{key} = u.target_id{second}
 WHERE u.entity = '{entity}' AND u.action = 'insert' AND u.kept IS NULL
 HAVING held <> ''
 ON DUPLICATE KEY UPDATE kept = VALUES(kept), held = VALUES(held)"""
 
 
-def fillings(connection: Connection, staging_schema: str) -> Iterator[tuple[Entity, str]]:
+def fillings(ispyb: Ispyb) -> Iterator[tuple[Entity, str]]:
     """By entity, the statement that keeps inserted rows in which others have filled what a run never writes.
 
     Such a column still has its default; one whose default is an expression, as the time of the insert, tells nothing.
     """
     others: dict[str, list[str]] = {}
-    for table, column in connection.exec_driver_sql(_COLUMNS, _TABLES):
+    for table, column in ispyb.connection.exec_driver_sql(_COLUMNS, _TABLES):
         entity = _BY_TABLE[table]
         parents = {parent.primary_key for child, parent in _OWN if child is entity}
         if column not in {*entity.columns, *entity.aliases.values(), *parents}:
@@ -169,7 +169,7 @@ def fillings(connection: Connection, staging_schema: str) -> Iterator[tuple[Enti
         ]
         statement = _KEEP_FILLED.format(
             entity=entity.name,
-            staging_schema=staging_schema,
+            tool_schema=ispyb.tool_schema,
             columns=", ".join(columns),
             table=_quoted(entity.table),
             key=_quoted(entity.primary_key),
@@ -183,10 +183,9 @@ def _also(condition: str, entity: Entity) -> str:
     return "" if entity.second_id is None else f" AND {condition.format(entity.second_id)}"
 
 
-def sees_all(connection: Connection) -> bool:
+def sees_all(ispyb: Ispyb) -> bool:
     """Whether the account may read every table of ISPyB: information_schema hides a table from whoever may not."""
-    schema = str(connection.exec_driver_sql("SELECT DATABASE()").scalar())
-    return not rights.read(connection).lacking(["SELECT"], schema)
+    return not rights.read(ispyb.connection).lacking(["SELECT"], ispyb.schema)
 
 
 def _text(name: str) -> str:

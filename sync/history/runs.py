@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult
+from sqlalchemy import CursorResult
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import Connected, Database, connect, failure
-from sync.database.release import tool_version
+from sync.database.connection import Database, Ispyb, connected, failure
+from sync.database.revision import tool_version
 from sync.database.sqlfiles import named
 from sync.database.tool_schema import demand_own
 from sync.history.changes import ALL_CHANGES, IN_ORDER, read_changes
@@ -73,35 +73,40 @@ def runs(database: Database, settings: Settings, limit: int = LISTED_RUNS, *, pr
 
     A run touches a proposal of which it changes or refuses something, and each one of an export of few.
     """
-    with opened(database, settings) as connection:
+    with opened(database, settings) as ispyb:
         if proposal is None:
-            return [read_run(row) for row in ask(connection, settings, "list_runs", limit=limit)]
-        found = ask(connection, settings, "list_runs_of_proposal", limit=limit, proposal=proposal)
+            return [read_run(row) for row in ask(ispyb, "list_runs", limit=limit)]
+        found = ask(ispyb, "list_runs_of_proposal", limit=limit, proposal=proposal)
         return [read_run(row) for row in found]
 
 
 def show(database: Database, settings: Settings, run: int, *, limit: int = ALL_CHANGES) -> Run:
     """One run with its changes, or the first of them. Raises UsageError where there is none of that number."""
-    with opened(database, settings) as connection:
-        row = ask(connection, settings, "show_run", run=run).first()
-        if row is None:
-            raise UsageError(f"no run {run} in history", hint="`ispyb-sync history` lists them.")
-        found = read_run(row)
-        for stored in ask(connection, settings, "show_changes", run=run, limit=limit, entities=IN_ORDER):
-            found.report.changes.extend(read_changes(stored.entity, [tuple(stored)[1:]]))
-        return found
+    with opened(database, settings) as ispyb:
+        return read(ispyb, run, limit)
+
+
+def read(ispyb: Ispyb, run: int, limit: int = ALL_CHANGES) -> Run:
+    """The same where ISPyB is open already."""
+    row = ask(ispyb, "show_run", run=run).first()
+    if row is None:
+        raise UsageError(f"no run {run} in history", hint="`ispyb-sync history` lists them.")
+    found = read_run(row)
+    for stored in ask(ispyb, "show_changes", run=run, limit=limit, entities=IN_ORDER):
+        found.report.changes.extend(read_changes(stored.entity, [tuple(stored)[1:]]))
+    return found
 
 
 @contextmanager
-def opened(database: Database, settings: Settings) -> Iterator[Connection]:
-    """A connection whose tool schema is migrated, and serves its ISPyB. Raises SyncError."""
-    with connect(database) as connection:
-        demand_own(connection, settings.staging_schema)
-        yield connection
+def opened(database: Database, settings: Settings) -> Iterator[Ispyb]:
+    """An ISPyB whose tool schema is migrated, and serves it. Raises SyncError."""
+    with connected(database, settings) as ispyb:
+        demand_own(ispyb)
+        yield ispyb
 
 
 def record(
-    ispyb: Connected,
+    ispyb: Ispyb,
     settings: Settings,
     report: Report,
     started: datetime,
@@ -119,37 +124,28 @@ def record(
     """
     kept = settings.model_dump(mode="json", exclude={"database", *TABLES}) | {"schema": ispyb.schema} | more
     report.trigger, report.actor = asked.trigger, asked.actor or ispyb.account
-    result = ispyb.connection.exec_driver_sql(
-        named("history", "record_run").render(staging_schema=settings.staging_schema) or "",
-        {
-            "mode": report.mode,
-            "status": report.status,
-            "started": started,
-            "tool_version": tool_version(),
-            "export_name": export[-LONGEST_NAME:],
-            "export_bytes": nbytes,
-            "export_sha256": sha256,
-            "settings": json.dumps(kept),
-            "report": json.dumps(storable(report), default=str),
-            "trigger": asked.trigger,
-            "actor": asked.actor and asked.actor[:LONGEST_ACTOR],
-        },
+    result = ispyb.ask(
+        named("history", "record_run"),
+        mode=report.mode,
+        status=report.status,
+        started=started,
+        tool_version=tool_version(),
+        export_name=export[-LONGEST_NAME:],
+        export_bytes=nbytes,
+        export_sha256=sha256,
+        settings=json.dumps(kept),
+        report=json.dumps(storable(report), default=str),
+        trigger=asked.trigger,
+        actor=asked.actor and asked.actor[:LONGEST_ACTOR],
     )
     return int(result.lastrowid)
 
 
-def shadow(settings: Settings) -> str:
-    """The statement that hides the table of changes from this connection, behind a temporary one of a plan."""
-    return named("history", "shadow_change").render(staging_schema=settings.staging_schema) or ""
-
-
-def ask(
-    connection: Connection, settings: Settings, name: str, given: Conditions = NO_CONDITIONS, /, **parameters: object
-) -> CursorResult[Any]:
+def ask(ispyb: Ispyb, name: str, given: Conditions = NO_CONDITIONS, /, **parameters: object) -> CursorResult[Any]:
     """The result of a statement of sql/history.sql; raises DatabaseError that names it."""
     statement = named("history", name)
     try:
-        return connection.exec_driver_sql(statement.render(given, settings.staging_schema) or "", parameters)
+        return ispyb.ask(statement, given, **parameters)
     except DBAPIError as error:
         raise failure(error, statement.origin) from None
 

@@ -28,4 +28,4 @@ def touch(
         runner.run(named("history", "touch_staged" if few else "touch_changed"), values={"run": run})
     if touched := sorted({refusal.proposal for refusal in refusals if refusal.proposal}.union(verified if few else ())):
         rows = [{"run": run, "proposal": proposal[:LONGEST]} for proposal in touched]
-        send_many(runner.connection, named("history", "touch_refused"), runner.staging_schema, rows)
+        send_many(runner.ispyb, named("history", "touch_refused"), rows)

@@ -16,11 +16,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry, rights, tool_schema
-from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Connected, Database
+from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, LOST, Database, Ispyb
 from sync.database.lock import Turn, run_lock
 from sync.database.sqlfiles import for_entity, named, of_pass, tables_made
 from sync.database.statement import Statement
@@ -59,13 +58,12 @@ def undo(
     Raises UsageError where the run cannot be taken back, DatabaseError where the server fails: nothing was written.
     """
     started = datetime.now(UTC).replace(tzinfo=None)
-    own = not isinstance(database, Connection)
 
     def attempt(*, write: bool, may_write: bool, agreed: object = None) -> Report:
-        def once(ispyb: Connected) -> Report:
-            return _Undo(run, ispyb, settings, started, agreed, own=own).report(write=write, may_write=may_write)
+        def once(ispyb: Ispyb) -> Report:
+            return _Undo(run, ispyb, settings, started, agreed).report(write=write, may_write=may_write)
 
-        return tried(once, database, _AGAIN)
+        return tried(once, database, settings, _AGAIN)
 
     while True:
         agreed = None
@@ -81,36 +79,31 @@ def undo(
 class _Undo:
     """One attempt, on one connection; `agreed` is what somebody was shown, None where nobody was asked."""
 
-    def __init__(
-        self, run: int, ispyb: Connected, settings: Settings, started: datetime, agreed: object, *, own: bool
-    ) -> None:
+    def __init__(self, run: int, ispyb: Ispyb, settings: Settings, started: datetime, agreed: object) -> None:
         self._run = run
         self._ispyb = ispyb
-        self._connection = ispyb.connection
         self._settings = settings
         self._started = started
         self._agreed = agreed
-        self._own = own
-        self._runner = Runner(ispyb.connection, settings.staging_schema)
+        self._runner = Runner(ispyb)
         self._values = {"undone": run, "started": started}
         self._entities = [entity for entity in ENTITIES if entity not in settings.left_entities]
 
     def report(self, *, write: bool, may_write: bool) -> Report:
         """Undoes, or plans to; `may_write`: the rights to undo are needed already, since that follows."""
-        schema = self._settings.staging_schema
         left, delete = self._settings.left_entities, self._entities if may_write else ()
-        rights.demand(self._connection, schema, write=may_write, delete=delete, left=left)
-        tool_schema.demand_own(self._connection, schema)
-        tool_schema.demand_own_run(self._ispyb, schema, self._run)
+        rights.demand(self._ispyb, write=may_write, delete=delete, left=left)
+        tool_schema.demand_own(self._ispyb)
+        tool_schema.demand_own_run(self._ispyb, self._run)
         start = time.perf_counter()
         try:
             if not write:
                 report = self._planned()
             else:
-                with run_lock(self._connection, self._settings.lock_timeout, schema, own=self._own) as turn:
+                with run_lock(self._ispyb, self._settings.lock_timeout) as turn:
                     report = self._written(turn)
         finally:
-            if not self._connection.invalidated:
+            if not self._ispyb.connection.invalidated:
                 with suppress(DBAPIError):  # on a connection of our own they go anyway
                     self._drop()
         report.seconds["total"] = time.perf_counter() - start
@@ -122,15 +115,15 @@ class _Undo:
         self._prepare(lock=False)
         report = self._filled("planned")
         report.changes = [change for row in self._rows("changes") for change in read_changes(row[0], [row[1:]])]
-        if self._own:
-            self._connection.rollback()
+        if self._ispyb.own:
+            self._ispyb.connection.rollback()
         return report
 
     def _written(self, turn: Turn) -> Report:
         """Everything in one transaction; in a caller's, in a savepoint of it."""
         for (done,) in self._rows("find_undo"):
-            return runs.show(self._connection, self._settings, done).report  # its commit was not answered
-        with retry.transaction(self._connection, own=self._own):
+            return runs.read(self._ispyb, done).report  # its commit was not answered
+        with retry.transaction(self._ispyb):
             self._prepare(lock=True)
             report = self._filled("applied")
             if not report.nothing_to_do:
@@ -143,8 +136,8 @@ class _Undo:
     def _prepare(self, *, lock: bool) -> None:
         """Loads the changes and decides about each."""
         self._check()
-        self._target = introspect(self._connection)
-        self._unique = unique_facts(self._connection)
+        self._target = introspect(self._ispyb.connection)
+        self._unique = unique_facts(self._ispyb.connection)
         self._drop()
         self._all("create")
         for entity in ENTITIES:
@@ -153,22 +146,21 @@ class _Undo:
         if lock:
             for entity in self._entities:
                 self._each(of_pass("undo", "lock"), entity)
-        if not sees_all(self._connection):
+        if not sees_all(self._ispyb):
             for entity in ENTITIES:
                 self._each(of_pass("undo", "unseen"), entity)
-        schema = self._settings.staging_schema
-        made = list(fillings(self._connection, schema))
-        made += [(reference.entity, reference.statement(schema)) for reference in references(self._connection)]
+        made = list(fillings(self._ispyb))
+        made += [(reference.entity, reference.statement(self._ispyb)) for reference in references(self._ispyb)]
         for entity in reversed(ENTITIES):
             self._each((*of_pass("undo", "decide"), *of_pass(entity.name, "undo_decide")), entity)
             for statement in (sql for owner, sql in made if owner is entity):
-                self._connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+                self._ispyb.connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
             self._each((*of_pass("undo", "claim"), *of_pass(entity.name, "undo_claim")), entity)
             self._all("settle")
 
     def _check(self) -> None:
         """Refuses a run that cannot be taken back."""
-        past = runs.show(self._connection, self._settings, self._run, limit=0).report
+        past = runs.read(self._ispyb, self._run, limit=0).report
         if past.mode == "undo":
             raise UsageError(
                 f"run {self._run} is an undo itself", hint=f"Apply the export of run {past.undoes} again instead."
@@ -228,4 +220,4 @@ class _Undo:
 
     def _drop(self) -> None:
         made = [*of_pass("undo", "create"), *(s for e in ENTITIES for s in of_pass(e.name, "undo_create"))]
-        self._runner.drop(*tables_made(made, self._settings.staging_schema))
+        self._runner.drop(*tables_made(made, self._ispyb))

@@ -3,7 +3,7 @@
 import logging
 import signal
 
-from sync.database.connection import open_engine
+from sync.database.engine import open_engine
 from sync.listen.consumer import Consumer
 from sync.listen.health import health
 from sync.model.settings import Settings

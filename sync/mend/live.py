@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sync.database.connection import Connected
+from sync.database.connection import Ispyb
 from sync.history.references import references, sees_all
 from sync.model.entities import BY_NAME, ENTITIES, Entity
 from sync.model.errors import DatabaseError, UsageError
@@ -65,15 +65,15 @@ class Column:
 class Live:
     """The live ISPyB of a connection. Raises DatabaseError where the account may not see all that refers to a row."""
 
-    def __init__(self, ispyb: Connected) -> None:
+    def __init__(self, ispyb: Ispyb) -> None:
         self.connection = ispyb.connection
         self.schema = ispyb.schema
-        if not sees_all(self.connection):
+        if not sees_all(ispyb):
             raise DatabaseError(
                 "this account may not see every table of ISPyB, and so not all that refers to a row",
                 hint=f"GRANT SELECT ON {self.schema}.* TO the role of `ispyb-sync grants`.",
             )
-        self._own = references(self.connection)
+        self._own = references(ispyb)
 
     def referring(self, table: str, key: str) -> list[Column]:
         """Every column that refers to this key: by a foreign key, or among the eight tables as ISPyB means it."""

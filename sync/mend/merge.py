@@ -10,13 +10,14 @@ from sync.database.connection import Database, connected
 from sync.mend.live import Column, Live, quoted, shown
 from sync.model.entities import BY_NAME, ENTITIES, Entity
 from sync.model.errors import UsageError
+from sync.model.settings import Settings
 from sync.model.text import counted
 
 MERGED = tuple(entity.name for entity in ENTITIES if entity.merged)
 """What is typed in twice; all else has a row of ISPyB's own data behind it."""
 
 
-def merge(name: str, keep: int, gone: int, database: Database) -> str:
+def merge(name: str, keep: int, gone: int, database: Database, settings: Settings) -> str:
     """The script that moves what refers to row `gone` over to row `keep`, for a DBA to read and run.
 
     Raises UsageError where one of them is not there, DatabaseError where not all that refers to them can be seen.
@@ -25,7 +26,7 @@ def merge(name: str, keep: int, gone: int, database: Database) -> str:
         raise UsageError(f"{name} cannot be merged", hint=f"One of {', '.join(MERGED)}.")
     if keep == gone:
         raise UsageError(f"{keep} twice", hint="Give the id of the row that stays, then of the one that goes.")
-    with connected(database) as ispyb:
+    with connected(database, settings) as ispyb:
         script = _Merging(Live(ispyb), BY_NAME[name])
         return "\n".join([*_head(ispyb.called, script.entity, keep, gone), *script.lines(keep, gone), ""])
 

@@ -6,18 +6,19 @@ from sync.database.connection import Database, connected
 from sync.mend.live import Live, quoted, shown
 from sync.model.entities import BY_NAME
 from sync.model.errors import UsageError
+from sync.model.settings import Settings
 from sync.model.text import counted
 
 _SESSION, _PROPOSAL = BY_NAME["session"], BY_NAME["proposal"]
 _LABEL = "CONCAT_WS('-', CONVERT({code} USING utf8mb4), CONVERT(proposalNumber USING utf8mb4))"
 
 
-def move(session: int, proposal: str, database: Database) -> str:
+def move(session: int, proposal: str, database: Database, settings: Settings) -> str:
     """The script that moves a session to a proposal (CODE-NUMBER), for a DBA to read and run.
 
     Raises UsageError where one of them is not there, DatabaseError where not all that refers to them can be seen.
     """
-    with connected(database) as ispyb:
+    with connected(database, settings) as ispyb:
         live = Live(ispyb)
         return "\n".join([*_lines(live, ispyb.called, session, proposal), ""])
 

@@ -15,12 +15,13 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import Connected, as_told, connected
+from sync.database.connection import Ispyb, as_told
 from sync.database.revision import folder, head, is_current, revision
-from sync.database.statement import STAGING_SCHEMA
+from sync.database.statement import TOOL_SCHEMA
 from sync.migrate.ddl.change import COMMAND
 from sync.migrate.ddl.pending import pending, titles
 from sync.migrate.ddl.serve import of_others, server_sql
+from sync.migrate.ddl.session import opened
 from sync.model.errors import SyncError, UsageError
 from sync.model.text import printable
 from sync.schema.introspection import read_tables
@@ -52,7 +53,7 @@ class Migrated:
 
 
 def upgrade(
-    database_url: str, *, staging_schema: str = STAGING_SCHEMA, revision: str = "head", serve_this: bool = False
+    database_url: str, *, staging_schema: str = TOOL_SCHEMA, revision: str = "head", serve_this: bool = False
 ) -> Migrated:
     """Bring the database to a revision, also one whose tables were restored from an older dump.
 
@@ -65,9 +66,7 @@ def upgrade(
     return _migrated(command.upgrade, config, revision)
 
 
-def downgrade(
-    database_url: str, revision: str, *, staging_schema: str = STAGING_SCHEMA, force: bool = False
-) -> Migrated:
+def downgrade(database_url: str, revision: str, *, staging_schema: str = TOOL_SCHEMA, force: bool = False) -> Migrated:
     """Take back what the revisions after this one ("base": all of them) added.
 
     Raises, with nothing changed, LimitError where that holds data and is not forced, UsageError where the tool schema
@@ -89,7 +88,7 @@ def _migrated(act: Callable[..., None], config: Config, revision: str) -> Migrat
 
 
 def script(
-    staging_schema: str = STAGING_SCHEMA,
+    staging_schema: str = TOOL_SCHEMA,
     *,
     down: str | None = None,
     force: bool = False,
@@ -107,7 +106,7 @@ def script(
     config = _config(staging_schema, database_name=database_name, force=force, serve_this=serve_this)
     config.output_buffer = text
     if database_url is not None:
-        here = _here(database_url, config, staging_schema)
+        here = _here(database_url, config)
         config.attributes.update(here if down is None else {})
     if down is None:
         _run(command.upgrade, config, "head", sql=True)
@@ -116,32 +115,32 @@ def script(
     return text.getvalue()
 
 
-def _here(database_url: str, config: Config, staging_schema: str) -> dict[str, str]:
+def _here(database_url: str, config: Config) -> dict[str, str]:
     """What a script says at its head of that database. Raises UsageError where the tool schema serves another ISPyB."""
     try:
-        with connected(database_url) as ispyb:
+        with opened(database_url, config.attributes["tool_schema"]) as ispyb:
             ispyb.connection.exec_driver_sql(server_sql())
-            other = None if config.attributes["serve_this"] else of_others(ispyb.connection, staging_schema)
+            other = None if config.attributes["serve_this"] else of_others(ispyb)
             if other is None:
-                return _head_of(ispyb, config, staging_schema)
+                return _head_of(ispyb, config)
     except (SyncError, DBAPIError) as error:
         words = str(as_told(error)).splitlines()[0]
         return {"here": f"-- What will change is not known, as the database could not be asked: {printable(words)}\n"}
     raise other
 
 
-def _head_of(ispyb: Connected, config: Config, staging_schema: str) -> dict[str, str]:
+def _head_of(ispyb: Ispyb, config: Config) -> dict[str, str]:
     """The way that the script goes there, and what it will change, as a comment."""
-    connection, schema = ispyb.connection, ispyb.schema
+    schema, tool_schema = ispyb.schema, ispyb.tool_schema
     changes = [made.module.change for made in ScriptDirectory.from_config(config).walk_revisions()][::-1]
-    if not any(table.columns for table in read_tables(connection).tables.values()):
+    if not any(table.columns for table in read_tables(ispyb.connection).tables.values()):
         return {"here": f"-- What will change in {schema} is not known: this account sees no table of ISPyB there.\n"}
-    found = titles(changes, pending(connection, changes, staging_schema), staging_schema)
-    at = revision(connection, staging_schema)
+    found = titles(changes, pending(ispyb, changes), tool_schema)
+    at = revision(ispyb)
     way = f"to revision {head()}; {ispyb.called} is at {f'revision {at}' if at else 'base'}"
     if not found:
-        return {"way": way, "here": f"-- Nothing will change: {schema} and {staging_schema} have it all.\n"}
-    lines = [f"-- What will change in {schema} and {staging_schema}:", *(f"--   {name}" for name in found), ""]
+        return {"way": way, "here": f"-- Nothing will change: {schema} and {tool_schema} have it all.\n"}
+    lines = [f"-- What will change in {schema} and {tool_schema}:", *(f"--   {name}" for name in found), ""]
     return {"way": way, "here": "\n".join(lines)}
 
 
@@ -154,11 +153,11 @@ def _run(act: Callable[..., None], config: Config, revision: str, **options: boo
         ) from None
 
 
-def _config(staging_schema: str, **attributes: object) -> Config:
-    if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", staging_schema):
-        raise UsageError(f"{staging_schema!r} is not a schema name", hint="Use letters, digits and _.")
+def _config(tool_schema: str, **attributes: object) -> Config:
+    if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", tool_schema):
+        raise UsageError(f"{tool_schema!r} is not a schema name", hint="Use letters, digits and _.")
     config = Config()
     config.set_main_option("script_location", str(folder()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    config.attributes.update(attributes, staging_schema=staging_schema)
+    config.attributes.update(attributes, tool_schema=tool_schema)
     return config

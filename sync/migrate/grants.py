@@ -3,17 +3,17 @@
 import re
 
 from sync.database.sqlfiles import folder
-from sync.database.statement import STAGING_SCHEMA
+from sync.database.statement import TOOL_SCHEMA
 
-ROLE = STAGING_SCHEMA
+ROLE = TOOL_SCHEMA
 """What sql/grants.sql calls the role; there it has the name of the tool's own schema."""
 
-_NAMES = re.compile(rf"\b(?:(?P<ispyb>ispyb)\.|(?P<tool>{STAGING_SCHEMA})\.|(?P<role>{ROLE})\b)")
+_NAMES = re.compile(rf"\b(?:(?P<ispyb>ispyb)\.|(?P<tool>{TOOL_SCHEMA})\.|(?P<role>{ROLE})\b)")
 _MARK = re.compile(r"^-- name: .*\n", re.MULTILINE)
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def grants(schema: str, *, staging_schema: str = STAGING_SCHEMA, role: str | None = None) -> str:
+def grants(schema: str, *, staging_schema: str = TOOL_SCHEMA, role: str | None = None) -> str:
     """The text of sql/grants.sql, as a DBA runs it, for these two schemas.
 
     role   what to call it; else it has the name of the tool schema: the role of one ISPyB gives no right on another

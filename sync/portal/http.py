@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from sync.database.release import tool_version
+from sync.database.revision import tool_version
 from sync.model.errors import NoSuchProposal, PortalError, UsageError
 from sync.model.refusals import printable
 from sync.model.settings import Portal

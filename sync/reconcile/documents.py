@@ -25,20 +25,22 @@ class Reading:
 
     What the User Portal is asked for is fetched as it is read; leaving the context ends that.
 
-    copied  copies what cannot be read again, where that may be needed
-    fold    what is the same for names of one proposal
+    copied   copies what cannot be read again, where that may be needed
+    fold     what is the same for names of one proposal
+
+    origins  where the parts of the documents come from
     """
 
     def __init__(
         self,
         request: Request,
-        origins: Origins,
-        fingerprints: Fingerprints | None,
         report: Report,
+        fingerprints: Fingerprints | None = None,
         copied: Copied | None = None,
         fold: Callable[[str], str] = folded,
     ) -> None:
         settings = request.settings
+        self.origins = Origins()
         self._request = request
         self._fingerprints = fingerprints
         self._report = report
@@ -57,7 +59,7 @@ class Reading:
         else:
             sent = Sent(source)
             form = make_form(sent, settings.portal)
-            self.reader = Turned(form, sent, origins, prints=fingerprints)
+            self.reader = Turned(form, sent, self.origins, prints=fingerprints)
         self._validator = Validator(
             timezone=settings.timezone,
             proposals=request.wanted or None,

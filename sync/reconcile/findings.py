@@ -21,9 +21,7 @@ from sync.stage.misfits import ROW_REFUSED
 from sync.statements.by_halves import RefusedRow
 
 
-def fill(
-    report: Report, plan: Plan, reconciliation: Reconciliation, target: Target, origins: Origins, *, changes: bool
-) -> None:
+def fill(report: Report, plan: Plan, reconciliation: Reconciliation, origins: Origins, *, changes: bool) -> None:
     """Adds what the database knows of the run to the report."""
     causes = Causes(report.refusals)
     for row in reconciliation.refused_rows:
@@ -46,7 +44,7 @@ def fill(
         report.warnings.extend(_notices(entity, plan.found))
         report.warnings.extend(reconciliation.leaving.notices(entity, plan.left[entity.name]))
     if report.documents_read:
-        report.warnings.extend(_missing_columns(target))
+        report.warnings.extend(_missing_columns(reconciliation.ispyb.target))
     if changes:
         report.changes = [change for row in reconciliation.changes(plan) for change in read_changes(row[0], [row[1:]])]
     report.documents_refused += report.entities[DOCUMENT.name].refused

@@ -13,8 +13,7 @@ from sync.history.changes import label
 from sync.model.entities import DOCUMENT, ENTITIES, Entity, Mark
 from sync.model.refusals import Example, Notice, told
 from sync.reconcile.plan import Left
-from sync.schema.target import Target
-from sync.statements.send import Runner
+from sync.statements.live_ispyb import LiveIspyb
 
 _CODE = "left_to_ispyb"
 
@@ -25,10 +24,9 @@ class Leaving:
     entities   those of the setting
     """
 
-    def __init__(self, runner: Runner, target: Target, entities: Collection[Entity]) -> None:
+    def __init__(self, ispyb: LiveIspyb, entities: Collection[Entity]) -> None:
         self.entities = entities
-        self._runner = runner
-        self._target = target
+        self._ispyb = ispyb
         self._unneeded: set[Entity] = set()
 
     @property
@@ -38,7 +36,7 @@ class Leaving:
 
     def see(self, entity: Entity, columns: Sequence[Sequence[Any]]) -> None:
         """Notes rows that are staged."""
-        mark, names = entity.unneeded, self._target[entity].staged_columns
+        mark, names = entity.unneeded, self._ispyb.target[entity].staged_columns
         if mark is not None and mark.field in names and mark.value in columns[names.index(mark.field)]:
             self._unneeded.add(entity)
 
@@ -64,7 +62,7 @@ class Leaving:
 
     def _values(self, entity: Entity) -> Iterator[tuple[str, int, tuple[Example, ...]]]:
         """What would have been written into each field that is left."""
-        for name, column in self._target[entity].left.items():
+        for name, column in self._ispyb.target[entity].left.items():
             if column is not None:
                 known = "FALSE" if name in entity.initial else "TRUE"
                 rows = self._run("left_values", entity, known=known, a_field=name, a_column=column.name).all()
@@ -95,23 +93,23 @@ class Leaving:
             yield Notice(_CODE, f"values of {name} were not written, as the setting leave has it", count, examples)
 
     def _run(self, name: str, entity: Entity, **stand_ins: str) -> Any:
-        sql = _filled(name, entity, self._target, self._runner.staging_schema, **stand_ins)
-        return self._runner.connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
+        sql = _filled(name, entity, self._ispyb, **stand_ins)
+        return self._ispyb.connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
 
 
-def statements(entity: Entity, target: Target, staging_schema: str) -> Iterator[str]:
+def statements(entity: Entity, ispyb: LiveIspyb) -> Iterator[str]:
     """The statements that mark what need not be known, and what hangs on it, where nothing else is left."""
     for parent, column in _parents(entity):
-        yield _filled("leave_along", entity, target, staging_schema, a_parent=parent, a_row=column)
+        yield _filled("leave_along", entity, ispyb, a_parent=parent, a_row=column)
     mark = entity.unneeded
-    if mark is not None and mark.field in target[entity].staged_columns:
-        yield _filled("leave_unneeded", entity, target, staging_schema, **_marked(mark))
+    if mark is not None and mark.field in ispyb.target[entity].staged_columns:
+        yield _filled("leave_unneeded", entity, ispyb, **_marked(mark))
 
 
-def _filled(name: str, entity: Entity, target: Target, staging_schema: str, **more: str) -> str:
+def _filled(name: str, entity: Entity, ispyb: LiveIspyb, **more: str) -> str:
     """A statement of leave.sql as it is for one entity; `more` are stand-ins and values."""
     values: dict[str, str] = {value: more.pop(value) for value in ("mark", "known") if value in more}
-    sql = named("leave", name).render(target.conditions(entity), staging_schema) or ""
+    sql = ispyb.text(named("leave", name), ispyb.target.conditions(entity)) or ""
     own = {"an_entity": entity.name, "a_table": entity.table, "a_primary_key": entity.primary_key}
     return put_words(put_values(sql, values), own | more)
 

@@ -31,7 +31,7 @@ def draw(runner: Runner, plan: Plan, fingerprints: Fingerprints | None) -> None:
     if fingerprints is None or not fingerprints.left_out:
         return
     creates = of_pass("fingerprint", "draw_create")
-    runner.drop(*tables_made(creates, runner.staging_schema))
+    runner.drop(*tables_made(creates, runner.ispyb))
     runner.run_all(creates, NO_CONDITIONS)
     Player(runner, plan.conditions).play_passes((entity, "draw") for entity in ENTITIES)
     drawn = {label for (label,) in runner.run(named("fingerprint", "drawn")) or ()}

@@ -25,9 +25,9 @@ from sync.model.entities import ENTITIES, Entity
 from sync.model.report import Counts
 from sync.reconcile.leaving import Leaving
 from sync.reconcile.plan import Found, Left, Plan
-from sync.schema.target import Target
 from sync.statements.block import Outcome
 from sync.statements.by_halves import WRITES, RefusedRow, RowsRefused, is_a_rows_fault, mark_refused, refused_rows
+from sync.statements.live_ispyb import LiveIspyb
 from sync.statements.play import Move, Player, at_first
 from sync.statements.send import Runner, origin_of
 from sync.statements.staged_facts import Given
@@ -61,21 +61,21 @@ class Reconciliation:
     refused_rows  what the database has refused so far
     """
 
-    def __init__(self, runner: Runner, target: Target, left: Collection[Entity] = ()) -> None:
-        self._runner = runner
-        self._target = target
+    def __init__(self, ispyb: LiveIspyb, left: Collection[Entity] = ()) -> None:
+        self.ispyb = ispyb
+        self.runner = Runner(ispyb)
         self.refused_rows: list[RefusedRow] = []
-        self._given = Given(target)
-        self._tables = Tables(runner, target)
+        self.leaving = Leaving(ispyb, left)
+        self._given = Given(ispyb.target)
+        self._tables = Tables(ispyb)
         self._now: object = None
-        self.leaving = Leaving(runner, target, left)
 
     def create(self) -> None:
         """Makes the staging tables, unless they are there."""
-        self._now = self._runner.connection.exec_driver_sql("SELECT NOW()").scalar_one()
+        self._now = self.ispyb.connection.exec_driver_sql("SELECT NOW()").scalar_one()
         if not self._tables.take():
             self._tables.drop()
-            player = Player(self._runner, at_first(self._target, self._given))
+            player = Player(self.runner, at_first(self.ispyb.target, self._given))
             player.play_passes((entity, "create") for entity in ENTITIES)
 
     def stage(self, entity: Entity, columns: Sequence[Sequence[Any]]) -> None:
@@ -106,7 +106,7 @@ class Reconciliation:
         unread   proposals of which a document could not be read: no link of theirs goes
         told     names of statements of the report pass whose rows are wanted too
         """
-        player = Player(self._runner, at_first(self._target, self._given))
+        player = Player(self.runner, at_first(self.ispyb.target, self._given))
         self._match(player)
         player.play_passes((entity, "compare") for entity in self._staged())
         left = {entity.name: self.leaving.take(entity) for entity in self._staged()}
@@ -135,7 +135,7 @@ class Reconciliation:
         Raises Overtaken where a row that was inserted or is to be deleted is not found again; RowsRefused for rows
         that the database refuses for a reason of its own; DBAPIError where another writer may have come in between.
         """
-        player = Player(self._runner, plan.conditions)
+        player = Player(self.runner, plan.conditions)
         for entity in self._written():
             begins(entity)
             counts = plan.counts[entity.name]
@@ -159,7 +159,7 @@ class Reconciliation:
         )
         assert not left_out & refused, f"left out, and written again: {left_out & refused}"
         self.refused_rows.extend(rows)
-        mark_refused(self._runner, rows)
+        mark_refused(self.runner, rows)
 
     def _refuse_rows(
         self, entity: Entity, moves: Sequence[Move], error: DBAPIError, known: Conditions, again: str | None
@@ -167,30 +167,30 @@ class Reconciliation:
         """Raises RowsRefused where single rows are at fault: not before another writer is ruled out."""
         origin = origin_of(error)
         statement = next((m.statement for m in moves if m.statement.origin == origin), None)
-        if statement is None or statement.does not in WRITES or not is_a_rows_fault(self._runner, error):
+        if statement is None or statement.does not in WRITES or not is_a_rows_fault(self.runner, error):
             return
         if code_of(error) in (DUPLICATE, NO_PARENT) and words_of(error) != again:
             return
-        if rows := refused_rows(self._runner, entity, statement, known, {"now": self._now}):
+        if rows := refused_rows(self.runner, entity, statement, known, {"now": self._now}):
             raise RowsRefused(rows) from None
 
     def record(self, plan: Plan, run: int) -> None:
         """Writes what was changed into the tool's own history, in the same transaction."""
         changed = ((entity, "history") for entity in self._staged() if plan.counts[entity.name].actions)
-        Player(self._runner, plan.conditions).play_passes(changed, {"run": run, "now": self._now})
+        Player(self.runner, plan.conditions).play_passes(changed, {"run": run, "now": self._now})
 
     def changes(self, plan: Plan) -> Iterator[tuple[Any, ...]]:
         """What would be changed: rows of entity and what `sync.history.changes.read_changes` takes."""
-        self._runner.run(named("history", "shadow_change"))
+        self.runner.run(named("history", "shadow_change"))
         self.record(plan, PLANNED)
         values = {"run": PLANNED, "limit": ALL_CHANGES, "entities": IN_ORDER}
-        yield from map(tuple, self._runner.run(named("history", "show_changes"), values=values) or ())
+        yield from map(tuple, self.runner.run(named("history", "show_changes"), values=values) or ())
 
     def rows(self, plan: Plan, entity: Entity, name: str) -> Iterator[tuple[Any, ...]]:
         """The rows of one statement of the report pass."""
         for statement in of_pass(entity.name, "report"):
             if statement.name == name:
-                yield from map(tuple, self._runner.run(statement, plan.conditions[entity.name]) or ())
+                yield from map(tuple, self.runner.run(statement, plan.conditions[entity.name]) or ())
 
     def vanished(self, plan: Plan, entity: Entity) -> Iterator[tuple[Any, ...]]:
         """Rows of ISPyB with an externalId that nothing of the export found or names: id, key, proposal, externalId."""

@@ -1,6 +1,6 @@
-"""What a caller asks for: which export, with which settings.
+"""What a caller asks for: which export, with which settings; and one attempt at it, on one connection.
 
-Command line and Python hand the same object to `sync.api`.
+Command line and Python hand the same request to `sync.api`.
 """
 
 import os
@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from sqlalchemy import Connection, Engine
+
 from sync.database.connection import Database
 from sync.model.entities import ENTITIES, Entity
 from sync.model.errors import UsageError
@@ -19,7 +21,11 @@ from sync.model.report import BY_COMMAND, AskedBy, Report
 from sync.model.settings import Settings
 from sync.portal.address import Address, address
 from sync.read.closest import folded
+from sync.read.copied import Copied
 from sync.read.reader import Export, RawDocument, Reader
+from sync.statements.live_ispyb import LiveIspyb
+from sync.verify.digests import Digests
+from sync.verify.fingerprints import Fingerprints
 
 Progress = Callable[[Reader], None]
 Confirm = Callable[[Report], bool]
@@ -108,6 +114,38 @@ class Request:
         if isinstance(self.export, str | os.PathLike):
             return self.asked is not None or os.path.isfile(self.export) or os.path.isdir(self.export)
         return isinstance(self.export, dict)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at a request, on one connection. It reads the export once, or more often.
+
+    fingerprints   tell which documents are as they were; None: all are examined, and none is remembered
+    digests        tell whether ISPyB has of these what it had
+    copied         copies an export that cannot be read again; None where it is read once
+    """
+
+    request: Request
+    ispyb: LiveIspyb
+    fingerprints: Fingerprints | None
+    digests: Digests
+    copied: Copied | None
+
+    @property
+    def leaves_connection(self) -> bool:
+        """Whether the connection stays open afterwards, so that what is temporary has to be put away."""
+        return isinstance(self.request.ispyb, Connection | Engine) and not self.ispyb.connection.invalidated
+
+    def report(self) -> Report:
+        """A report of one reading, in which nothing is told yet."""
+        asked = self.request.asked_by
+        return Report(
+            self.request.mode,
+            "applied" if self.request.write else "planned",
+            trigger=asked.trigger,
+            actor=asked.actor or self.ispyb.account,
+            database=self.ispyb.called,
+        )
 
 
 @contextmanager

@@ -17,13 +17,12 @@ from sync.model.conditions import Conditions
 from sync.model.entities import ENTITIES, Entity
 from sync.model.report import Report
 from sync.model.settings import Settings
-from sync.read.turning.origin import Origins
 from sync.reconcile import leaving
 from sync.reconcile.documents import Reading
 from sync.reconcile.reconciliation import MATCHING
 from sync.reconcile.request import Request, unread_proposals
-from sync.schema.target import Target
 from sync.stage.stager import Stager
+from sync.statements.live_ispyb import LiveIspyb
 from sync.statements.staged_facts import Given
 
 _ROWS_AT_ONCE = 200
@@ -36,13 +35,12 @@ _FINDINGS = {s.finds for entity in ENTITIES for s in load(entity.name) if s.find
 class Script:
     """The statements of a run on one database, as text.
 
-    schema    ISPyB's
+    ispyb     is not asked: the connection may be closed
     entity    only the statements of this one; None: the whole run
     """
 
-    def __init__(self, target: Target, schema: str, settings: Settings, entity: Entity | None = None) -> None:
-        self._target = target
-        self._schema = schema
+    def __init__(self, ispyb: LiveIspyb, settings: Settings, entity: Entity | None = None) -> None:
+        self._ispyb = ispyb
         self._settings = settings
         self._entities = ENTITIES if entity is None else (entity,)
         self._whole = entity is None
@@ -73,17 +71,17 @@ class Script:
             yield "\n-- COMMIT;    or ROLLBACK: see the counts of `unplaced` and `rivals`, which must be 0\n"
 
     def _head(self, *, write: bool) -> Iterator[str]:
-        prune, schema = self._settings.prune, self._settings.staging_schema
-        yield f"-- ispyb-sync sql: {'an apply' if write else 'a plan'} on {self._schema}, as it runs there.\n"
+        ispyb, tool_schema, prune = self._ispyb.schema, self._ispyb.tool_schema, self._settings.prune
+        yield f"-- ispyb-sync sql: {'an apply' if write else 'a plan'} on {ispyb}, as it runs there.\n"
         yield "-- Paste it into a new connection: its temporary tables are gone when that is closed.\n"
         if write:
             yield "-- The tool does not know what is applied by hand: neither history nor undo has it.\n"
         if not self._whole:
             yield "-- These are the statements of one entity, to be read; they run among those of all the others.\n"
-        yield f"\nUSE `{self._schema}`;\nSET NAMES utf8mb4;\nSET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;\n"
+        yield f"\nUSE `{ispyb}`;\nSET NAMES utf8mb4;\nSET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;\n"
         yield f"{settings_as_sql()};\n"
         yield f"SET @now = NOW(), @run = {PLANNED}, @prune = '{prune}', @unread = '';\n"
-        yield f"-- The temporary tables stand in {schema}.\n"
+        yield f"-- The temporary tables stand in {tool_schema}.\n"
 
     def _staged(self, request: Request | None) -> Iterator[str]:
         """The rows that an export stages, as INSERTs."""
@@ -91,7 +89,7 @@ class Script:
             yield "\n-- Here a run loads its staged rows. `ispyb-sync sql --export FILE` prints those of an export.\n"
             return
         report = Report("plan", "planned")
-        self._given = Given(self._target)
+        self._given = Given(self._ispyb.target)
         pieces: list[str] = []
 
         def load_columns(entity: Entity, columns: Sequence[Sequence[Any]]) -> None:
@@ -101,8 +99,8 @@ class Script:
             pieces.extend(self._inserts(entity, zip(*columns, strict=True)))
 
         clear = self._settings.nulls == "clear"
-        stager = Stager(self._target, load_columns, report.refusals.append, clear_nulls=clear)
-        with Reading(request, Origins(), None, report) as reading:
+        stager = Stager(self._ispyb.target, load_columns, report.refusals.append, clear_nulls=clear)
+        with Reading(request, report) as reading:
             for valid in reading.documents():
                 stager.add(valid)
                 yield from pieces
@@ -115,18 +113,18 @@ class Script:
             yield f"\n-- {len(report.refusals)} values and documents do not fit; `ispyb-sync plan` lists them.\n"
 
     def _inserts(self, entity: Entity, rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-        columns = ", ".join(self._target[entity].staged_columns)
+        columns = ", ".join(self._ispyb.target[entity].staged_columns)
         every = list(rows)
         for first in range(0, len(every), _ROWS_AT_ONCE):
             several = every[first : first + _ROWS_AT_ONCE]
             values = ",\n    ".join(f"({', '.join(map(literal, row))})" for row in several)
-            table = f"`{self._settings.staging_schema}`.stage_{entity.name}"
+            table = f"`{self._ispyb.tool_schema}`.stage_{entity.name}"
             yield f"\nINSERT INTO {table} ({columns}) VALUES\n    {values};\n"
 
     def _left(self, entity: Entity) -> Iterator[str]:
         """Marks what a run leaves to ISPyB."""
         if entity in self._entities and self._is_staged(entity):
-            for sql in leaving.statements(entity, self._target, self._settings.staging_schema):
+            for sql in leaving.statements(entity, self._ispyb):
                 origin, text = origin_and_text(sql)
                 yield f"\n-- {origin.removeprefix('/* ').removesuffix(' */')}\n{text};\n"
 
@@ -178,15 +176,15 @@ class Script:
 
     def _conditions(self, entity: Entity) -> Conditions:
         """Everything that a statement may find is taken for found."""
-        conditions = self._target.conditions(entity).with_facts(_FINDINGS)
+        conditions = self._ispyb.target.conditions(entity).with_facts(_FINDINGS)
         if self._given is not None:
             return conditions.with_facts(self._given.facts(entity))
-        live = set(entity.keys).difference(self._target[entity].missing)
+        live = set(entity.keys).difference(self._ispyb.target[entity].missing)
         facts = {"several", "given(clears)", "given(contradicts)", "given(unfit)", *(f"given({key})" for key in live)}
         return conditions.with_facts(facts | {f"lacks({key})" for key in entity.keys})
 
     def _text(self, statement: Statement, conditions: Conditions) -> Iterator[str]:
-        sql = statement.render(conditions, self._settings.staging_schema)
+        sql = self._ispyb.text(statement, conditions)
         if sql is None:
             return
         source = f" is {statement.text_from}" if statement.text_from else ""

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry
-from sync.database.connection import DUPLICATE, LOST, NO_PARENT, OVERTAKEN, Connected, code_of, failure, words_of
+from sync.database.connection import DUPLICATE, LOST, NO_PARENT, OVERTAKEN, code_of, failure, words_of
 from sync.database.lock import Turn, run_lock
 from sync.history import runs
 from sync.history.touched import touch
@@ -21,19 +21,17 @@ from sync.model.entities import DOCUMENT, ENTITIES
 from sync.model.errors import DatabaseError, LimitError
 from sync.model.refusals import Notice, Refusal
 from sync.model.report import COMMITTING, Counts, Report
-from sync.read.reader import Reader
+from sync.read.reader import ExportInfo
 from sync.read.turning.origin import Origins
 from sync.reconcile import prune_limit
 from sync.reconcile.findings import TOLD, fill, find_vanished, refused_by_database
 from sync.reconcile.left_out import Drawn, draw, links_left_out, remember
 from sync.reconcile.plan import Plan
 from sync.reconcile.reconciliation import Overtaken, Reconciliation
-from sync.reconcile.request import Request, timed, unread_proposals
-from sync.schema.target import Target
+from sync.reconcile.request import Attempt, Request, timed, unread_proposals
 from sync.statements.by_halves import RefusedRow, RowsRefused
-from sync.statements.send import Runner, origin_of
-from sync.verify.digests import Digests
-from sync.verify.fingerprints import Fingerprints
+from sync.statements.live_ispyb import LiveIspyb
+from sync.statements.send import origin_of
 
 
 class CommitUnanswered(Exception):
@@ -72,20 +70,24 @@ class _AsRead:
 
 @dataclass(frozen=True)
 class Writing:
-    """A run whose rows are staged. `own` is whether the connection is the run's own, which may commit."""
+    """A run whose rows are staged; `started` is when it began to read the export, in UTC."""
 
-    request: Request
-    origins: Origins
-    fingerprints: Fingerprints | None
-    digests: Digests
+    attempt: Attempt
     report: Report
-    ispyb: Connected
-    runner: Runner
     reconciliation: Reconciliation
-    target: Target
-    reader: Reader
+    origins: Origins
+    export: ExportInfo
     started: datetime
-    own: bool
+
+    @property
+    def request(self) -> Request:
+        """What is asked for."""
+        return self.attempt.request
+
+    @property
+    def ispyb(self) -> LiveIspyb:
+        """Where it is written."""
+        return self.attempt.ispyb
 
     def plan(self) -> None:
         """Decides, and writes nothing. Raises Drawn."""
@@ -103,12 +105,11 @@ class Writing:
 
         After it all is decided anew, and asked anew if that is not what was shown. Raises Drawn.
         """
-        report, settings, runner = self.report, self.request.settings, self.runner
+        report, settings = self.report, self.request.settings
         as_read = _AsRead(report.refusals, report.warnings, report.documents_refused)
         agreed = None
         while True:
-            connection, schema = runner.connection, runner.staging_schema
-            with run_lock(connection, settings.lock_timeout, schema, own=self.own, waits=self.request.tell) as turn:
+            with run_lock(self.ispyb, settings.lock_timeout, self.request.tell) as turn:
                 if self._apply(as_read, agreed, turn):
                     return
             with timed(report, "confirm"):
@@ -123,7 +124,7 @@ class Writing:
         while True:
             as_read.restore(self.report)
             try:
-                with retry.savepoint(self.runner.connection, own=self.own):
+                with retry.savepoint(self.ispyb):
                     self._transaction(agreed, turn, again)
                 return True
             except Drawn:
@@ -143,7 +144,7 @@ class Writing:
                 if not worth_it or (isinstance(error, DBAPIError) and not self._may_start_anew(error)):
                     raise
                 self._roll_back()
-                if attempt == retry.ATTEMPTS or (isinstance(error, Overtaken) and not self.own):
+                if attempt == retry.ATTEMPTS or (isinstance(error, Overtaken) and not self.ispyb.own):
                     raise _gave_up(error, attempt) from None
                 time.sleep(retry.PAUSE_SECONDS * attempt)
                 again = words_of(error) if isinstance(error, DBAPIError) else None
@@ -151,13 +152,13 @@ class Writing:
 
     def _may_start_anew(self, error: DBAPIError) -> bool:
         """In a caller's transaction only after an error that has left the savepoint there."""
-        return self.own or code_of(error) in (DUPLICATE, NO_PARENT)
+        return self.ispyb.own or code_of(error) in (DUPLICATE, NO_PARENT)
 
     def _leave_out(self, rows: Sequence[RefusedRow], as_read: _AsRead) -> None:
         """Without rows that the database refuses: what hangs on them is decided again."""
         self.reconciliation.refuse(rows)
-        if self.own:  # the marks stay in the staging tables
-            self.runner.connection.commit()
+        if self.ispyb.own:  # the marks stay in the staging tables
+            self.ispyb.connection.commit()
         as_read.refusals.extend(map(refused_by_database, rows))
 
     def _transaction(self, agreed: object, turn: Turn, again: str | None) -> None:
@@ -175,17 +176,18 @@ class Writing:
         request.tell("writing history")
         report.run = self._record()
         self.reconciliation.record(plan, report.run)
-        verified = set() if self.fingerprints is None else self.fingerprints.names
+        fingerprints = self.attempt.fingerprints
+        verified = set() if fingerprints is None else fingerprints.names
         staged = report.entities[DOCUMENT.name].staged
-        touch(self.runner, report.run, report.refusals, staged=staged, verified=verified)
-        if self.fingerprints is not None:
+        touch(self.reconciliation.runner, report.run, report.refusals, staged=staged, verified=verified)
+        if fingerprints is not None:
             request.tell("noting what is verified")
             with timed(report, "verify"):
-                remember(self.runner, plan, self.fingerprints, self.digests, report.refusals)
+                remember(self.reconciliation.runner, plan, fingerprints, self.attempt.digests, report.refusals)
         turn.confirm(report.run)
-        if self.own:
+        if self.ispyb.own:
             request.tell(COMMITTING)
-            _commit(self.runner.connection, report, self.started)
+            _commit(self.ispyb.connection, report, self.started)
 
     def _decide(self, *, changes: bool) -> Plan:
         """What is to be done, which the report tells too. Raises Drawn."""
@@ -193,8 +195,8 @@ class Writing:
         self.request.tell(f"matching {reconciliation.staged_rows:,} rows")
         with timed(report, "match"):
             plan = reconciliation.plan(settings.prune, unread_proposals(report), TOLD)
-            draw(self.runner, plan, self.fingerprints)
-            fill(report, plan, reconciliation, self.target, self.origins, changes=changes)
+            draw(self.reconciliation.runner, plan, self.attempt.fingerprints)
+            fill(report, plan, reconciliation, self.origins, changes=changes)
             if settings.full:
                 find_vanished(report, plan, reconciliation)
             self.origins.rename(report)
@@ -203,27 +205,26 @@ class Writing:
         return plan
 
     def _excess(self, plan: Plan) -> str | None:
-        also = partial(links_left_out, self.runner, self.fingerprints)
+        also = partial(links_left_out, self.reconciliation.runner, self.attempt.fingerprints)
         return prune_limit.excess(plan, self.reconciliation, self.request.settings.prune_limit, also)
 
     def _record(self) -> int:
         """Writes the run into the tool's own schema; returns its number."""
-        info = self.reader.info
         return runs.record(
             self.ispyb,
             self.request.settings,
             self.report,
             self.started,
-            export=info.name,
-            nbytes=info.bytes,
-            sha256=info.sha256,
+            export=self.export.name,
+            nbytes=self.export.bytes,
+            sha256=self.export.sha256,
             asked=self.request.asked_by,
             proposals=sorted(self.request.wanted),
         )
 
     def _roll_back(self) -> None:
-        if self.own:
-            retry.roll_back(self.runner.connection)
+        if self.ispyb.own:
+            retry.roll_back(self.ispyb.connection)
 
 
 def _gave_up(error: DBAPIError | Overtaken, attempts: int) -> DatabaseError:

@@ -9,8 +9,8 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 from starlette.middleware.cors import CORSMiddleware
 
-from sync.database.connection import open_engine
-from sync.database.release import tool_version
+from sync.database.engine import open_engine
+from sync.database.revision import tool_version
 from sync.model.published import json_schema
 from sync.model.settings import Settings
 from sync.serve.access import Access, Refused

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sync.database.connection import Database
-from sync.database.release import tool_version
+from sync.database.revision import tool_version
 from sync.history import runs
 from sync.history.changes import ALL_CHANGES
 from sync.history.runs import Run

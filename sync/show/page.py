@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from sync.database.release import tool_version
+from sync.database.revision import tool_version
 from sync.history.order import in_order, refusals_in_order, vanished_in_order
 from sync.history.runs import Run
 from sync.model.entities import ENTITIES

@@ -15,13 +15,12 @@ from typing import Any, Self
 import pymysql
 from pymysql.constants import COMMAND
 from pymysql.protocol import OKPacketWrapper
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from sync.database.connection import LOST, code_of, log
 from sync.model.entities import Entity
 from sync.model.errors import DatabaseError
-from sync.schema.target import Target
+from sync.statements.live_ispyb import LiveIspyb
 from sync.statements.send import Profile
 
 FEW_ROWS = 500
@@ -42,12 +41,14 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "
 class Loader:
     """Loads rows of any entity into its staging table."""
 
-    def __init__(self, connection: Connection, target: Target, staging_schema: str) -> None:
-        self._connection = connection
-        self._schema = staging_schema
+    def __init__(self, ispyb: LiveIspyb) -> None:
+        self._connection = connection = ispyb.connection
+        self._tool_schema = ispyb.tool_schema
         self._driver: pymysql.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
-        self._local = target.local_infile and bool(self._driver.client_flag & pymysql.constants.CLIENT.LOCAL_FILES)
-        self._columns = {name: table.staged_columns for name, table in target.tables.items()}
+        self._local = ispyb.target.local_infile and bool(
+            self._driver.client_flag & pymysql.constants.CLIENT.LOCAL_FILES
+        )
+        self._columns = {name: table.staged_columns for name, table in ispyb.target.tables.items()}
 
     def load(self, entity: Entity, values: Sequence[Sequence[Any]]) -> None:
         """Loads rows, given as columns in the order of `Table.staged_columns`."""
@@ -67,7 +68,7 @@ class Loader:
         places = ", ".join(["%s"] * len(columns))
         self._connection.exec_driver_sql(
             # names of the registry and a checked setting, never data
-            f"INSERT INTO `{self._schema}`.stage_{entity.name} ({', '.join(columns)}) VALUES ({places})",  # noqa: S608
+            f"INSERT INTO `{self._tool_schema}`.stage_{entity.name} ({', '.join(columns)}) VALUES ({places})",  # noqa: S608
             list(zip(*values, strict=True)),
         )
 
@@ -77,7 +78,7 @@ class Loader:
         names = ", ".join("@externalId" if column == "externalId" else column for column in columns)
         decoded = " SET externalId = UNHEX(@externalId)" if "externalId" in columns else ""
         sql = (
-            f"LOAD DATA LOCAL INFILE 'stage_{entity.name}' INTO TABLE `{self._schema}`.stage_{entity.name}"
+            f"LOAD DATA LOCAL INFILE 'stage_{entity.name}' INTO TABLE `{self._tool_schema}`.stage_{entity.name}"
             f" CHARACTER SET utf8mb4 ({names}){decoded}"
         )
         try:

@@ -7,13 +7,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sync.database import retry
-from sync.database.connection import Connected, Database, code_of, connected, failure
+from sync.database.connection import Database, Ispyb, code_of, connected, failure
 from sync.model.errors import Unreachable
 from sync.model.report import Report
+from sync.model.settings import Settings
 from sync.statements.send import origin_of
 
 
-def tried(once: Callable[[Connected], Report], database: Database, again: Collection[int]) -> Report:
+def tried(once: Callable[[Ispyb], Report], database: Database, settings: Settings, again: Collection[int]) -> Report:
     """What `once` gives; in a caller's transaction it is tried once.
 
     again   the server's error numbers after which it is worth another attempt
@@ -23,7 +24,7 @@ def tried(once: Callable[[Connected], Report], database: Database, again: Collec
     own = not isinstance(database, Connection)
     for attempt in range(1, retry.ATTEMPTS + 1):
         try:
-            with connected(database) as ispyb:
+            with connected(database, settings) as ispyb:
                 return once(ispyb)
         except DBAPIError as error:
             if not own or code_of(error) not in again or attempt == retry.ATTEMPTS:

@@ -60,7 +60,7 @@ class RowsRefused(Exception):
 def is_a_rows_fault(runner: Runner, error: DBAPIError) -> bool:
     """Whether the server, which still answers, may have meant one row of many."""
     code = code_of(error)
-    return code is not None and code not in _NOT_A_ROWS_FAULT and not runner.connection.invalidated
+    return code is not None and code not in _NOT_A_ROWS_FAULT and not runner.ispyb.connection.invalidated
 
 
 def refused_rows(
@@ -91,13 +91,14 @@ def refused_rows(
 
 def _numbers(runner: Runner, entity: Entity, action: str) -> list[int]:
     """The staged rows that the statement writes."""
-    sql = f"SELECT row_id FROM `{runner.staging_schema}`.map_{entity.name} WHERE action = %s ORDER BY row_id"  # noqa: S608
-    return list(runner.connection.exec_driver_sql(sql, (action,)).scalars())
+    ispyb = runner.ispyb
+    sql = f"SELECT row_id FROM `{ispyb.tool_schema}`.map_{entity.name} WHERE action = %s ORDER BY row_id"  # noqa: S608
+    return list(ispyb.connection.exec_driver_sql(sql, (action,)).scalars())
 
 
 def _refused(runner: Runner, entity: Entity, number: int, error: DBAPIError) -> RefusedRow:
-    schema = runner.staging_schema
-    row = runner.connection.exec_driver_sql(
+    connection, schema = runner.ispyb.connection, runner.ispyb.tool_schema
+    row = connection.exec_driver_sql(
         # names of the registry and a checked setting, never data
         "SELECT s.document, s.path, COALESCE(NULLIF(CONCAT_WS('-', CONVERT(d.proposalCode USING utf8mb4), "  # noqa: S608
         f"CONVERT(d.proposalNumber USING utf8mb4)), ''), HEX(d.externalId)) FROM `{schema}`.stage_{entity.name} AS s "
@@ -105,12 +106,13 @@ def _refused(runner: Runner, entity: Entity, number: int, error: DBAPIError) -> 
         (number,),
     ).one()
     sql = f"SELECT row_id FROM `{schema}`.map_{entity.name} WHERE thing = %s"  # noqa: S608
-    mentions = tuple(runner.connection.exec_driver_sql(sql, (number,)).scalars())
+    mentions = tuple(connection.exec_driver_sql(sql, (number,)).scalars())
     return RefusedRow(entity, mentions, row[0], row[2], row[1], code_of(error) or 0, words_of(error))
 
 
 def mark_refused(runner: Runner, rows: Sequence[RefusedRow]) -> None:
     """Refuses every mention of these things from the outset, when the run starts anew."""
+    ispyb = runner.ispyb
     for row in rows:
-        sql = f"UPDATE `{runner.staging_schema}`.stage_{row.entity.name} SET refused = %s WHERE row_id IN %s"  # noqa: S608
-        runner.connection.exec_driver_sql(sql, ("refused_by_database", row.mentions))
+        sql = f"UPDATE `{ispyb.tool_schema}`.stage_{row.entity.name} SET refused = %s WHERE row_id IN %s"  # noqa: S608
+        ispyb.connection.exec_driver_sql(sql, ("refused_by_database", row.mentions))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pymysql
-from sqlalchemy import Connection, CursorResult
+from sqlalchemy import CursorResult
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from sync.database.connection import LOST, code_of, log
+from sync.database.connection import LOST, Ispyb, code_of, log
 from sync.database.statement import Statement, literal, origin_and_text, put_values
 from sync.model.conditions import NO_CONDITIONS, Conditions
 from sync.statements.block import FAILED, Outcome, Step, compound, is_select, told
@@ -38,18 +38,17 @@ class Profile:
 
 
 class Runner:
-    """Sends statements on one connection, and logs each with its rows and time."""
+    """Sends statements to one ISPyB, and logs each with its rows and time."""
 
-    def __init__(self, connection: Connection, staging_schema: str) -> None:
-        self.connection = connection
-        self.staging_schema = staging_schema
+    def __init__(self, ispyb: Ispyb) -> None:
+        self.ispyb = ispyb
 
     def text(self, statement: Statement, given: Conditions = NO_CONDITIONS, values: Values = NO_VALUES) -> str | None:
         """A statement as it is sent; None where its condition does not hold.
 
         values   what the run gives it, by name: it stands in place of `%(run)s`
         """
-        sql = statement.render(given, self.staging_schema)
+        sql = self.ispyb.text(statement, given)
         if sql is None or not values:
             return sql
         return put_values(sql, {name: literal(value) for name, value in values.items()})
@@ -63,7 +62,7 @@ class Runner:
             return None
         start = time.perf_counter()
         try:
-            result = self.connection.exec_driver_sql(sql, execution_options=_AS_IT_STANDS)
+            result = self.ispyb.connection.exec_driver_sql(sql, execution_options=_AS_IT_STANDS)
         except DBAPIError as error:
             error.add_note(statement.origin)
             raise
@@ -93,11 +92,11 @@ class Runner:
 
     def drop(self, *tables: str) -> None:
         """Drops those temporary tables that are there; on a connection of our own they would go anyway."""
-        self.connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {', '.join(tables)}")
+        self.ispyb.connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {', '.join(tables)}")
 
     def _results(self, sql: str) -> list[Sequence[tuple[Any, ...]]]:
         """The result sets of one statement."""
-        cursor = self.connection.exec_driver_sql(sql, execution_options=_AS_IT_STANDS).cursor
+        cursor = self.ispyb.connection.exec_driver_sql(sql, execution_options=_AS_IT_STANDS).cursor
         found = []
         try:
             while True:
@@ -107,7 +106,7 @@ class Runner:
                     return found
         except pymysql.MySQLError as error:  # behind the first result set, SQLAlchemy does not see it
             if code_of(error) in LOST:
-                self.connection.invalidate()
+                self.ispyb.connection.invalidate()
             raise OperationalError(sql, None, error) from None
         finally:
             with suppress(pymysql.MySQLError):
@@ -116,9 +115,9 @@ class Runner:
     def _failed(self, steps: Sequence[Step], error: DBAPIError) -> str:
         """The origin of the statement at which a block failed; of the first one where the server cannot say."""
         text = None
-        if code_of(error) not in LOST and not self.connection.invalidated:
+        if code_of(error) not in LOST and not self.ispyb.connection.invalidated:
             with suppress(DBAPIError):
-                text = self.connection.exec_driver_sql(FAILED).scalar()
+                text = self.ispyb.connection.exec_driver_sql(FAILED).scalar()
         ended = len(list(told(text or "")))
         return steps[min(ended, len(steps) - 1)].statement.origin  # a cluster may end a block behind its last one
 
@@ -129,13 +128,11 @@ def batches(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
         yield items[start : start + _AT_ONCE]
 
 
-def send_many(
-    connection: Connection, statement: Statement, staging_schema: str, rows: Sequence[dict[str, Any]]
-) -> None:
+def send_many(ispyb: Ispyb, statement: Statement, rows: Sequence[dict[str, Any]]) -> None:
     """Inserts rows, many by one statement: the driver does so only where the statement itself comes first."""
-    _, sql = origin_and_text(statement.render(staging_schema=staging_schema) or "")
+    _, sql = origin_and_text(ispyb.text(statement) or "")
     for some in batches(rows):
-        connection.exec_driver_sql(sql, list(some))
+        ispyb.connection.exec_driver_sql(sql, list(some))
 
 
 def origin_of(error: BaseException) -> str | None:

@@ -10,8 +10,8 @@ from sync.database.sqlfiles import named, of_pass, tables_made
 from sync.database.statement import Statement
 from sync.model.conditions import NO_CONDITIONS, Conditions
 from sync.model.entities import ENTITIES
-from sync.schema.target import Target
 from sync.statements.block import Step
+from sync.statements.live_ispyb import LiveIspyb
 from sync.statements.send import NO_VALUES, Runner, Values, batches, send_many
 from sync.verify.fingerprints import Remembered
 
@@ -24,9 +24,9 @@ Given = tuple[Statement, Conditions]
 class Digests:
     """The digests of one run; their temporary tables are there from the first use to `drop`."""
 
-    def __init__(self, runner: Runner, target: Target) -> None:
-        self._runner = runner
-        self._target = target
+    def __init__(self, ispyb: LiveIspyb) -> None:
+        self._ispyb = ispyb
+        self._runner = Runner(ispyb)
         self._are_made = False
         self._left_out: set[bytes] | None = None
 
@@ -38,7 +38,7 @@ class Digests:
         self._left_out = set(left_out)
         self._play(self._making())
         rows = [{"label": label, "proposal_id": known.proposal_id} for label, known in left_out.items()]
-        send_many(self._runner.connection, named("fingerprint", "leave_out"), self._schema, rows)
+        send_many(self._ispyb, named("fingerprint", "leave_out"), rows)
         found = self._play(self._taking("choose_left_out", "differing", len(rows)))
         return {label for (label,) in found}
 
@@ -52,18 +52,13 @@ class Digests:
         """Drops the temporary tables; on a connection of our own they would go anyway."""
         if self._are_made:
             made = (*of_pass("fingerprint", "create"), *of_pass("fingerprint", "draw_create"))
-            self._runner.drop(*tables_made(made, self._schema))
+            self._runner.drop(*tables_made(made, self._ispyb))
             self._are_made = False
 
     def _take_out(self, labels: set[bytes]) -> None:
         """What is not left out any more: links of its proposal are counted where they are staged."""
-        delete = named("fingerprint", "take_out").render(staging_schema=self._schema) or ""
         for some in batches(list(labels)):
-            self._runner.connection.exec_driver_sql(delete, {"labels": tuple(some)})
-
-    @property
-    def _schema(self) -> str:
-        return self._runner.staging_schema
+            self._ispyb.ask(named("fingerprint", "take_out"), labels=tuple(some))
 
     def _making(self) -> Iterator[Given]:
         """What makes the tables, or empties them."""
@@ -78,7 +73,7 @@ class Digests:
             yield named("fingerprint", name), Conditions(frozenset(facts))
         for entity in ENTITIES:
             for statement in of_pass(entity.name, "digest"):
-                yield statement, self._target.conditions(entity).with_facts(facts)
+                yield statement, self._ispyb.target.conditions(entity).with_facts(facts)
         yield named("fingerprint", read), NO_CONDITIONS
 
     def _play(

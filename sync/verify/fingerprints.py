@@ -13,14 +13,15 @@ import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection
 
-from sync.database.release import tool_version
+from sync.database.revision import tool_version
 from sync.database.sqlfiles import named
 from sync.model.settings import Settings
 from sync.schema.target import Target
+from sync.statements.live_ispyb import LiveIspyb
 from sync.statements.send import batches, send_many
 
 SIZE = 16
@@ -62,24 +63,20 @@ class Fingerprints:
     """The fingerprints of one export.
 
     chosen      whether only documents of some proposals are taken
-    leaves_out  whether any document may be left out
 
     left_out    what is left out of this reading, by label
     names       of a short export, the proposals of what is left out
     """
 
-    def __init__(
-        self, connection: Connection, settings: Settings, target: Target, *, chosen: bool, leaves_out: bool
-    ) -> None:
+    def __init__(self, ispyb: LiveIspyb, settings: Settings, *, chosen: bool) -> None:
         self.left_out: dict[bytes, Remembered] = {}
         self.names: set[str] = set()
-        self._connection = connection
-        self._schema = settings.staging_schema
-        self._start = hashlib.sha256(_circumstances(settings, target).encode())
+        self._ispyb = ispyb
+        self._start = hashlib.sha256(_circumstances(settings, ispyb.target).encode())
         self._chosen = chosen
-        self._leaves_out = leaves_out
+        self._leaves_out = settings.leaves_out
         self._examined: set[bytes] = set()
-        self._known: dict[bytes, tuple[bytes, Remembered]] | None = None if leaves_out else {}
+        self._known: dict[bytes, tuple[bytes, Remembered]] | None = None if settings.leaves_out else {}
         self.begin()
 
     def begin(self) -> None:
@@ -203,12 +200,12 @@ class Fingerprints:
                     new = before
                 if new != before:
                     changed.append({"label": label} | vars(new))
-            send_many(self._connection, named("fingerprint", "remember"), self._schema, changed)
+            send_many(self._ispyb, named("fingerprint", "remember"), changed)
 
     def _all(self) -> dict[bytes, tuple[bytes, Remembered]]:
         """Of all documents, by their fingerprints, the label and what is known."""
         same: dict[str, str] = {}  # what is odd is odd in many
-        rows = self._connection.exec_driver_sql(_sql("all_verified", self._schema))
+        rows: Iterable[Any] = self._ispyb.ask(named("fingerprint", "all_verified"))
         return {
             fingerprint: (label, Remembered(fingerprint, place, digest, odd and same.setdefault(odd, odd)))
             for label, fingerprint, place, digest, odd in rows
@@ -217,7 +214,7 @@ class Fingerprints:
     def _held(self, labels: Sequence[bytes]) -> dict[bytes, Remembered]:
         found: dict[bytes, Remembered] = {}
         for some in batches(labels):
-            rows = self._connection.exec_driver_sql(_sql("fingerprints", self._schema), {"labels": tuple(some)})
+            rows: Iterable[Any] = self._ispyb.ask(named("fingerprint", "fingerprints"), labels=tuple(some))
             found.update((label, Remembered(*remembered)) for label, *remembered in rows)
         return found
 
@@ -232,10 +229,6 @@ def _circumstances(settings: Settings, target: Target) -> str:
 def _columns(target: Target) -> str:
     columns = {name: sorted(table.columns.values(), key=lambda c: c.name) for name, table in target.tables.items()}
     return repr(columns)
-
-
-def _sql(name: str, staging_schema: str) -> str:
-    return named("fingerprint", name).render(staging_schema=staging_schema) or ""
 
 
 def _hash(proposal: str) -> bytes:

@@ -15,7 +15,7 @@ from support.terminal import QUESTION, AtTerminal
 from sync import api
 from sync.api import Request
 from sync.database.connection import connect
-from sync.database.lock import run_lock
+from sync.database.lock import server_lock
 from sync.history import runs as history
 from sync.history.undo import undo
 from sync.model.entities import ENTITIES
@@ -230,7 +230,7 @@ def test_the_terminal_shows_the_phases_and_who_holds_the_lock(
     account = make_url(ispyb.role_url).username
     with (
         connect(ispyb.role_url) as other,
-        run_lock(other, 0),
+        server_lock(other, 0),
         AtTerminal("apply", "good.ndjson", "--yes", "--lock-timeout", "1") as terminal,
     ):
         assert terminal.ended()[0] == 3

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import URL, create_engine, make_url
 from support.databases import Ispyb
 
-from sync.database.connection import connect, open_engine
+from sync.database.connection import connect
+from sync.database.engine import open_engine
 from sync.demo.server import server
 from sync.model.errors import DatabaseError, SyncError, UsageError
 

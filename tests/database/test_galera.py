@@ -23,9 +23,10 @@ from support.small import Json, export, holds, sharing
 import sync
 from sync.database import lock
 from sync.database import retry as patience
-from sync.database.connection import DEADLOCK, connect
+from sync.database.connection import DEADLOCK, connected
 from sync.database.lock import run_lock
 from sync.model.errors import DatabaseError
+from sync.model.settings import Settings
 from sync.reconcile import transaction as writing
 from sync.reconcile.plan import Plan
 from sync.reconcile.reconciliation import Overtaken, Reconciliation
@@ -201,9 +202,14 @@ def test_two_runs_on_two_nodes_take_turns(
 @contextmanager
 def killed_holder(node: Ispyb) -> Iterator[None]:
     """A lease whose holder is no more."""
-    with connect(node.role_url) as connection, suppress(ZeroDivisionError), pytest.MonkeyPatch.context() as patch:
+    settings = Settings(staging_schema=node.staging_schema)
+    with (
+        connected(node.role_url, settings) as ispyb,
+        suppress(ZeroDivisionError),
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setattr(lock._Lease, "release", lambda _: None)
-        with run_lock(connection, 0, node.staging_schema):
+        with run_lock(ispyb, 0):
             raise ZeroDivisionError
     yield
 

@@ -11,6 +11,7 @@ from support.small import document, export, holds, run
 import sync
 from sync.check.findings import check
 from sync.database import retry as patience
+from sync.database.connection import connected
 from sync.demo.server import server
 from sync.migrate import commands as migrate
 from sync.model.errors import DatabaseError
@@ -215,8 +216,8 @@ def test_migrations_do_not_mind_either(odd: Ispyb, name: str) -> None:
     with server_setting(odd, name, ODD_FOR_ALL[name]):
         migrate.downgrade(odd.url, "0021", staging_schema=odd.staging_schema)
         migrate.upgrade(odd.url, staging_schema=odd.staging_schema)
-    with odd.engine.connect() as connection:
-        assert migrate.is_current(connection, odd.staging_schema)
+    with connected(odd.engine, Settings(staging_schema=odd.staging_schema)) as ispyb:
+        assert migrate.is_current(ispyb)
 
 
 def test_a_limit_on_the_time_of_statements_is_named(odd: Ispyb) -> None:

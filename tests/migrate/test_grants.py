@@ -9,9 +9,11 @@ from support.migrating import Fresh
 from support.small import CommandLine
 
 from sync.database import rights
+from sync.database.connection import connected
 from sync.migrate import commands as migrate
 from sync.model.entities import ENTITIES
 from sync.model.errors import DatabaseError
+from sync.model.settings import Settings
 
 __all__ = ["legacy", "login"]  # fixtures
 
@@ -26,11 +28,11 @@ def refused(login: Login, statement: str) -> bool:
 
 
 def test_the_role_may_read_and_write_what_a_run_needs(legacy: Fresh, login: Login) -> None:
-    with login.engine.connect() as connection:
-        assert rights.account(connection).lacking(legacy.staging_schema, write=True, delete=ENTITIES) == []
-        assert migrate.is_current(connection, legacy.staging_schema)
-        connection.exec_driver_sql(f"CREATE TEMPORARY TABLE `{legacy.staging_schema}`.stage (a INT)")
-        connection.exec_driver_sql(f"INSERT INTO `{legacy.staging_schema}`.stage VALUES (1)")
+    with connected(login.engine, Settings(staging_schema=legacy.staging_schema)) as ispyb:
+        assert rights.account(ispyb).lacking(write=True, delete=ENTITIES) == []
+        assert migrate.is_current(ispyb)
+        ispyb.connection.exec_driver_sql(f"CREATE TEMPORARY TABLE `{legacy.staging_schema}`.stage (a INT)")
+        ispyb.connection.exec_driver_sql(f"INSERT INTO `{legacy.staging_schema}`.stage VALUES (1)")
 
 
 def test_the_role_may_not_change_tables_or_see_others(legacy: Fresh, login: Login) -> None:
@@ -90,5 +92,6 @@ def test_the_grants_may_be_run_again(legacy: Fresh, login: Login) -> None:
 def test_without_the_role_the_version_is_not_taken_for_missing(legacy: Fresh, login: Login) -> None:
     legacy.run(f"SET DEFAULT ROLE NONE FOR `{login.name}`@`%`")
     legacy.run(f"GRANT SELECT ON `{legacy.schema}`.* TO `{login.name}`@`%`")
-    with login.engine.connect() as connection, pytest.raises(DatabaseError, match="no right to read"):
-        migrate.is_current(connection, legacy.staging_schema)
+    settings = Settings(staging_schema=legacy.staging_schema)
+    with connected(login.engine, settings) as ispyb, pytest.raises(DatabaseError, match="no right to read"):
+        migrate.is_current(ispyb)

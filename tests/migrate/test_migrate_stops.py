@@ -8,7 +8,7 @@ from sqlalchemy.pool import NullPool
 from support.migrating import DUPLICATES, NO_ZERO_DATE, Fresh, beam_line_setup, down, is_current, legacy, py, up, whole
 from support.small import CommandLine
 
-from sync.database.lock import run_lock
+from sync.database.lock import server_lock
 from sync.migrate import commands as migrate
 from sync.migrate.ddl import change, run, session
 from sync.model.errors import DatabaseError, LimitError, UsageError
@@ -201,7 +201,7 @@ def test_a_busy_table_is_left_to_others_and_tried_again(legacy: Fresh, monkeypat
 def test_two_upgrades_at_once_wait_for_each_other(legacy: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "RUN_PATIENCE", 0)
 
-    with legacy.engine.connect() as other, run_lock(other, 0), pytest.raises(DatabaseError, match="lock"):
+    with legacy.engine.connect() as other, server_lock(other, 0), pytest.raises(DatabaseError, match="lock"):
         up(legacy)
     up(legacy)
 

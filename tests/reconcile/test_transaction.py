@@ -22,7 +22,7 @@ from support.small import ROWS, Json, export, holds, run, sharing, trigger
 import sync
 from sync.database import retry as patience
 from sync.database.connection import connect
-from sync.database.lock import run_lock
+from sync.database.lock import server_lock
 from sync.model.errors import DatabaseError
 from sync.reconcile.plan import Plan
 from sync.reconcile.reconciliation import Reconciliation
@@ -169,7 +169,7 @@ def test_a_swap_for_which_nobody_is_free_is_refused_and_all_else_is_written(dls:
 
 def test_a_run_waits_for_the_one_before(dls: Ispyb, pool: ThreadPoolExecutor) -> None:
     with connect(dls.role_url) as first:
-        with run_lock(first, 0):
+        with server_lock(first, 0):
             second = pool.submit(apply, dls, export(1))
             wait_for(dls, USER_LOCK)
             assert holds(dls, 0)
@@ -177,7 +177,7 @@ def test_a_run_waits_for_the_one_before(dls: Ispyb, pool: ThreadPoolExecutor) ->
 
 
 def test_a_run_gives_up_when_the_one_before_takes_too_long(dls: Ispyb) -> None:
-    with connect(dls.role_url) as first, run_lock(first, 0):
+    with connect(dls.role_url) as first, server_lock(first, 0):
         number = first.exec_driver_sql("SELECT CONNECTION_ID()").scalar()
         with pytest.raises(DatabaseError, match=f"connection {number}.*within 1 s") as caught:
             apply(dls, export(1), lock_timeout=1)

@@ -6,19 +6,17 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
 from support.databases import Ispyb
+from support.opened import opened
 from support.small import document
 
 import sync
-from sync.database.connection import connect
 from sync.model.entities import LABORATORY, PERSON, PROTEIN, SESSION, SESSION_HAS_PERSON, Entity
 from sync.model.errors import DatabaseError
 from sync.reconcile.reconciliation import Reconciliation
-from sync.schema.introspection import introspect
 from sync.stage import load
 from sync.stage.load import Loader
-from sync.statements.send import Runner
+from sync.statements.live_ispyb import LiveIspyb
 
 HOSTILE = [
     *("tab\there", "line\nbreak", "both\r\n", "\n", "back\\slash", "\\", "\\\\", "\\N", "\\n", "\\t", "\\0", "N"),
@@ -53,12 +51,11 @@ def _noting(method: Callable[..., None], name: str, ways: list[str]) -> Callable
     return noting
 
 
-def staged(connection: Connection, py: Ispyb, entity: Entity, rows: list[list[Any]]) -> list[dict[str, Any]]:
+def staged(live: LiveIspyb, entity: Entity, rows: list[list[Any]]) -> list[dict[str, Any]]:
     """What is in the staging table after loading these rows into an empty one."""
-    target = introspect(connection)
-    Reconciliation(Runner(connection, py.staging_schema), target).create()
-    Loader(connection, target, py.staging_schema).load(entity, list(zip(*rows, strict=True)))
-    result = connection.exec_driver_sql(f"SELECT * FROM `{py.staging_schema}`.stage_{entity.name} ORDER BY row_id")
+    Reconciliation(live).create()
+    Loader(live).load(entity, list(zip(*rows, strict=True)))
+    result = live.connection.exec_driver_sql(f"SELECT * FROM `{live.tool_schema}`.stage_{entity.name} ORDER BY row_id")
     return [dict(row) for row in result.mappings()]
 
 
@@ -104,10 +101,10 @@ def test_both_ways_stage_the_same(
     py: Ispyb, monkeypatch: pytest.MonkeyPatch, ways: list[str], entity: Entity, values: dict[str, list[Any]]
 ) -> None:
     given = rows(entity, values)
-    with connect(py.role_url) as connection:
-        loaded = staged(connection, py, entity, given)
+    with opened(py) as live:
+        loaded = staged(live, entity, given)
         monkeypatch.setattr(load, "FEW_ROWS", len(given))
-        inserted = staged(connection, py, entity, given)
+        inserted = staged(live, entity, given)
     assert ways == ["_load_data", "_insert"]
     assert loaded == inserted
     for name in values.keys() - {"structureDeterminations", "molecularMass"}:  # rounded to what the column holds
@@ -117,10 +114,10 @@ def test_both_ways_stage_the_same(
 def test_a_value_that_the_server_would_change_is_an_error(py: Ispyb) -> None:
     wrong = rows(PERSON, {"familyName": ["x" * 200]})
     with (
-        connect(py.role_url) as connection,
+        opened(py) as live,
         pytest.raises(DatabaseError, match="600 warnings, the first: Data truncated for column 'familyName'"),
     ):
-        staged(connection, py, PERSON, wrong)
+        staged(live, PERSON, wrong)
 
 
 def test_hostile_text_arrives_as_it_is_both_ways(py: Ispyb, monkeypatch: pytest.MonkeyPatch, ways: list[str]) -> None:

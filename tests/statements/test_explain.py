@@ -105,7 +105,7 @@ class Plans:
         sql = runner.text(statement, given.with_facts(findings()), {**values, "first_row": 1, "last_row": 1})
         if sql is None or not _OF_ROWS.match(sql):
             return
-        plan = explained(runner.connection, sql)
+        plan = explained(runner.ispyb.connection, sql)
         self.scans.update(scans(statement.name, plan, aliases_of_targets(sql)))
         self.splits.update(statement.name for line in plan if "LATERAL" in line["select_type"])
 

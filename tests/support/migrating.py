@@ -13,7 +13,9 @@ from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.pool import NullPool
 from support.variants import USUAL, build
 
+from sync.database.connection import connected
 from sync.migrate import commands as migrate
+from sync.model.settings import Settings
 
 NO_ZERO_DATE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ANSI_QUOTES,NO_BACKSLASH_ESCAPES"
 DUPLICATES = (
@@ -140,8 +142,8 @@ def script(database: Fresh, **options: str | bool) -> str:
 
 
 def is_current(database: Fresh) -> bool:
-    with database.engine.connect() as connection:
-        return migrate.is_current(connection, database.staging_schema)
+    with connected(database.engine, Settings(staging_schema=database.staging_schema)) as ispyb:
+        return migrate.is_current(ispyb)
 
 
 def whole(database: Fresh) -> dict[str, str]:

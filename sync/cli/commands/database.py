@@ -10,7 +10,7 @@ from sync.cli.app import app, interruptible, needs
 from sync.cli.flags import OF_CHECK, OF_MIGRATE, takes
 from sync.cli.options import JsonOption
 from sync.cli.output import console_for_output, print_drawn, print_json, write_files, write_text
-from sync.database.connection import open_engine
+from sync.database.engine import open_engine
 from sync.migrate.grants import grants
 from sync.model.errors import UsageError
 from sync.model.settings import Settings

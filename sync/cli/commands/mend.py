@@ -30,7 +30,7 @@ def merge_command(
     """
     from sync.mend.merge import merge
 
-    write_text(merge(entity, keep, gone, settings.database_url()))
+    write_text(merge(entity, keep, gone, settings.database_url(), settings))
 
 
 @app.command("move")
@@ -51,4 +51,4 @@ def move_command(
 
     if entity != "session":
         raise UsageError(f"{entity} cannot be moved", hint="A session can: move session 4711 MX-4002.")
-    write_text(move(number, proposal, settings.database_url()))
+    write_text(move(number, proposal, settings.database_url(), settings))

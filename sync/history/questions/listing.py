@@ -58,14 +58,14 @@ def listing(
     idle_too   list also those that did nothing
     """
     which = {"since": since and _moment(since), "proposal": proposal}
-    with opened(database, settings) as connection:
-        found = ask(connection, settings, "list_runs_that_did", idle_too=idle_too, limit=limit, **which)
-        runs, database = [read_run(row) for row in found], called(connection.engine.url)
+    with opened(database, settings) as ispyb:
+        found = ask(ispyb, "list_runs_that_did", idle_too=idle_too, limit=limit, **which)
+        runs, database = [read_run(row) for row in found], called(ispyb.connection.engine.url)
         if idle_too:
             return Listing(database, runs, {})
         cut = len(runs) == limit
         oldest = runs[-1].report.run if cut else 0
-        rows = ask(connection, settings, "count_idle_runs", oldest=oldest, **which).all()
+        rows = ask(ispyb, "count_idle_runs", oldest=oldest, **which).all()
     return Listing(database, runs, {int(row.above): Idle(int(row.runs), row.latest) for row in rows})
 
 

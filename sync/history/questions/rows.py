@@ -7,9 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from sqlalchemy import Connection
-
-from sync.database.connection import Database
+from sync.database.connection import Database, Ispyb
 from sync.history.changes import IN_ORDER, read_changes
 from sync.history.runs import ask, opened
 from sync.model.entities import BY_NAME, ENTITIES, Entity
@@ -31,8 +29,8 @@ def row(database: Database, settings: Settings, name: str, *, run: int | None = 
     entity, _, number = name.partition(":")
     if entity not in BY_NAME or not number.isdecimal():
         raise UsageError(f"{name!r} names no row", hint=f"Write it as person:4711, with one of {', '.join(BY_NAME)}.")
-    with opened(database, settings) as connection:
-        return _done(connection, settings, BY_NAME[entity], int(number), run)
+    with opened(database, settings) as ispyb:
+        return _done(ispyb, BY_NAME[entity], int(number), run)
 
 
 def person(database: Database, settings: Settings, name: str, *, run: int | None = None) -> Done:
@@ -41,25 +39,24 @@ def person(database: Database, settings: Settings, name: str, *, run: int | None
     Raises UsageError where nobody has, or had, that login.
     """
     of_people = BY_NAME["person"]
-    with opened(database, settings) as connection:
+    with opened(database, settings) as ispyb:
         if name.isdecimal():
-            return _done(connection, settings, of_people, int(name), run)
-        given = read_tables(connection).conditions(of_people)
-        ids = [number for (number,) in ask(connection, settings, "find_people", given, login=name)]
-        found: Done = [*_refused(connection, settings, name, run)]
+            return _done(ispyb, of_people, int(name), run)
+        given = read_tables(ispyb.connection).conditions(of_people)
+        ids = [number for (number,) in ask(ispyb, "find_people", given, login=name)]
+        found: Done = [*_refused(ispyb, name, run)]
         if not ids and not found:
             raise UsageError(
                 f"nobody in ISPyB has the login {name}, and no run wrote or refused it",
                 hint="Give the login as ISPyB holds it, or the personId.",
             )
-        found += [done for number in ids for done in _done(connection, settings, of_people, number, run)]
+        found += [done for number in ids for done in _done(ispyb, of_people, number, run)]
     return sorted(found, key=lambda done: done[0])  # stable: of one run they stay in their order
 
 
-def _done(connection: Connection, settings: Settings, entity: Entity, number: int, run: int | None) -> Done:
+def _done(ispyb: Ispyb, entity: Entity, number: int, run: int | None) -> Done:
     stored = ask(
-        connection,
-        settings,
+        ispyb,
         "show_row",
         run=run,
         id=number,
@@ -72,11 +69,9 @@ def _done(connection: Connection, settings: Settings, entity: Entity, number: in
     return [(found.run, found.started, next(read_changes(found.entity, [tuple(found)[2:-1]]))) for found in stored]
 
 
-def _refused(
-    connection: Connection, settings: Settings, login: str, run: int | None
-) -> Iterator[tuple[int, datetime, Refusal]]:
+def _refused(ispyb: Ispyb, login: str, run: int | None) -> Iterator[tuple[int, datetime, Refusal]]:
     escaped = re.sub(r"([|%_])", r"|\1", login)
-    for found in ask(connection, settings, "find_refusals", run=run, escaped=escaped):
+    for found in ask(ispyb, "find_refusals", run=run, escaped=escaped):
         for refusal in map(Refusal.from_dict, json.loads(found.refusals)):
             if refusal.value == login:
                 yield found.run, found.started, refusal

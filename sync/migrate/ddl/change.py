@@ -67,9 +67,9 @@ class Change(Protocol):
         """List what must not be found before it is taken back."""
 
 
-def in_schema(sql: str, staging_schema: str) -> str:
+def in_schema(sql: str, tool_schema: str) -> str:
     """Put the name of the tool's schema in place of the default name that the texts carry."""
-    return sql.replace("ispyb_sync.", f"`{staging_schema}`.").replace("'ispyb_sync'", f"'{staging_schema}'")
+    return sql.replace("ispyb_sync.", f"`{tool_schema}`.").replace("'ispyb_sync'", f"'{tool_schema}'")
 
 
 def run_up(change: Change) -> None:
@@ -88,7 +88,7 @@ def run_down(change: Change) -> None:
 def execute(context: MigrationContext, sql: str, title: str) -> None:
     """Run one statement, or print it in a form that the mariadb client takes."""
     assert context.config is not None
-    sql = in_schema(sql, context.config.attributes["staging_schema"])
+    sql = in_schema(sql, context.config.attributes["tool_schema"])
     if context.as_sql:
         compound = sql.startswith("BEGIN")
         sql = f"DELIMITER //\n{sql} //\nDELIMITER ;" if compound else f"{sql};"

@@ -7,9 +7,7 @@ finds something, and shows it.
 from collections.abc import Iterable
 from textwrap import indent
 
-from sqlalchemy import Connection
-
-from sync.database.driver import called
+from sync.database.connection import Ispyb
 from sync.migrate.ddl.change import Guard, in_schema
 from sync.migrate.ddl.table import IS_THERE
 from sync.model.entities import ENTITIES
@@ -122,17 +120,17 @@ def not_newer(head: str) -> Guard:
     )
 
 
-def refuse(connection: Connection, guards: Iterable[Guard], staging_schema: str, command: str) -> None:
+def refuse(ispyb: Ispyb, guards: Iterable[Guard], command: str) -> None:
     """Raise an error that lists all that the guards of a command find, each with its remedy.
 
     It is LimitError where --force would leave out all of them, else DatabaseError.
     """
     found: dict[tuple[str, str, bool], list[str]] = {}
     for guard in guards:
-        if rows := found_by(connection, guard, staging_schema):
+        if rows := found_by(ispyb, guard):
             found.setdefault((guard.refusal, guard.remedy, guard.by_force), []).extend(rows)
     if found:
-        lines = [f"migration: nothing was changed in {called(connection.engine.url)}"]
+        lines = [f"migration: nothing was changed in {ispyb.called}"]
         for (refusal, remedy, _), rows in found.items():
             lines += [f"  {refusal}:", *(f"    {row}" for row in rows[:SHOWN])]
             lines += [f"    and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else []
@@ -141,20 +139,20 @@ def refuse(connection: Connection, guards: Iterable[Guard], staging_schema: str,
         raise kind("\n".join(lines), hint=f"Then run {command} again.")
 
 
-def found_by(connection: Connection, guard: Guard, staging_schema: str) -> list[str]:
+def found_by(ispyb: Ispyb, guard: Guard) -> list[str]:
     """List what one guard finds."""
-    if all(_ask(connection, f"SELECT {condition}", staging_schema)[0] for condition in guard.when):
-        return [str(row) for row in _ask(connection, guard.query, staging_schema)]
+    if all(_ask(ispyb, f"SELECT {condition}")[0] for condition in guard.when):
+        return [str(row) for row in _ask(ispyb, guard.query)]
     return []
 
 
-def _ask(connection: Connection, query: str, staging_schema: str) -> list[object]:
-    return list(connection.exec_driver_sql(in_schema(query, staging_schema)).scalars())
+def _ask(ispyb: Ispyb, query: str) -> list[object]:
+    return list(ispyb.connection.exec_driver_sql(in_schema(query, ispyb.tool_schema)).scalars())
 
 
-def as_block(guard: Guard, staging_schema: str) -> str:
+def as_block(guard: Guard, tool_schema: str) -> str:
     """Give the guard as a block of a script."""
     body = STOP.format(query=guard.query, refusal=guard.refusal, remedy=guard.remedy)
     for condition in reversed(guard.when):
         body = WHEN.format(condition=condition, body=indent(body, "  "))
-    return in_schema(BLOCK.format(refusal=guard.refusal, body=indent(body, "  ")), staging_schema)
+    return in_schema(BLOCK.format(refusal=guard.refusal, body=indent(body, "  ")), tool_schema)

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
-from sqlalchemy import Connection
 
 from sync.database import rights
+from sync.database.connection import Ispyb
 from sync.migrate.ddl.change import Change, in_schema
 from sync.model.errors import DatabaseError
 
@@ -13,42 +13,40 @@ _OWN, _ON_ISPYB = ("SELECT", "CREATE"), ("ALTER",)
 """What any change needs, at the least, of the tool's own schema and on a table of ISPyB."""
 
 
-def pending(connection: Connection, changes: Iterable[Change], staging_schema: str) -> list[bool]:
+def pending(ispyb: Ispyb, changes: Iterable[Change]) -> list[bool]:
     """For each change, in its order, whether it is still to be made here."""
-    conditions = [in_schema(change.needed(), staging_schema) for change in changes]
+    conditions = [in_schema(change.needed(), ispyb.tool_schema) for change in changes]
     if not conditions:
         return []
     columns = ",\n".join(f"{condition} AS c{place}" for place, condition in enumerate(conditions))
-    return [bool(found) for found in connection.exec_driver_sql(f"SELECT {columns}").one()]
+    return [bool(found) for found in ispyb.connection.exec_driver_sql(f"SELECT {columns}").one()]
 
 
-def note(
-    connection: Connection, migration: MigrationContext, steps: Sequence[RevisionStep], staging_schema: str
-) -> None:
+def note(ispyb: Ispyb, migration: MigrationContext, steps: Sequence[RevisionStep]) -> None:
     """Keeps in the configuration, for who called, what the revisions that are about to run change here.
 
     Raises DatabaseError, before the first of them, that names each right that is missing for that.
     """
     assert migration.config is not None
     changes: list[Change] = [step.revision.module.change for step in steps]
-    missing = pending(connection, changes, staging_schema)
+    missing = pending(ispyb, changes)
     chosen = missing if all(step.is_upgrade for step in steps) else [not absent for absent in missing]
-    migration.config.attributes["done"] = titles(changes, chosen, staging_schema)
-    _demand_rights(connection, [c for c, wanted in zip(changes, chosen, strict=True) if wanted], staging_schema)
+    migration.config.attributes["done"] = titles(changes, chosen, ispyb.tool_schema)
+    _demand_rights(ispyb, [c for c, wanted in zip(changes, chosen, strict=True) if wanted])
 
 
-def demand_to_look(connection: Connection, changes: Sequence[Change], staging_schema: str) -> None:
+def demand_to_look(ispyb: Ispyb, changes: Sequence[Change]) -> None:
     """Raises DatabaseError where the account cannot even read the revision that was reached."""
-    if rights.account(connection).rights.lacking(_OWN, staging_schema):
-        missing = pending(connection, changes, staging_schema)
-        _demand_rights(connection, [c for c, wanted in zip(changes, missing, strict=True) if wanted], staging_schema)
+    if rights.account(ispyb).rights.lacking(_OWN, ispyb.tool_schema):
+        missing = pending(ispyb, changes)
+        _demand_rights(ispyb, [c for c, wanted in zip(changes, missing, strict=True) if wanted])
 
 
-def _demand_rights(connection: Connection, changes: Iterable[Change], staging_schema: str) -> None:
-    held = rights.account(connection)
+def _demand_rights(ispyb: Ispyb, changes: Iterable[Change]) -> None:
+    held = rights.account(ispyb)
     lacking: dict[str, None] = {}
     for change in changes:
-        schema, table = (held.schema, change.ispyb_table) if change.ispyb_table else (staging_schema, None)
+        schema, table = (ispyb.schema, change.ispyb_table) if change.ispyb_table else (ispyb.tool_schema, None)
         if names := held.rights.lacking(_ON_ISPYB if table else _OWN, schema, table):
             lacking[f"{', '.join(names)} ON {schema}.{table or '*'}"] = None
     if lacking:
@@ -61,10 +59,10 @@ def _demand_rights(connection: Connection, changes: Iterable[Change], staging_sc
         )
 
 
-def titles(changes: Iterable[Change], chosen: Iterable[bool], staging_schema: str) -> list[str]:
+def titles(changes: Iterable[Change], chosen: Iterable[bool], tool_schema: str) -> list[str]:
     """The names of those of the changes."""
     return [
-        change.title.replace("ispyb_sync.", f"{staging_schema}.")
+        change.title.replace("ispyb_sync.", f"{tool_schema}.")
         for change, wanted in zip(changes, chosen, strict=True)
         if wanted
     ]

@@ -10,11 +10,11 @@ from alembic import context
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.util import CommandError
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.lock import run_lock
-from sync.database.release import tool_version
+from sync.database.connection import Ispyb
+from sync.database.lock import server_lock
+from sync.database.revision import tool_version
 from sync.migrate.ddl.change import COMMAND, Change, Guard, execute, failed
 from sync.migrate.ddl.column import ExternalId
 from sync.migrate.ddl.guards import (
@@ -81,66 +81,65 @@ def from_alembic() -> None:
 
 def _fill_in(config: Config) -> None:
     """Add the settings where `sync.migrate.commands` did not: on Alembic's command line they are the environment's."""
-    if "staging_schema" not in config.attributes:
+    if "tool_schema" not in config.attributes:
         settings = load_settings()
-        config.attributes["staging_schema"] = settings.staging_schema
+        config.attributes["tool_schema"] = settings.staging_schema
         if not context.is_offline_mode():
             config.attributes["database"] = settings.database_url()
 
 
 def _online(config: Config) -> None:
-    schema = config.attributes["staging_schema"]
-    with opened(config.attributes["database"]) as connection:
+    with opened(config.attributes["database"], config.attributes["tool_schema"]) as ispyb:
         try:
-            with run_lock(connection, RUN_PATIENCE):
-                context.configure(connection=connection, version_table_schema=schema)
-                _run(connection, context.get_context(), schema)
+            with server_lock(ispyb.connection, RUN_PATIENCE):
+                context.configure(connection=ispyb.connection, version_table_schema=ispyb.tool_schema)
+                _run(ispyb, context.get_context())
         except DBAPIError as error:
             raise failed(error, "Alembic's own statement", config.attributes.get("command", COMMAND)) from None
 
 
-def _run(connection: Connection, migration: MigrationContext, schema: str) -> None:
+def _run(ispyb: Ispyb, migration: MigrationContext) -> None:
     """Run the revisions, each committed by itself, as DDL is."""
     assert migration.config is not None
     writes = not migration.opts.get("dont_mutate")  # `alembic current` and the like only read
     up = False
     if writes:
-        connection.exec_driver_sql(server_sql())
-        if not migration.config.attributes.get("serve_this") and (error := of_others(connection, schema)):
+        ispyb.connection.exec_driver_sql(server_sql())
+        if not migration.config.attributes.get("serve_this") and (error := of_others(ispyb)):
             raise error
         revisions = [*context.script.walk_revisions()][::-1]
-        demand_to_look(connection, [script.module.change for script in revisions], schema)
+        demand_to_look(ispyb, [script.module.change for script in revisions])
         heals = bool(migration.config.attributes.get("heal"))
         heads = _known_heads(migration)
         migration.config.attributes["start"] = migration.get_current_revision()
-        lost = heals and _are_lost(connection, heads)
+        lost = heals and _are_lost(ispyb, heads)
         command = migration.config.attributes.get("command", COMMAND)
-        refuse(connection, _guards(migration, () if lost else heads), schema, command)
-        note(connection, migration, _steps(migration, () if lost else heads), schema)
+        refuse(ispyb, _guards(migration, () if lost else heads), command)
+        note(ispyb, migration, _steps(migration, () if lost else heads))
         up = _goes_up(_steps(migration, heads))
-        connection.exec_driver_sql(CREATE_SCHEMA.format(schema=schema))
+        ispyb.connection.exec_driver_sql(CREATE_SCHEMA.format(schema=ispyb.tool_schema))
         if lost:  # start anew
-            connection.exec_driver_sql(FORGET.format(schema=schema, table=VERSION_TABLE))
+            ispyb.connection.exec_driver_sql(FORGET.format(schema=ispyb.tool_schema, table=VERSION_TABLE))
         elif heals:
             _repeat_the_last(migration, heads)
     with context.begin_transaction():
         context.run_migrations()
     migration.config.attributes["end"] = migration.get_current_revision()
-    if up and needed(connection, schema):
+    if up and needed(ispyb):
         execute(migration, serve_sql(), TITLE)
         if migration.config.attributes.get("serve_this"):
-            migration.config.attributes["told"] = list(told(connection, schema))
+            migration.config.attributes["told"] = list(told(ispyb))
 
 
 def _goes_up(steps: list[RevisionStep]) -> bool:
     return all(step.is_upgrade for step in steps)
 
 
-def _are_lost(connection: Connection, heads: tuple[str, ...]) -> bool:
+def _are_lost(ispyb: Ispyb, heads: tuple[str, ...]) -> bool:
     """Whether tables were restored from a dump that is older than the record of the migrations."""
     changes = [script.module.change for script in context.script.iterate_revisions(heads, "base")]
     wanted = {change.table for change in changes if isinstance(change, ExternalId)}
-    return not wanted <= set(connection.exec_driver_sql(WITH_EXTERNAL_ID).scalars())
+    return not wanted <= set(ispyb.connection.exec_driver_sql(WITH_EXTERNAL_ID).scalars())
 
 
 def _repeat_the_last(migration: MigrationContext, heads: tuple[str, ...]) -> None:
@@ -185,7 +184,7 @@ def _known_heads(migration: MigrationContext) -> tuple[str, ...]:
 
 def _offline(config: Config) -> None:
     """Print the script, in the statements that `_run` runs."""
-    schema = config.attributes["staging_schema"]
+    schema = config.attributes["tool_schema"]
     ispyb = config.attributes.get("database_name", "ispyb")
     context.configure(dialect_name="mysql", literal_binds=True, version_table_schema=schema)
     migration = context.get_context()

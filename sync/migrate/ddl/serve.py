@@ -4,15 +4,15 @@ With --serve-this it takes the schema over: what history holds of the ISPyB that
 Refuses to guess where runs of several ISPyBs share a history: there each run counts for the schema that it names.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from textwrap import indent
+from typing import Any
 
-from sqlalchemy import Connection
-
+from sync.database.connection import Ispyb
 from sync.database.revision import head
 from sync.database.sqlfiles import named, of_pass
 from sync.database.tool_schema import OWN_SCHEMA, REMEDY, Served, complaint, look
-from sync.migrate.ddl.change import Guard, in_schema
+from sync.migrate.ddl.change import Guard
 from sync.migrate.ddl.guards import found_by
 from sync.migrate.ddl.table import IS_THERE
 from sync.model.errors import UsageError
@@ -61,26 +61,27 @@ def guards() -> list[Guard]:
     ]
 
 
-def of_others(connection: Connection, staging_schema: str) -> UsageError | None:
+def of_others(ispyb: Ispyb) -> UsageError | None:
     """Give the error of a tool schema of which a guard finds that it serves another ISPyB."""
     for guard in guards():
-        if others := "; ".join(found_by(connection, guard, staging_schema)):
-            found = Served(None, others, _this(connection), same=False)
-            return UsageError(complaint(staging_schema, found), hint=REMEDY)
+        if others := "; ".join(found_by(ispyb, guard)):
+            found = Served(None, others, _this(ispyb), same=False)
+            return UsageError(complaint(ispyb, found), hint=REMEDY)
     return None
 
 
-def needed(connection: Connection, staging_schema: str) -> bool:
+def needed(ispyb: Ispyb) -> bool:
     """Tell whether it is still to be written down; that is done behind the last revision."""
-    found = look(connection, staging_schema)
+    found = look(ispyb)
     return found is not None and found.revision == head() and not found.same
 
 
-def told(connection: Connection, staging_schema: str) -> Iterator[str]:
+def told(ispyb: Ispyb) -> Iterator[str]:
     """Say what it means that the schema was taken over."""
-    yield f"the tool schema {staging_schema} serves {_this(connection)} from now on"
-    for elsewhere, ispyb, runs in connection.exec_driver_sql(in_schema(_text("runs_by_ispyb"), staging_schema)):
-        name = f" of {ispyb}" if ispyb else " of a release that did not note its ISPyB"
+    yield f"the tool schema {ispyb.tool_schema} serves {_this(ispyb)} from now on"
+    found: Iterable[Any] = ispyb.ask(named("served", "runs_by_ispyb"))
+    for elsewhere, schema, runs in found:
+        name = f" of {schema}" if schema else " of a release that did not note its ISPyB"
         if elsewhere:
             yield f"{counted(runs, 'run')}{name} {_do(runs)} not count: no undo, and none of their links is the tool's"
         else:
@@ -92,8 +93,8 @@ def _do(runs: int) -> str:
     return "does" if runs == 1 else "do"
 
 
-def _this(connection: Connection) -> str:
-    return str(connection.exec_driver_sql("SELECT CONCAT(DATABASE(), ' on ', @server)").scalar())
+def _this(ispyb: Ispyb) -> str:
+    return str(ispyb.connection.exec_driver_sql("SELECT CONCAT(DATABASE(), ' on ', @server)").scalar())
 
 
 def _text(name: str) -> str:

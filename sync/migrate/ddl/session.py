@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from pymysql import MySQLError
-from sqlalchemy import Connection, event
+from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
-from sync.database.connection import failure, open_engine
+from sync.database.connection import Ispyb, failure
 from sync.database.driver import called
+from sync.database.engine import open_engine
 from sync.model.errors import UsageError
 
 # The server's sql_mode may refuse any change of BLSession (NO_ZERO_DATE). A change that waits for its table
@@ -22,8 +23,8 @@ READ_WRITE = "SET SESSION TRANSACTION READ WRITE"
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Connection]:
-    """Open a connection on which every statement is its own transaction."""
+def opened(url: str, tool_schema: str) -> Iterator[Ispyb]:
+    """Open an ISPyB on a connection on which every statement is its own transaction."""
     engine = open_engine(url)
     event.listen(engine, "connect", _set_session, insert=True)  # before SQLAlchemy looks at the sql_mode
     try:
@@ -31,10 +32,11 @@ def opened(url: str) -> Iterator[Connection]:
     except (DBAPIError, MySQLError, OSError, RuntimeError) as error:
         raise failure(error, of=called(engine.url)) from None
     with connection.execution_options(isolation_level="AUTOCOMMIT"):
-        if connection.exec_driver_sql("SELECT DATABASE()").scalar() is None:
+        schema, account = connection.exec_driver_sql("SELECT DATABASE(), CURRENT_USER()").one()
+        if schema is None:
             hint = "End the URL with the ISPyB schema: …:3306/ispyb"
             raise UsageError("--database names no schema", hint=hint)
-        yield connection
+        yield Ispyb(connection, schema, tool_schema, account, own=True)
 
 
 def _set_session(connection: DBAPIConnection, record: object) -> None:

@@ -79,14 +79,14 @@ async def _is_member(state: State, caller: Caller, proposal: str) -> bool:
 def is_member(engine: Engine, settings: Settings, login: str, proposal: str) -> bool:
     """Whether ISPyB has this login on a proposal (CODE-NUMBER). Raises UsageError where it cannot say."""
     code, _, number = proposal.rpartition("-")
-    with history.opened(engine, settings) as connection:
-        sql = named("access", "is_member").render(read_tables(connection).conditions(DOCUMENT))
+    with history.opened(engine, settings) as ispyb:
+        sql = ispyb.text(named("access", "is_member"), read_tables(ispyb.connection).conditions(DOCUMENT))
         if sql is None:
             raise UsageError(
                 "this ISPyB has no Person.login or no Proposal.proposalNumber: it does not say whose a proposal is",
                 hint=f"Only a caller with the permission {EVERYTHING} can synchronize a proposal here.",
             )
-        found: Any = connection.exec_driver_sql(sql, {"login": login, "code": code, "number": number}).scalar()
+        found: Any = ispyb.connection.exec_driver_sql(sql, {"login": login, "code": code, "number": number}).scalar()
         return bool(found)
 
 
