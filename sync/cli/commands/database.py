@@ -173,13 +173,17 @@ def grants_command(
         str | None,
         typer.Option("--role", metavar="NAME", help="What to call the role. Default: the name of the staging schema."),
     ] = None,
+    account: Annotated[
+        str | None,
+        typer.Option("--account", metavar="NAME@HOST", help="Also make this account, and give it the role."),
+    ] = None,
 ) -> None:
     """Prints the role of the account for daily use, for a DBA to read and run.
 
     It has the names of the two schemas, and asks no database: the name of ISPyB's is the end of the database's URL. The
-    comments say how an account gets the role.
+    comments say how an account gets the role; with --account the script makes it, and its password is yours to set.
 
-    Examples: ispyb-sync grants > grants.sql
+    Examples: ispyb-sync grants --account portal_sync@sync.example.org > grants.sql
 
     ispyb-sync grants --role portal_sync
     """
@@ -188,4 +192,4 @@ def grants_command(
         why = "the database's URL names no schema" if settings.database else "no database is set"
         names = "End the URL with it: …:3306/ispyb" if settings.database else "--database URL names it."
         print(f"note: {why}; ISPyB's schema is written as ispyb. {names}", file=sys.stderr)
-    write_text(grants(schema or "ispyb", staging_schema=settings.staging_schema, role=role))
+    write_text(grants(schema or "ispyb", staging_schema=settings.staging_schema, role=role, account=account))
