@@ -268,6 +268,8 @@ def test_the_header_counts_documents_and_values_apart_and_names_the_database(dls
     assert f"plan: planned, nothing written; {head}" in command("plan", "mixed.json").out
     assert f"apply: applied (run 1); {head}" in command("apply", "mixed.json").out
     assert f"apply: applied (run 1); {head}" in command("history", "1").out
+    assert command("check").out.startswith(f"check: {dls.called}\n")
+    assert command("history", "--person", "a").out.startswith(f"history: {dls.called}\n")
     assert f"undo: planned, nothing written; {dls.called}" in command("undo", "1", "--plan").out
 
 

@@ -9,7 +9,7 @@ import typer
 from sync.cli.app import app, interruptible, needs
 from sync.cli.flags import OF_CHECK, OF_MIGRATE, takes
 from sync.cli.options import JsonOption
-from sync.cli.output import console_for_output, print_drawn, print_json, write_files, write_text
+from sync.cli.output import console_for_output, headed, print_drawn, print_json, write_files, write_text
 from sync.database.connection import open_engine
 from sync.migrate.grants import grants
 from sync.model.errors import UsageError
@@ -88,7 +88,7 @@ def check(
     if as_json:
         print_json([finding.to_dict() for finding in findings])
     else:
-        print_drawn(lambda console: show(findings, console))
+        print_drawn(lambda console: show(findings, console), headed("check", settings.database_url()))
     raise typer.Exit(any(finding.level == "error" for finding in findings))
 
 
@@ -162,7 +162,7 @@ def migrate_command(
             done = migrations.downgrade(url, down, staging_schema=schema, force=force)
         else:
             done = migrations.upgrade(url, staging_schema=schema, serve_this=serve_this)
-        write_text("\n".join(done.lines()) + "\n")
+        write_text(headed("migrate", url) + "\n".join(done.lines()) + "\n")
 
 
 @app.command("grants")
