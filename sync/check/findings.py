@@ -231,15 +231,15 @@ def _duplicates(ispyb: LiveIspyb, held: Account) -> Iterator[Finding]:
             continue
         for statement in of_pass(entity.name, "check"):
             query = ispyb.text(statement, ispyb.target.conditions(entity))
-            groups = [] if query is None else ispyb.connection.exec_driver_sql(query).all()
-            if groups:
+            if query is not None and (groups := ispyb.connection.exec_driver_sql(query).all()):
                 none = False
                 shown = [f"{group.value} ({_ids(entity, group)})" for group in groups[:EXAMPLES]]
-                rows = sum(group.row_count for group in groups)
-                more = "" if len(groups) == len(shown) else ", …"
-                message = f"{counted(len(groups), 'value')} in {counted(rows, 'row')}: {', '.join(shown)}{more}"
+                found = f"{counted(len(groups), 'value')} in {counted(sum(group.row_count for group in groups), 'row')}"
+                message = f"{found}: {', '.join(shown)}{'' if len(groups) == len(shown) else ', …'}"
                 key = statement.name.removeprefix("duplicate_").replace("external_id", "externalId").replace("_", " ")
                 level, remedy = _STOPS[statement.stops]
+                merge = entity.merge_command(groups[0].ids)
+                remedy += f" `{merge}` prints the SQL for the first two." if merge else ""
                 yield Finding(level, f"duplicate {entity.words} {key}", message, remedy)
     if none:
         yield Finding("ok", "duplicates", "no two rows share a key")

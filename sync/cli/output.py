@@ -14,6 +14,8 @@ from typing import Any, TextIO
 import typer
 from rich.console import Console
 
+from sync.database.driver import called
+from sync.database.engine import open_engine
 from sync.model.errors import SyncError
 from sync.model.refusals import printable
 from sync.show.terminal import WordsConsole
@@ -28,9 +30,15 @@ def console_for_output(file: TextIO | None = None) -> Console:
     return WordsConsole(file=file, force_terminal=terminal, width=width, highlight=False, markup=False, emoji=False)
 
 
-def print_drawn(draw: Callable[[Console], None]) -> None:
-    """What a function draws, all at once."""
+def headed(command: str, database_url: str) -> str:
+    """The first line of what a command tells of a database: `check: ispyb on db1:3306`. Asks no database."""
+    return f"{command}: {printable(called(open_engine(database_url).url))}\n"
+
+
+def print_drawn(draw: Callable[[Console], None], head: str = "") -> None:
+    """What a function draws, below a line that is there already, all at once."""
     drawn = StringIO()
+    drawn.write(head)
     draw(console_for_output(drawn))
     write_text(drawn.getvalue())
 

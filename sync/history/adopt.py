@@ -151,6 +151,9 @@ class _Adoption:
 
     def _refusal(self, row: Any) -> Refusal:
         target_id, code, number, held = row
+        ids = f"{held} {target_id}" if code == "key_taken" else held or ""  # first the row that has the externalId
+        command = self._entity.merge_command(ids)
+        merge = command and f" (`{command}` prints the SQL)"
         return Refusal(
             entity=self._entity.name,
             code=code,
@@ -159,7 +162,7 @@ class _Adoption:
             path=f"{self._entity.name}:{target_id}",
             field=self._key,
             value=number,
-            message=f"{self._key} {number} {_REASONS[code].format(held=held)}",
+            message=f"{self._key} {number} {_REASONS[code].format(held=held, merge=merge)}",
         )
 
     def _record(self, run: int) -> None:
@@ -178,9 +181,9 @@ class _Adoption:
 
 
 _REASONS = {
-    "key_taken": "is the externalId of another row already: {held}. The row is left; merge the two in ISPyB, or "
-    "correct one.",
-    "ambiguous_match": "belongs to several rows without an externalId: {held}. They are left; merge them in ISPyB, or "
-    "correct them.",
+    "key_taken": "is the externalId of another row already: {held}. The row is left; merge the two in ISPyB{merge}, "
+    "or correct one.",
+    "ambiguous_match": "belongs to several rows without an externalId: {held}. They are left; merge them in "
+    "ISPyB{merge}, or correct them.",
     "value_not_allowed": "is no positive whole number of at most 18 digits. The row is left; correct it in ISPyB.",
 }

@@ -24,7 +24,7 @@ NOTHING = "nothing to do"
 STATUS = {
     "applied": "applied",
     "planned": "planned, nothing written",
-    "validated": "valid as JSON; lengths, roles and character sets are checked by plan",
+    "validated": "valid as JSON; only plan checks lengths, roles, character sets, and keys that contradict each other",
     "rolled_back": "rolled back, nothing written",
     "declined": "declined, nothing written",
     "failed": "failed, nothing written",

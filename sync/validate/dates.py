@@ -1,10 +1,11 @@
 """Looks for sessions that end before they start; they are taken as they are, and told."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Any
 
 from sync.model.documents import REFUSED, Document
-from sync.model.refusals import Example, Met, Notice
+from sync.model.refusals import Example, Met, Notice, told
 
 
 class Dates:
@@ -13,8 +14,11 @@ class Dates:
     def __init__(self) -> None:
         self._met = Met()
 
-    def look(self, document: Document, number: int, proposal: str | None) -> bool:
-        """Counts the sessions of a valid document whose endDate is before their startDate; tells whether it has any."""
+    def look(self, document: Document, sent: Callable[[], Any], number: int, proposal: str | None) -> bool:
+        """Counts the sessions of a valid document whose endDate is before their startDate; tells whether it has any.
+
+        sent   gives the document as the export has it: an example shows its own text, so that it can be found there
+        """
         before = self._met.count
         for place, session in enumerate(document.sessions or ()):
             if session is REFUSED:
@@ -23,7 +27,8 @@ class Dates:
             if isinstance(start, datetime) and isinstance(end, datetime) and end < start:
                 self._met.count += 1
                 if self._met.wants_examples:
-                    value = f"{end.isoformat()} (startDate {start.isoformat()})"
+                    written = sent()["sessions"][place]
+                    value = f"{told(written['endDate'])} (startDate {told(written['startDate'])})"
                     self._met.examples.append(Example(number, proposal, f"sessions[{place}].endDate", value))
         return self._met.count > before
 

@@ -93,7 +93,8 @@ class Validator:
             if document is None:
                 self.refused += 1
             else:
-                if self._dates.look(document, item.number, _short(label)) and self._fingerprints is not None:
+                ends_early = self._dates.look(document, partial(getattr, item, "raw"), item.number, _short(label))
+                if ends_early and self._fingerprints is not None:
                     self._fingerprints.examine_each_time(item.number)
                 yield ValidDocument(item.number, item.line, _short(label), document)
 

@@ -159,6 +159,8 @@ def test_rows_that_one_key_names_together_are_shown_with_their_ids(legacy: Fresh
     assert finding.level == ("error" if unique else "warning")
     assert finding.subject == name.replace("external_id", "externalId").replace("_", " ")
     assert "Merge these rows" in finding.remedy
+    merged = f"`ispyb-sync merge {table.lower()} 4 6` prints the SQL for the first two."
+    assert finding.remedy.endswith(merged) == (table in ("Person", "Laboratory"))
 
 
 def test_keys_compare_as_the_columns_do(legacy: Fresh) -> None:

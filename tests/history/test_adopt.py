@@ -106,6 +106,18 @@ def test_what_cannot_be_decided_is_left_and_told(command: CommandLine, py: Ispyb
     assert {1: 1, 3: None, 9: 3, 0: None}.items() <= external_ids(py, "BLSession", "expSessionPk").items()
 
 
+def test_people_who_may_be_one_come_with_the_command_that_merges_them(command: CommandLine, py: Ispyb) -> None:
+    run(
+        py,
+        "INSERT INTO Person (personId, login, siteId, externalId) VALUES (21, 'a', 7, NULL), (22, 'b', 7, NULL),"
+        f" (23, 'c', 9, NULL), (24, 'd', NULL, UNHEX({HELD.format(9)}))",
+    )
+    report = ok(command("adopt", "person", "siteId", "--plan", "--json"), 1)
+    told = {r["code"]: r["message"] for r in report["refusals"]}
+    assert "(`ispyb-sync merge person 21 22` prints the SQL)" in told["ambiguous_match"]
+    assert "(`ispyb-sync merge person 24 23` prints the SQL)" in told["key_taken"]
+
+
 def test_numbers_that_a_site_holds_as_text(command: CommandLine, py: Ispyb) -> None:
     run(py, "ALTER TABLE Person MODIFY siteId VARCHAR(30)")
     try:

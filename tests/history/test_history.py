@@ -192,8 +192,8 @@ def test_a_login_is_found_in_history_where_the_column_is_gone_and_is_nobodys_whe
 def test_the_command_tells_what_happened_to_a_person(command):
     assert command("apply", "good.ndjson").code == 0
     lines = command("history", "--person", "u1_0").out.splitlines()
-    assert re.fullmatch(r"run 1, .* UTC: person insert \d+ u1_0 \[MX-1\]: .*", lines[0])
-    assert len(lines) > 2
+    assert re.fullmatch(r"run 1, .* UTC: person insert \d+ u1_0 \[MX-1\]: .*", lines[1])
+    assert len(lines) > 3
     assert command("history", "1", "--person", "u1_0").out.splitlines() == lines
     assert command("history", "--person", "nobody").code == 2
 

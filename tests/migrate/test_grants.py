@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 from support.logins import Login, legacy, login, statements
 from support.migrating import Fresh
@@ -11,6 +12,7 @@ from support.small import CommandLine
 from sync.database import rights
 from sync.database.connection import connected
 from sync.migrate import commands as migrate
+from sync.migrate.grants import grants
 from sync.model.entities import ENTITIES
 from sync.model.errors import DatabaseError
 from sync.model.settings import Settings
@@ -83,6 +85,31 @@ def test_a_url_without_a_schema_is_not_taken_for_no_database(command: CommandLin
     done = command("grants", "--database", f"mysql://dba@nowhere.invalid{end}")
     assert done.err.startswith("note: the database's URL names no schema; ISPyB's schema is written as ispyb.")
     assert "ON ispyb.Person TO" in done.out
+
+
+def test_an_account_gets_the_role_and_then_a_password(legacy: Fresh, login: Login) -> None:
+    """Two steps: what the command prints, and SET PASSWORD. Without that nobody logs in as it."""
+    name = f"{login.name}-2"
+    try:
+        text = grants(legacy.schema, staging_schema=legacy.staging_schema, role=login.role, account=f"{name}@%")
+        legacy.run(*(part for part in re.sub("(?m)^--.*$", "", text).split(";") if part.strip()))
+        url = login.engine.url.set(username=name, password="secret")
+        engine = create_engine(url, poolclass=NullPool)
+        with pytest.raises(DBAPIError, match="Access denied"):
+            engine.connect()
+        legacy.run(f"SET PASSWORD FOR `{name}`@`%` = PASSWORD('secret')")
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("SELECT CURRENT_ROLE()").scalar() == login.role
+            connection.exec_driver_sql("SELECT COUNT(*) FROM Person")
+    finally:
+        legacy.run(f"DROP USER IF EXISTS `{name}`@`%`")
+
+
+@pytest.mark.parametrize("account", ["sync", "@host", "sync@"])
+def test_an_account_without_a_host_is_wrong_usage(command: CommandLine, account: str) -> None:
+    done = command("grants", "--account", account)
+    assert (done.code, done.out) == (2, "")
+    assert "NAME@HOST" in done.err
 
 
 def test_the_grants_may_be_run_again(legacy: Fresh, login: Login) -> None:

@@ -376,7 +376,7 @@ def test_what_the_database_knows_better_names_their_place(command: CommandLine, 
     assert all(message.endswith(" in document 1, at proposers.json[0].") for message in waiting), waiting
     (message,) = (r["message"] for r in found["refusals"] if r["code"] == "ambiguous_match")
     assert message.startswith("bllogin `ouest` finds several rows of Person: personId ")
-    assert message.endswith(". Merge them in ISPyB.")  # no other key of the portal comes before it
+    assert message.endswith(" prints the SQL).")  # no other key of the portal comes before it
 
 
 def test_a_contradiction_is_told_in_their_words(command: CommandLine, py: Ispyb) -> None:

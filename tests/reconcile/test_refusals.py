@@ -178,6 +178,18 @@ def test_a_key_that_is_taken_says_which_two_rows(py: Ispyb) -> None:
     refused = only(plan(py, people(1, {"login": "c", "externalId": 2})), code="key_taken")
     words = "login `c` is to go to personId 5, but already belongs to personId 6 and stays there. If both rows are the"
     assert refused.message.startswith(words)
+    assert "`ispyb-sync merge person 5 6` prints the SQL" in refused.message
+
+
+def test_a_key_of_two_rows_comes_with_the_command_that_merges_them(py: Ispyb) -> None:
+    run(py, "INSERT INTO Person (personId, login) VALUES (12, 'b'), (34, 'b')")
+    names = "proposalId, personId, proposalCode, proposalNumber"
+    run(py, f"INSERT INTO Proposal ({names}) VALUES (5, 12, 'MX', '1'), (6, 12, 'MX', '1')")
+    refusals = plan(py, people(1, {"login": "b"}))
+    assert "(`ispyb-sync merge person 12 34` prints the SQL)" in only(refusals, entity="person").message
+    proposal = only(refusals, code="ambiguous_match", entity="proposal").message
+    assert "finds several rows of Proposal" in proposal
+    assert "ispyb-sync merge" not in proposal  # of these there is none
 
 
 def test_who_waits_for_a_key_that_is_not_given_up_is_told_of_the_other_change(py: Ispyb) -> None:
@@ -256,6 +268,8 @@ def test_the_header_counts_documents_and_values_apart_and_names_the_database(dls
     assert f"plan: planned, nothing written; {head}" in command("plan", "mixed.json").out
     assert f"apply: applied (run 1); {head}" in command("apply", "mixed.json").out
     assert f"apply: applied (run 1); {head}" in command("history", "1").out
+    assert command("check").out.startswith(f"check: {dls.called}\n")
+    assert command("history", "--person", "a").out.startswith(f"history: {dls.called}\n")
     assert f"undo: planned, nothing written; {dls.called}" in command("undo", "1", "--plan").out
 
 

@@ -72,9 +72,7 @@ def test_what_the_timer_starts_runs_with_the_rights_of_the_role(dls: Ispyb, tmp_
 @pytest.mark.parametrize("documents", [2, 0])
 def test_what_cron_starts_prints_only_what_was_refused(dls: Ispyb, tmp_path: Path, documents: int) -> None:
     """What is printed is what cron mails."""
-    cron = re.search(
-        r"^[*]/10 [*] [*] [*] [*] ispyb-sync (.+)$", (DEPLOY / "ispyb-sync.cron").read_text(), re.MULTILINE
-    )
+    cron = re.search(r"^[*]/5 [*] [*] [*] [*] ispyb-sync (.+)$", (DEPLOY / "ispyb-sync.cron").read_text(), re.MULTILINE)
     assert cron is not None
     assert "%" not in cron[1]  # which is a line's end to cron
     line = cron[1].replace("portal:all", "all.ndjson").replace("/etc/ispyb-sync", shlex.quote(str(tmp_path)))
@@ -95,6 +93,55 @@ def test_what_cron_starts_prints_only_what_was_refused(dls: Ispyb, tmp_path: Pat
     else:
         assert done.returncode == 1
         assert "refused: proposal" in done.stdout
+
+
+def set_up(folder: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """What scripts/deploy/every-five-minutes writes below folder/root, started in `folder`."""
+    return subprocess.run(
+        [DEPLOY / "every-five-minutes", *arguments],
+        env={"PATH": os.environ["PATH"], "DESTDIR": str(folder / "root")},
+        cwd=folder,
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_one_script_sets_up_what_runs_every_five_minutes(tmp_path: Path) -> None:
+    (tmp_path / "ispyb-sync.toml").write_text('[portal]\nurl = "https://portal/{proposal}"\n')
+    done = set_up(tmp_path, "systemd", typed="mysql+pymysql://sync:p%40w@host/ispyb\n")
+    assert done.returncode == 0, done.stderr
+    database = tmp_path / "root/etc/ispyb-sync/database"
+    assert database.read_text() == "mysql+pymysql://sync:p%40w@host/ispyb\n"
+    assert database.stat().st_mode & 0o777 == 0o600
+    assert (database.parent / "ispyb-sync.toml").read_text().startswith("[portal]")
+    timer = tmp_path / "root/etc/systemd/system/ispyb-sync.timer"
+    assert "OnCalendar=*:0/5\n" in timer.read_text()
+    assert timer.with_suffix(".service").read_text() == (DEPLOY / "ispyb-sync.service").read_text()
+
+    again = set_up(tmp_path, "cron", "dba@site.example")  # asks for nothing that is there
+    assert (again.returncode, "URL" in again.stderr) == (0, False)
+    cron = (tmp_path / "root/etc/cron.d/ispyb-sync").read_text()
+    assert re.search("^MAILTO=dba@site.example$", cron, re.MULTILINE)
+    assert re.search("^[*]/5 [*] [*] [*] [*] ispyb-sync ", cron, re.MULTILINE)
+    assert database.read_text() == "mysql+pymysql://sync:p%40w@host/ispyb\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "words"),
+    [
+        ((), "", "say what starts the runs"),
+        (("cron",), "", "nobody gets the mail"),
+        (("systemd",), "", "no URL of ISPyB was given"),
+        (("systemd",), "mysql://host/ispyb\n", "there is no ispyb-sync.toml here"),
+    ],
+)
+def test_the_script_says_what_it_lacks(tmp_path: Path, arguments: tuple[str, ...], typed: str, words: str) -> None:
+    done = set_up(tmp_path, *arguments, typed=typed)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"error: {words}" in done.stderr
+    assert not (tmp_path / "root/etc/systemd").exists()
 
 
 def test_the_compose_file_mounts_what_it_names() -> None:

@@ -29,7 +29,7 @@ def test_a_session_that_ends_before_it_starts_is_told(command: CommandLine, chan
                 "document": 2,
                 "proposal": "MX-1",
                 "path": "sessions[1].endDate",
-                "value": "2024-07-03T05:59:59 (startDate 2024-07-03T06:00:00)",
+                "value": "2024-07-03T05:59:59Z (startDate 2024-07-03T08:00:00+02:00)",
             }
         ],
     )

@@ -9,7 +9,7 @@ import typer
 from sync.cli.app import app, interruptible, needs
 from sync.cli.flags import OF_CHECK, OF_MIGRATE, takes
 from sync.cli.options import JsonOption
-from sync.cli.output import console_for_output, print_drawn, print_json, write_files, write_text
+from sync.cli.output import console_for_output, headed, print_drawn, print_json, write_files, write_text
 from sync.database.engine import open_engine
 from sync.migrate.grants import grants
 from sync.model.errors import UsageError
@@ -88,7 +88,7 @@ def check(
     if as_json:
         print_json([finding.to_dict() for finding in findings])
     else:
-        print_drawn(lambda console: show(findings, console))
+        print_drawn(lambda console: show(findings, console), headed("check", settings.database_url()))
     raise typer.Exit(any(finding.level == "error" for finding in findings))
 
 
@@ -162,7 +162,7 @@ def migrate_command(
             done = migrations.downgrade(url, down, staging_schema=schema, force=force)
         else:
             done = migrations.upgrade(url, staging_schema=schema, serve_this=serve_this)
-        write_text("\n".join(done.lines()) + "\n")
+        write_text(headed("migrate", url) + "\n".join(done.lines()) + "\n")
 
 
 @app.command("grants")
@@ -173,13 +173,17 @@ def grants_command(
         str | None,
         typer.Option("--role", metavar="NAME", help="What to call the role. Default: the name of the staging schema."),
     ] = None,
+    account: Annotated[
+        str | None,
+        typer.Option("--account", metavar="NAME@HOST", help="Also make this account, and give it the role."),
+    ] = None,
 ) -> None:
     """Prints the role of the account for daily use, for a DBA to read and run.
 
     It has the names of the two schemas, and asks no database: the name of ISPyB's is the end of the database's URL. The
-    comments say how an account gets the role.
+    comments say how an account gets the role; with --account the script makes it, and its password is yours to set.
 
-    Examples: ispyb-sync grants > grants.sql
+    Examples: ispyb-sync grants --account portal_sync@sync.example.org > grants.sql
 
     ispyb-sync grants --role portal_sync
     """
@@ -188,4 +192,4 @@ def grants_command(
         why = "the database's URL names no schema" if settings.database else "no database is set"
         names = "End the URL with it: …:3306/ispyb" if settings.database else "--database URL names it."
         print(f"note: {why}; ISPyB's schema is written as ispyb. {names}", file=sys.stderr)
-    write_text(grants(schema or "ispyb", staging_schema=settings.staging_schema, role=role))
+    write_text(grants(schema or "ispyb", staging_schema=settings.staging_schema, role=role, account=account))

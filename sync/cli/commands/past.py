@@ -17,7 +17,7 @@ from sync.cli.options import (
     VerboseOption,
     YesOption,
 )
-from sync.cli.output import print_drawn, print_json, write_files
+from sync.cli.output import headed, print_drawn, print_json, write_files
 from sync.cli.unexpected import Guard
 from sync.history import purge, runs
 from sync.history.questions import rows
@@ -159,7 +159,7 @@ def _show_row(done: rows.Done, settings: Settings, as_json: bool) -> None:
     if as_json:
         print_json([{"run": number, "started": started} | what.to_dict() for number, started, what in done])
     else:
-        print_drawn(lambda console: render_row(done, console))
+        print_drawn(lambda console: render_row(done, console), headed("history", settings.database_url()))
 
 
 def _purge(settings: Settings, older_than: str, *, plan: bool, ask: bool, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """What the registry tells of an entity."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -103,6 +104,11 @@ class Entity:
     def several(self) -> str:
         """What people call several of them."""
         return self.plural or f"{self.words}s"
+
+    def merge_command(self, ids: str) -> str:
+        """The command that prints how the first two rows of a text of ids become one; empty where there is none."""
+        two = re.findall(r"\d+", ids)[:2]
+        return f"ispyb-sync merge {self.name} {' '.join(two)}" if self.merged and len(two) == 2 else ""
 
     @property
     def staged_first(self) -> tuple[str, ...]:

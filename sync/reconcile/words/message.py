@@ -73,7 +73,8 @@ def message(row: Refused) -> str:
     entity, given = row.entity, row.given
     match row.code:
         case "ambiguous_match" if row.held:
-            return f"{given} finds several rows of {entity.table}: {row.held}. Merge them in ISPyB{_or_give(row)}."
+            merge = f"Merge them in ISPyB{_by_command(entity.merge_command(row.held))}"
+            return f"{given} finds several rows of {entity.table}: {row.held}. {merge}{_or_give(row)}."
         case "ambiguous_match":
             which = "" if row.contradiction is None else f" ({row.contradiction.sides(row.names)})"
             return (
@@ -148,14 +149,15 @@ def _key_taken(row: Refused, given: str) -> str:
             f"{given}{goes} belongs to {row.held} and stays there, as the change of that row is refused too."
             " Correct that one first."
         )
-    merge = "merge them in ISPyB"
-    if entity.merged and holder is not None and holder.target_id is not None:
-        rows = f"{entity.name} {holder.target_id} {holder.holder_id}"
-        merge += f" (`ispyb-sync merge {rows}` prints the SQL)"
+    rows = "" if holder is None or holder.target_id is None else f"{holder.target_id} {holder.holder_id}"
     return (
         f"{given}{goes} already belongs to {row.held} and stays there. If both rows are the same {entity.words},"
-        f" {merge}; else correct the key in the User Portal."
+        f" merge them in ISPyB{_by_command(entity.merge_command(rows))}; else correct the key in the User Portal."
     )
+
+
+def _by_command(command: str) -> str:
+    return command and f" (`{command}` prints the SQL)"
 
 
 def _duplicate_key(row: Refused, given: str) -> str:
