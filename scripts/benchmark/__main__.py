@@ -22,7 +22,7 @@ from rich.console import Console
 from sqlalchemy import URL
 from support.databases import Ispyb, create, drop
 
-from benchmark import served, single, statements
+from benchmark import reading, served, single, statements
 from benchmark.bulk import Bulk, generate, peak
 from benchmark.figures import Figure, Json, show
 from benchmark.floor import Floor
@@ -34,6 +34,7 @@ NAMES = (
     "changed",
     "recheck",
     "double",
+    "validate",
     "api",
     "http",
     "process",
@@ -128,6 +129,8 @@ def _more_figures(
 ) -> Iterator[Figure]:
     """What is measured on the database that the rounds have left, and then what empties it."""
     proposals = arguments.proposals
+    if wanted("validate"):
+        yield from reading.figures(ispyb, generate(folder, proposals), arguments.rounds)
     if wanted("process"):
         yield single.process(ispyb, proposals, min(arguments.samples, 10))
     if wanted("api"):

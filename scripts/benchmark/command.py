@@ -44,25 +44,30 @@ class Done:
 
 def apply(ispyb: Ispyb, export: Path, *flags: str) -> Done:
     """Applies a file; raises where anything was refused or failed."""
-    return _run(ispyb, [str(export), *flags], None)
+    return _run(ispyb, ["apply", str(export), *flags], None)
+
+
+def validate(ispyb: Ispyb, export: Path) -> float:
+    """The seconds in which a file is read and validated."""
+    return _run(ispyb, ["validate", str(export)], None).seconds
 
 
 def apply_one(ispyb: Ispyb, document: bytes) -> Done:
     """Applies one document from standard input."""
-    return _run(ispyb, ["-"], document)
+    return _run(ispyb, ["apply", "-"], document)
 
 
 def _run(ispyb: Ispyb, arguments: list[str], given: bytes | None) -> Done:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ISPYB_SYNC_")}
     environment |= {"ISPYB_SYNC_DATABASE": ispyb.role_url, "ISPYB_SYNC_STAGING_SCHEMA": ispyb.staging_schema}
-    command = [str(SCRIPT), "apply", *arguments, "--json"]
+    command = [str(SCRIPT), *arguments, "--json"]
     with tempfile.NamedTemporaryFile("r") as told:
         process = subprocess.run(
             [*_SMALL, _STARTS, told.name, *command], input=given or b"", capture_output=True, env=environment
         )
         if process.returncode:
             words = process.stderr.decode()[-2000:]
-            raise RuntimeError(f"ispyb-sync apply: exit code {process.returncode}: {words}")
+            raise RuntimeError(f"ispyb-sync {arguments[0]}: exit code {process.returncode}: {words}")
         seconds, peak = map(float, told.read().split())
     return Done(seconds, peak * _MAXRSS_BYTES / 1e6, json.loads(process.stdout))
 

@@ -22,6 +22,8 @@ NAMES = [
         "recheck",
         "double_initial",
         "double_unchanged",
+        "validate",
+        "unknown",
         "process",
     ),
     *(
@@ -39,7 +41,7 @@ NAMES = [
 ]
 """The lines of the table, in their order."""
 
-ASKED_FOR = ("initial", "unchanged", "changed", "recheck", "process", "api", "http", "statements")
+ASKED_FOR = ("initial", "unchanged", "changed", "recheck", "validate", "process", "api", "http", "statements")
 LARGER = {"double_initial", "double_unchanged", "memory"}
 
 
