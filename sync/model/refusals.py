@@ -16,7 +16,7 @@ from uuid import UUID
 from sync.model.documents import REFUSED as REFUSED
 from sync.model.documents import Document
 from sync.model.entities import ENTITIES
-from sync.model.text import masked_words
+from sync.model.text import json_begin, masked_words
 from sync.model.text import printable as printable
 
 VALUE_REFUSED, NEW_WITHOUT = "the column keeps what it has", "the new row is written without it"
@@ -34,6 +34,7 @@ NOTES = frozenset({"missing_column"})
 _LONGEST_VALUE = 200
 _LONGEST_NUMBER = 10**100
 _MASKED = re.compile(r"\(masked: (a number of \d+ digits|\d+( or more)? characters)\)")
+_CUT_LIST = re.compile(rf"[\[{{].{{{_LONGEST_VALUE - 2}}}…", re.DOTALL)
 _SIGNALLED = re.compile(r"(error 1644: ).*(?=\. Correct)", re.DOTALL)
 _OTHER_SIDE = re.compile(r"(?<= in document )(\d+ and )(\d+)(?= in document \d)")
 _QUOTED = re.compile(r"(?<!the key )`(?!ispyb-sync )([^`]*)`")
@@ -199,11 +200,11 @@ def told(value: object) -> Any:
         return value if math.isfinite(value) else str(value)
     if isinstance(value, date):
         return value.isoformat()
-    text = _repr(value)
-    if isinstance(value, list | dict) and len(text) <= _LONGEST_VALUE and "..." not in text:
+    if isinstance(value, list | dict):
         with suppress(TypeError, ValueError):  # Python may hand over what JSON has no words for
-            return json.loads(json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8", "replace"))
-    return _cut(text)
+            text = json_begin(value, _LONGEST_VALUE + 1)
+            return _cut(text) if len(text) > _LONGEST_VALUE else json.loads(text)
+    return _cut(_repr(value))
 
 
 def refused_value(value: object) -> str:
@@ -213,9 +214,9 @@ def refused_value(value: object) -> str:
 
 
 def as_json(value: object) -> str:
-    """A value that is told, as JSON has it: "12" is a text, 12 a number. What is masked stays bare."""
-    if isinstance(value, str) and _MASKED.fullmatch(value):
-        return value
+    """A value that is told, as JSON has it: "12" is a text, 12 a number. What is masked, or a list cut, stays bare."""
+    if isinstance(value, str) and (_MASKED.fullmatch(value) or _CUT_LIST.fullmatch(value)):
+        return printable(value)
     return printable(json.dumps(value, ensure_ascii=False))
 
 

@@ -1,5 +1,6 @@
 """Text that is shown: what comes from elsewhere, made safe, and counts."""
 
+import json
 import re
 
 _QUOTED = re.compile(r"(\b(?:key|column|constraint|field|table) )?'(?:[^'\\]|\\.|'')*'", re.IGNORECASE)
@@ -15,6 +16,19 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def json_begin(value: object, most: int) -> str:
+    """So many characters of the JSON of a value, from its beginning; no more of it is written than that needs.
+
+    Raises TypeError or ValueError where JSON has no words for it.
+    """
+    text = ""
+    for part in json.JSONEncoder(ensure_ascii=False, allow_nan=False).iterencode(value):
+        text += part[:most].encode("utf-8", "replace").decode()
+        if len(text) >= most:
+            break
+    return text[:most]
 
 
 def counted(number: int, thing: str) -> str:

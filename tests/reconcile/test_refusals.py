@@ -221,6 +221,11 @@ def test_values_stand_as_json_has_them(py: Ispyb, command: CommandLine, field: s
     assert only(plan(py, people(1, {"login": "good"}, {"login": "x", field: value})), field=field).value == value
 
 
+def test_a_list_that_is_too_long_to_show_is_cut_and_json_none_the_less(py: Ispyb, command: CommandLine) -> None:
+    write("one.json", [people(1, {"login": "x", "familyName": [{"externalId": number} for number in range(99)]})])
+    assert 'familyName = [{"externalId": 0}, {"externalId": 1}, {"exter' in command("plan", "one.json").out
+
+
 def test_a_letter_is_told_by_its_place_and_the_alter_lets_it_in(dls: Ispyb) -> None:
     latin1 = "varchar(45) CHARACTER SET latin1"
     run(dls, f"ALTER TABLE Person MODIFY givenName {latin1} DEFAULT 'none' COMMENT 'it''s first'")
