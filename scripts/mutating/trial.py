@@ -40,7 +40,7 @@ def tests_of(entity: str, folder: Path) -> Iterator[Tests]:
     """What should notice a change of an entity's SQL, or of what is the same for all, the likeliest first."""
     cases = "tests/reconcile/test_cases.py"
     if entity == SHARED:
-        yield Tests("all cases", (cases, "-k", f"-{FIRST}"))
+        yield Tests("all cases", (cases, f"-k-{FIRST}"))  # in one, or it is taken for a flag
         yield Tests("every letter", ("tests/reconcile/test_every_letter.py", "-k", FIRST))
         yield Tests("oracle", ("tests/reconcile/test_oracle.py", "-m", "soak", "-k", "in_short"))
         yield Tests("all cases, other variants", (cases, "-k", f"not -{FIRST}"))
