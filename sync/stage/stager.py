@@ -48,7 +48,7 @@ class Stager:
         self._clear_nulls = clear_nulls
         self._fields = {entity.name: Fields(entity, target) for entity in ENTITIES}
         self._fit = Fitting(self._fields, refuse)
-        self._waiting = {e.name: Waiting(self._fields[e.name], len(e.references)) for e in ENTITIES if not e.is_shared}
+        self._waiting = {e.name: Waiting(len(e.references)) for e in ENTITIES if not e.is_shared}
         # Rows of what is shared are lists, as their positions change; those that wait do so apart from the others.
         self._gone: dict[str, list[Row]] = {entity.name: [] for entity in _SHARED}
         self._shared: dict[str, dict[Any, list[Any]]] = {entity.name: {} for entity in _SHARED}
@@ -135,7 +135,7 @@ class Stager:
                     self._stage(shape, [thing], [path], above, above_row)
                     continue
                 pointed = [[above_row if above and name == above.name else None] for name in shape.refers_to]
-                self._add(shape.entity, [path], pointed, [REFUSED])
+                self._add(shape.entity, [path], pointed, [None], refused="invalid_document")
             return
         entity, many = shape.entity, len(things)
         named: dict[str, Sequence[int | None]] = {} if above is None else {above.name: [above_row] * many}
@@ -165,21 +165,24 @@ class Stager:
                 self._stage_in(part, thing, path, entity, row)
 
     def _add(
-        self, entity: Entity, paths: Sequence[str], references: Sequence[Sequence[int | None]], things: Sequence[Any]
+        self,
+        entity: Entity,
+        paths: Sequence[str],
+        references: Sequence[Sequence[int | None]],
+        things: Sequence[Any],
+        refused: str | None = None,
     ) -> int:
         """Adds rows to those that wait, `references` by the column; returns the row_id of the first.
 
-        things   of a class of documents, or None; or all of them REFUSED
+        things    of a class of documents, or None
+        refused   why all of them are, if they are
         """
         fields, many = self._fields[entity.name], len(paths)
         first = fields.last_row + 1
-        refused, clears = None, [""] * many
-        if REFUSED in things:
-            refused, values = "invalid_document", [fields.nothing] * many
-        else:
-            values = [fields.nothing if thing is None else fields.pick(thing) for thing in things]
-            if self._clear_nulls:
-                clears = ["" if thing is None else clears_of(entity, fields.all, thing) for thing in things]
+        values = [fields.nothing if thing is None else fields.pick(thing) for thing in things]
+        clears: list[str] = []
+        if self._clear_nulls:
+            clears = ["" if thing is None else clears_of(entity, fields.all, thing) for thing in things]
         waiting = self._waiting[entity.name]
         waiting.add(first, self._position + 1, self._at.number, paths, references, values, clears, refused)
         fields.last_row += many
@@ -215,11 +218,8 @@ class Stager:
         if len(set(people)) < len(people):
             said = [(person, o and values_of(link, o)) for person, o in zip(people, options, strict=True)]
             once = sorted(map(said.index, set(said)))
-            ends, paths, options = (
-                [[end[n] for n in once] for end in ends],
-                [paths[n] for n in once],
-                [options[n] for n in once],
-            )
+            ends = [[end[n] for n in once] for end in ends]
+            paths, options = [paths[n] for n in once], [options[n] for n in once]
         self._add(link, paths, [ends[end] for end in linked], options or [None])
 
     def _mention(self, shape: Shape, thing: Any, path: str) -> int:

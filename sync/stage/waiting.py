@@ -5,16 +5,13 @@ What few rows have, a refusal or a null that empties a column, is kept by the pl
 
 from collections.abc import Sequence
 
-from msgspec import UNSET
-
-from sync.stage.columns import Columns, Fields, Row
+from sync.stage.columns import Columns, Row, columns_of
 
 
 class Waiting:
-    """The columns of rows in the order of `Table.staged_columns`; `fields` are those that a document gives."""
+    """The columns of rows in the order of `Table.staged_columns`; `references` is how many rows each points at."""
 
-    def __init__(self, fields: Fields, references: int) -> None:
-        self._fields = fields
+    def __init__(self, references: int) -> None:
         self._references = references
         self._begin()
 
@@ -70,7 +67,7 @@ class Waiting:
             nothing.copy(),
             _by_place(many, "", self._clears),
             *self._ends,
-            *_by_field(self._values, len(self._fields.all)),
+            *columns_of(self._values),
         ]
         self._begin()
         return columns
@@ -81,10 +78,3 @@ def _by_place(many: int, usual: str | None, others: dict[int, str]) -> list[str 
     for place, value in others.items():
         column[place] = value
     return column
-
-
-def _by_field(rows: list[Row], fields: int) -> Columns:
-    """The values of rows by the field, which is several times as quick as one by one; what is absent is None."""
-    if not fields:
-        return []
-    return [[None if value is UNSET else value for value in values] for values in zip(*rows, strict=True)]
