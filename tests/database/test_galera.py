@@ -18,7 +18,8 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 from support.databases import Ispyb, create
-from support.small import Json, export, holds, sharing
+from support.small import Json, export, sharing
+from support.small import holds as holds_now
 
 import sync
 from sync.database import lock
@@ -85,6 +86,12 @@ def synced(node: Ispyb, query: str) -> Any:
     with node.engine.connect() as connection:
         connection.exec_driver_sql("SET SESSION wsrep_sync_wait = 1")
         return connection.exec_driver_sql(query).scalar()
+
+
+def holds(node: Ispyb, documents: int) -> bool:
+    """Whether this node's tables hold what so many documents make, once it has all that was committed on any."""
+    synced(node, "SELECT 1")
+    return holds_now(node, documents)
 
 
 def run_on(node: Ispyb, statement: str) -> None:
