@@ -9,6 +9,7 @@ row in the tool's own table says whether it happened.
 """
 
 import time
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from itertools import count
@@ -105,19 +106,19 @@ def _reconcile(request: Request, opened: Ispyb) -> Report:
         fingerprints = Fingerprints(ispyb, settings, chosen=bool(request.wanted))
     with Copied() if settings.leaves_out else nullcontext() as copied:
         attempt = Attempt(request, ispyb, fingerprints, Digests(ispyb), copied)
+        ended = False
         try:
             for reading in count(1):
                 try:
                     report = _once(attempt)
+                    ended = True
                     break
                 except (Drawn, Repeated) as again:
                     if fingerprints is None:
                         raise
                     fingerprints.examine(again.labels if reading < MOST_READINGS else fingerprints.left_out)
         finally:
-            if attempt.leaves_connection:
-                with suppress(DBAPIError):
-                    attempt.digests.drop()
+            _put_away(attempt, attempt.digests.put_away, ended=ended)
     report.seconds["total"] = time.perf_counter() - start
     return report
 
@@ -128,7 +129,7 @@ def _once(attempt: Attempt) -> Report:
     request, ispyb, fingerprints = attempt.request, attempt.ispyb, attempt.fingerprints
     report = attempt.report()
     reconciliation = Reconciliation(ispyb, request.settings.left_entities)
-    keep = False
+    ended = False
     try:
         reconciliation.create()
         if fingerprints is not None:
@@ -144,14 +145,23 @@ def _once(attempt: Attempt) -> Report:
         writing = Writing(attempt, report, reconciliation, origins, export, started)
         if request.write:
             writing.write()
-            keep = not ispyb.own
         else:
             writing.plan()
+        ended = True
+    except (Drawn, Repeated):
+        ended = True
+        raise
     finally:
-        if attempt.leaves_connection:
-            with suppress(DBAPIError):
-                reconciliation.put_away(keep=keep)
+        _put_away(attempt, reconciliation.put_away, ended=ended)
     return report
+
+
+def _put_away(attempt: Attempt, tables: Callable[[bool], None], *, ended: bool) -> None:
+    """Empties temporary tables for the next run on a caller's connection; drops those of a run that has not ended,
+    and those on a connection that goes back to its pool."""
+    if attempt.leaves_connection:
+        with suppress(DBAPIError):
+            tables(ended and not attempt.ispyb.own)
 
 
 def _look(ispyb: Ispyb, settings: Settings, *, write: bool) -> LiveIspyb:

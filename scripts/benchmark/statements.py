@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, event
+from sqlalchemy.pool import NullPool
 from support.databases import Ispyb
 from support.ran import statements_run
 
@@ -22,7 +23,7 @@ def sent(ispyb: Ispyb, export: Any) -> tuple[list[str], float]:
     Those that went together in a block are counted one by one.
     """
     found: list[str] = []
-    engine = create_engine(f"{ispyb.role_url}?charset=utf8mb4")
+    engine = create_engine(f"{ispyb.role_url}?charset=utf8mb4", poolclass=NullPool)
     event.listen(engine, "before_cursor_execute", lambda *arguments: found.append(arguments[2]))
     with statements_run() as statements:
         run(Request("apply", export, Settings(staging_schema=ispyb.staging_schema), engine))

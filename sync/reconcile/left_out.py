@@ -7,13 +7,15 @@ or contradicts may be what such a document speaks of too: that one is drawn in.
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from sync.database.sqlfiles import named, of_pass, tables_made
+from sync.database.sqlfiles import named, of_pass
 from sync.model.conditions import NO_CONDITIONS
 from sync.model.entities import DOCUMENT, ENTITIES, Entity
 from sync.model.refusals import Refusal
 from sync.reconcile.plan import Plan
+from sync.statements.live_ispyb import LiveIspyb
 from sync.statements.play import Player
 from sync.statements.send import Runner
+from sync.statements.temporary_tables import TOUCHED, Tables
 from sync.verify.digests import Digests
 from sync.verify.fingerprints import Fingerprints
 
@@ -26,15 +28,16 @@ class Drawn(Exception):
         self.labels = labels
 
 
-def draw(runner: Runner, plan: Plan, fingerprints: Fingerprints | None) -> None:
+def draw(ispyb: LiveIspyb, plan: Plan, fingerprints: Fingerprints | None) -> None:
     """Raises Drawn where documents that were left out speak of what is changed, claimed or contradicted here."""
     if fingerprints is None or not fingerprints.left_out:
         return
-    creates = of_pass("fingerprint", "draw_create")
-    runner.drop(*tables_made(creates, runner.ispyb))
-    runner.run_all(creates, NO_CONDITIONS)
+    runner, tables = Runner(ispyb), Tables(ispyb, TOUCHED)
+    if not tables.take():
+        runner.run_all(of_pass("fingerprint", "draw_create"), NO_CONDITIONS)
     Player(runner, plan.conditions).play_passes((entity, "draw") for entity in ENTITIES)
     drawn = {label for (label,) in runner.run(named("fingerprint", "drawn")) or ()}
+    tables.keep()
     if found := drawn & fingerprints.left_out.keys():
         raise Drawn(found)
 

@@ -31,7 +31,7 @@ from sync.statements.live_ispyb import LiveIspyb
 from sync.statements.play import Move, Player, at_first
 from sync.statements.send import Runner, origin_of
 from sync.statements.staged_facts import Given
-from sync.statements.temporary_tables import MOST_KEPT, Tables
+from sync.statements.temporary_tables import MOST_KEPT, PLANNED_CHANGES, STAGING, Tables
 
 
 def _matching() -> Iterator[tuple[Entity, str]]:
@@ -67,14 +67,15 @@ class Reconciliation:
         self.refused_rows: list[RefusedRow] = []
         self.leaving = Leaving(ispyb, left)
         self._given = Given(ispyb.target)
-        self._tables = Tables(ispyb)
+        self._tables = Tables(ispyb, STAGING)
+        self._planned_changes = Tables(ispyb, PLANNED_CHANGES)
+        self._shows_changes = False
         self._now: object = None
 
     def create(self) -> None:
         """Makes the staging tables, unless they are there."""
         self._now = self.ispyb.connection.exec_driver_sql("SELECT NOW()").scalar_one()
         if not self._tables.take():
-            self._tables.drop()
             player = Player(self.runner, at_first(self.ispyb.target, self._given))
             player.play_passes((entity, "create") for entity in ENTITIES)
 
@@ -92,8 +93,10 @@ class Reconciliation:
         """Whether the entity has staged rows."""
         return entity.name in self._given.rows
 
-    def put_away(self, *, keep: bool) -> None:
+    def put_away(self, keep: bool) -> None:
         """Ends the use of the staging tables; `keep` is whether another run on this connection may follow."""
+        if self._shows_changes:
+            self._planned_changes.drop()
         if keep and self._given.rows.total() <= MOST_KEPT:
             self._tables.keep()
         else:
@@ -181,6 +184,7 @@ class Reconciliation:
 
     def changes(self, plan: Plan) -> Iterator[tuple[Any, ...]]:
         """What would be changed: rows of entity and what `sync.history.changes.read_changes` takes."""
+        self._shows_changes = True
         self.runner.run(named("history", "shadow_change"))
         self.record(plan, PLANNED)
         values = {"run": PLANNED, "limit": ALL_CHANGES, "entities": IN_ORDER}

@@ -195,7 +195,7 @@ class Writing:
         self.request.tell(f"matching {reconciliation.staged_rows:,} rows")
         with timed(report, "match"):
             plan = reconciliation.plan(settings.prune, unread_proposals(report), TOLD)
-            draw(self.reconciliation.runner, plan, self.attempt.fingerprints)
+            draw(self.ispyb, plan, self.attempt.fingerprints)
             fill(report, plan, reconciliation, self.origins, changes=changes)
             if settings.full:
                 find_vanished(report, plan, reconciliation)

@@ -14,11 +14,11 @@ class Kept:
     """What is known of one connection of the driver.
 
     seen    by what a run asked when it looked at the database: when, by the monotonic clock in seconds, and what it saw
-    tables  of which tool schema and live columns the empty staging tables are that are there; None: there are none
+    tables  by group of temporary tables that are there and empty, for which tool schema and live columns they were made
     """
 
     seen: dict[object, tuple[float, Target]] = field(default_factory=dict)
-    tables: tuple[str, Target] | None = None
+    tables: dict[object, tuple[str, Target]] = field(default_factory=dict)
 
 
 _KEPT: WeakKeyDictionary[Any, Kept] = WeakKeyDictionary()

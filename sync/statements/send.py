@@ -1,5 +1,6 @@
 """Sends the statements of the SQL files, one by one or several as a block, and keeps their times."""
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -77,7 +78,7 @@ class Runner:
 
     def run_block(self, steps: Sequence[Step]) -> list[Outcome]:
         """Runs statements in one round trip, up to the first that decides and finds something; errors name theirs."""
-        sql = compound(steps)
+        sql = compound(steps, timed=log.isEnabledFor(logging.DEBUG))
         try:
             results = self._results(sql)
         except DBAPIError as error:

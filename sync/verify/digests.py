@@ -6,13 +6,14 @@ The SQL is in `sql/fingerprint.sql`, and in the digest pass of each entity.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from sync.database.sqlfiles import named, of_pass, tables_made
+from sync.database.sqlfiles import named, of_pass
 from sync.database.statement import Statement
 from sync.model.conditions import NO_CONDITIONS, Conditions
 from sync.model.entities import ENTITIES
 from sync.statements.block import Step
 from sync.statements.live_ispyb import LiveIspyb
 from sync.statements.send import NO_VALUES, Runner, Values, batches, send_many
+from sync.statements.temporary_tables import DIGESTS, MOST_KEPT, TOUCHED, Tables
 from sync.verify.fingerprints import Remembered
 
 FEW = 1000
@@ -22,12 +23,14 @@ Given = tuple[Statement, Conditions]
 
 
 class Digests:
-    """The digests of one run; their temporary tables are there from the first use to `drop`."""
+    """The digests of one run; their temporary tables are there from the first use to `put_away`."""
 
     def __init__(self, ispyb: LiveIspyb) -> None:
         self._ispyb = ispyb
         self._runner = Runner(ispyb)
+        self._tables = Tables(ispyb, DIGESTS)
         self._are_made = False
+        self._proposals = 0
         self._left_out: set[bytes] | None = None
 
     def differing(self, left_out: Mapping[bytes, Remembered]) -> set[bytes]:
@@ -48,12 +51,14 @@ class Digests:
         found = self._play([*self._making(), *self._taking("choose_staged", "digests", len(numbers))], given)
         return {number: (proposal_id, digest) for number, proposal_id, digest in found if number in numbers}
 
-    def drop(self) -> None:
-        """Drops the temporary tables; on a connection of our own they would go anyway."""
-        if self._are_made:
-            made = (*of_pass("fingerprint", "create"), *of_pass("fingerprint", "draw_create"))
-            self._runner.drop(*tables_made(made, self._ispyb))
-            self._are_made = False
+    def put_away(self, keep: bool) -> None:
+        """Ends the use of the temporary tables; `keep` is whether another run on this connection may follow."""
+        if self._are_made and keep and self._proposals <= MOST_KEPT:
+            self._tables.keep()
+        elif self._are_made:
+            self._tables.drop()
+            Tables(self._ispyb, TOUCHED).drop()
+        self._are_made = False
 
     def _take_out(self, labels: set[bytes]) -> None:
         """What is not left out any more: links of its proposal are counted where they are staged."""
@@ -62,12 +67,14 @@ class Digests:
 
     def _making(self) -> Iterator[Given]:
         """What makes the tables, or empties them."""
-        for statement in of_pass("fingerprint", "empty" if self._are_made else "create"):
-            yield statement, NO_CONDITIONS
+        if self._are_made or not self._tables.take():
+            for statement in of_pass("fingerprint", "empty" if self._are_made else "create"):
+                yield statement, NO_CONDITIONS
         self._are_made = True
 
     def _taking(self, choose: str, read: str, proposals: int) -> Iterator[Given]:
         """What takes the digests of the proposals that are chosen, and reads them."""
+        self._proposals += proposals
         facts = {"few"} if proposals <= FEW else set()
         for name in (choose, "choose_people"):
             yield named("fingerprint", name), Conditions(frozenset(facts))
@@ -79,7 +86,7 @@ class Digests:
     def _play(
         self, statements: Sequence[Given] | Iterator[Given], values: Values = NO_VALUES
     ) -> Sequence[tuple[Any, ...]]:
-        """Sends statements as one; the rows of the last one."""
+        """Sends statements as one; the rows of the last one, none where there is none."""
         rendered = [(statement, self._runner.text(statement, given, values)) for statement, given in statements]
         steps = [Step(statement, sql) for statement, sql in rendered if sql is not None]
-        return self._runner.run_block(steps)[-1].selected
+        return self._runner.run_block(steps)[-1].selected if steps else ()
