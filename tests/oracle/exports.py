@@ -132,6 +132,13 @@ _SESSION_GIVING_UP = st.sampled_from(
     ]
 )
 """One that gives an expSessionPk up, or that may get it."""
+_ANOTHER_ROLE = st.sampled_from(
+    [
+        {"externalId": number, "persons": [{"login": "o", "session_options": {"role": "Team Leader"}}]}
+        for number in (1, 2)
+    ]
+)
+"""One that finds somebody on it with another role: among all others that is too rare."""
 _ONE_VISIT = st.sampled_from(
     [
         {"visit_number": 1, **more}
@@ -201,6 +208,7 @@ DOCUMENT = st.one_of(
         sessions=st.one_of(
             *[_list(st.one_of(_SESSION, _PLAIN_SESSION, _PLAIN_SESSION, _SESSION_GIVING_UP), 3)] * 4,
             st.lists(_ONE_VISIT, min_size=2, max_size=4),
+            st.lists(_ANOTHER_ROLE, min_size=1, max_size=1),
         ),
         proteins=st.one_of(
             *[_list(st.one_of(_PROTEIN, _PLAIN_PROTEIN, _PLAIN_PROTEIN), 4)] * 4,

@@ -23,9 +23,9 @@ from sync.model.entities import BY_NAME
 from sync.model.report import Report
 
 ROUNDS = 3
-TOGETHER = 54
+TOGETHER = 162
 """So many facilities share a run."""
-RUNS, ALONE = 6, 20
+RUNS, ALONE = 2, 20
 SOAK_RUNS, SOAK_PARTS = 60, 10
 SHOWN = 12
 
