@@ -26,7 +26,7 @@ ROUNDS = 3
 TOGETHER = 162
 """So many facilities share a run."""
 RUNS, ALONE = 2, 20
-SOAK_RUNS, SOAK_PARTS = 60, 10
+SOAK_RUNS, SOAK_PARTS = 10, 10
 SHOWN = 12
 
 
