@@ -25,7 +25,7 @@ from sync.model.report import Report
 ROUNDS = 3
 TOGETHER = 162
 """So many facilities share a run."""
-RUNS, ALONE = 2, 20
+RUNS, ALONE = 2, 10
 SOAK_RUNS, SOAK_PARTS = 10, 10
 SHOWN = 12
 
