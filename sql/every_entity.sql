@@ -196,7 +196,11 @@ SELECT
     'a_key',
     HEX(s.a_field), -- for: this, bytes
     s.a_field, -- for: this
-    IF(COUNT(*) = 1, NULL, CONCAT('a_primary_key ', MIN(t.a_primary_key), ' to ', MAX(t.a_primary_key)))
+    IF(
+        COUNT(*) = 1,
+        NULL,
+        CONCAT('a_primary_key ', MIN(t.a_primary_key), IF(COUNT(*) = 2, ' and ', ', others, and '), MAX(t.a_primary_key))
+    )
 FROM ispyb_sync.map_an_entity AS m
 STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_a_scope AS a_scope ON a_scope.row_id = m.a_scope -- if: within
@@ -228,7 +232,11 @@ SELECT
     IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
     'a_key',
     s.a_key,
-    IF(COUNT(*) = 1, NULL, CONCAT('a_primary_key ', MIN(t.a_primary_key), ' to ', MAX(t.a_primary_key)))
+    IF(
+        COUNT(*) = 1,
+        NULL,
+        CONCAT('a_primary_key ', MIN(t.a_primary_key), IF(COUNT(*) = 2, ' and ', ', others, and '), MAX(t.a_primary_key))
+    )
 FROM ispyb_sync.map_an_entity AS m
 STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_a_scope AS a_scope ON a_scope.row_id = m.a_scope -- if: within

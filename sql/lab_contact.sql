@@ -107,7 +107,11 @@ SELECT
     IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
     'person',
     s.cardName,
-    IF(COUNT(*) = 1, NULL, CONCAT('labContactId ', MIN(t.labContactId), ' to ', MAX(t.labContactId)))
+    IF(
+        COUNT(*) = 1,
+        NULL,
+        CONCAT('labContactId ', MIN(t.labContactId), IF(COUNT(*) = 2, ' and ', ', others, and '), MAX(t.labContactId))
+    )
 FROM ispyb_sync.map_lab_contact AS m
 STRAIGHT_JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN ispyb_sync.map_proposal AS proposal ON proposal.row_id = m.proposal

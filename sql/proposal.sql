@@ -107,7 +107,11 @@ SELECT
     IF(COUNT(*) = 1, NULL, 'ambiguous_match'),
     'proposalNumber',
     CONCAT_WS('-', CONVERT(s.proposalCode USING utf8mb4), CONVERT(s.proposalNumber USING utf8mb4)),
-    IF(COUNT(*) = 1, NULL, CONCAT('proposalId ', MIN(t.proposalId), ' to ', MAX(t.proposalId)))
+    IF(
+        COUNT(*) = 1,
+        NULL,
+        CONCAT('proposalId ', MIN(t.proposalId), IF(COUNT(*) = 2, ' and ', ', others, and '), MAX(t.proposalId))
+    )
 FROM ispyb_sync.map_proposal AS m
 STRAIGHT_JOIN ispyb_sync.stage_proposal AS s ON s.row_id = m.row_id
 STRAIGHT_JOIN Proposal AS t
