@@ -83,7 +83,7 @@ class Player:
         waiting = deque(moves)
         outcomes: dict[Statement, Outcome] = {}
         again = False
-        while block := self._block(waiting, values, until_round_ends=again):
+        while block := self._block(waiting, values):
             for move, outcome in zip(block, self._runner.run_block(list(block.values())), strict=False):
                 while waiting.popleft() is not move:
                     pass  # that one's condition does not hold
@@ -100,13 +100,14 @@ class Player:
         """Runs whole passes of entities, one after another."""
         self.play([move for entity, pass_ in passes for move in self.moves(entity, pass_)], values)
 
-    def _block(self, waiting: Iterable[Move], values: Values, *, until_round_ends: bool) -> dict[Move, Step]:
-        """What would run next if it found nothing."""
+    def _block(self, waiting: Iterable[Move], values: Values) -> dict[Move, Step]:
+        """What would run next if it found nothing, up to the end of a round: what rounds are for is often found, and
+        the server would have read what follows for nothing."""
         block = {}
         for move in waiting:
             sql = self._runner.text(move.statement, self.conditions(move.entity), values)
             if sql is not None:
                 block[move] = Step(move.statement, sql, decides=move.statement.finds is not None)
-                if until_round_ends and move.ends_round:
+                if move.ends_round:
                     break
         return block
