@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
+from typing import NamedTuple
 
 from pymysql.converters import escape_item
 
@@ -14,8 +15,7 @@ TOOL_SCHEMA = "ispyb_sync"
 _VALUE = re.compile(r"%\((\w+)\)s")
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One line of a statement, the condition on which it stands, and whether that is asked of each column."""
 
     text: str
@@ -79,6 +79,21 @@ def literal(value: object) -> str:
 def put_values(sql: str, values: Mapping[str, str]) -> str:
     """A statement with what a run gives it, as SQL writes that, in place of `%(run)s` and the like."""
     return _VALUE.sub(lambda found: values[found[1]], sql)
+
+
+def worded(lines: Iterable[Line], words: Mapping[str, str]) -> tuple[Line, ...]:
+    """Lines on stand-ins, with names in place of them."""
+    return tuple(Line(put_words(text, words), condition, each) for text, condition, each in lines)
+
+
+def put_words(text: str, words: Mapping[str, str]) -> str:
+    """SQL with names in place of stand-ins, each where it stands as a word or behind an underscore."""
+    return _any_of(tuple(words)).sub(lambda found: words[found[0]], text)
+
+
+@cache
+def _any_of(stand_ins: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"(?<![a-zA-Z0-9])(?:{'|'.join(stand_ins)})(?!\w)")
 
 
 def origin_and_text(sql: str) -> tuple[str, str]:
