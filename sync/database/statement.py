@@ -138,7 +138,7 @@ def holds(condition: str | None, facts: Collection[str]) -> bool:
     """Whether a condition holds where these facts do; one that is not there always does."""
     if condition is None:
         return True
-    return all(_one_of(part.split("|"), facts) for part in condition.split(","))
+    return all(_one_of(alternatives, facts) for alternatives in _parts(condition))
 
 
 def first_that_holds(choices: Iterable[tuple[str | None, list[str]]], facts: Collection[str]) -> Iterable[str]:
@@ -146,8 +146,14 @@ def first_that_holds(choices: Iterable[tuple[str | None, list[str]]], facts: Col
     return next((lines for condition, lines in choices if holds(condition, facts)), ())
 
 
-def _one_of(alternatives: list[str], facts: Collection[str]) -> bool:
-    for alternative in map(str.strip, alternatives):
+@cache
+def _parts(condition: str) -> list[list[str]]:
+    """The alternatives of each part of a condition."""
+    return [[alternative.strip() for alternative in part.split("|")] for part in condition.split(",")]
+
+
+def _one_of(alternatives: Iterable[str], facts: Collection[str]) -> bool:
+    for alternative in alternatives:
         if alternative.startswith("not "):
             if alternative.removeprefix("not ") not in facts:
                 return True
