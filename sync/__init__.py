@@ -35,7 +35,8 @@ within a room stands under it:
     listen            the consumer: runs for the events of a message broker
     demo              the tool at work, on a MariaDB of its own
     cli               the command line
-      commands        one module a kind of command
+      commands        one module a kind of command: what it takes
+      work            what commands do, loaded when one runs
 
     statements        how the statements of sql/ are run: which, in what order, in how many round trips
     schema            what the live ISPyB is: its columns, their limits and keys
@@ -46,7 +47,8 @@ within a room stands under it:
       tables          the tables of ispyb-sync.toml: settings of one part of the tool
 """
 
-from sync.api import apply, plan, undo
+from typing import TYPE_CHECKING, Any
+
 from sync.model.errors import (
     DatabaseError,
     LimitError,
@@ -56,7 +58,10 @@ from sync.model.errors import (
     Unreachable,
     UsageError,
 )
-from sync.model.report import Report
+
+if TYPE_CHECKING:
+    from sync.api import apply, plan, undo
+    from sync.model.report import Report
 
 __all__ = [
     "DatabaseError",
@@ -71,3 +76,18 @@ __all__ = [
     "plan",
     "undo",
 ]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """What is loaded when it is asked for: the help and the completion of the command line are quick without."""
+        if name in ("apply", "plan", "undo"):
+            from sync import api
+
+            return getattr(api, name)
+        if name == "Report":
+            from sync.model.report import Report
+
+            return Report
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

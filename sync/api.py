@@ -9,17 +9,12 @@ from typing import Any
 
 from sync import pipeline
 from sync.database.connection import Database, connected
-from sync.history import adopt as adopting
-from sync.history import undo as undoing
 from sync.model.entities import Entity
 from sync.model.errors import SyncError
 from sync.model.report import Report
 from sync.model.settings import Settings, load_settings
 from sync.read.reader import Export
 from sync.reconcile.request import Request
-from sync.reconcile.script import Script
-from sync.schema.introspection import introspect
-from sync.statements.live_ispyb import with_target
 
 __all__ = ["Request", "apply", "plan", "run", "run_adopt", "run_undo", "script", "undo"]
 
@@ -79,11 +74,15 @@ def run_undo(
     confirm: Callable[[Report], bool] | None = None,
 ) -> Report:
     """The same with settings that are loaded; `confirm` is shown what is about to be taken back, and answers."""
+    from sync.history import undo as undoing  # loaded where it is needed, as the next ones are: apply starts quicker
+
     return undoing.undo(run, _given_or_set(database, settings), settings, write=write, confirm=confirm)
 
 
 def run_adopt(entity: str, key: str, settings: Settings, database: Database | None = None, *, write: bool) -> Report:
     """Moves a deprecated key over to externalId, or says what that would be. Raises UsageError, DatabaseError."""
+    from sync.history import adopt as adopting
+
     return adopting.adopt(entity, key, _given_or_set(database, settings), settings, write=write)
 
 
@@ -95,6 +94,10 @@ def script(
     entity   only the statements of this one; None: the whole run
     export   its rows are staged by INSERTs; None: a line says where staged rows would stand
     """
+    from sync.reconcile.script import Script
+    from sync.schema.introspection import introspect
+    from sync.statements.live_ispyb import with_target
+
     with connected(settings.database_url(), settings) as opened:
         ispyb = with_target(opened, introspect(opened.connection))
     request = None if export is None else Request("apply" if write else "plan", export, settings)

@@ -59,6 +59,7 @@ def apply_one(ispyb: Ispyb, document: bytes) -> Done:
 
 def _run(ispyb: Ispyb, arguments: list[str], given: bytes | None) -> Done:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ISPYB_SYNC_")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed tool has its bytecode; else each start compiles it
     environment |= {"ISPYB_SYNC_DATABASE": ispyb.role_url, "ISPYB_SYNC_STAGING_SCHEMA": ispyb.staging_schema}
     command = [str(SCRIPT), *arguments, "--json"]
     with tempfile.NamedTemporaryFile("r") as told:

@@ -58,9 +58,9 @@ def _round_trip(ispyb: Ispyb) -> float:
 
 
 def process(ispyb: Ispyb, proposals: int, samples: int) -> Figure:
-    """A new proposal each time, from standard input."""
-    documents = _more(proposals, proposals + 1_000_000, samples)
-    seconds = [command.apply_one(ispyb, orjson.dumps(document)).seconds for document in documents]
+    """A new proposal each time, from standard input. The first one is not counted: Python may compile the tool then."""
+    documents = _more(proposals, proposals + 1_000_000, 1 + samples)
+    _, *seconds = [command.apply_one(ispyb, orjson.dumps(document)).seconds for document in documents]
     what = "one new proposal, ispyb-sync apply - as a process"
     return Figure("process", what, "s", seconds, goal="<= 0.8 s", met=median(seconds) <= 0.8)
 

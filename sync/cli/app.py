@@ -3,15 +3,16 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sync.cli.group import Group
 from sync.cli.unexpected import Guard
-from sync.database.revision import tool_version
 from sync.model.errors import UsageError
-from sync.model.report import Report
-from sync.validate.validator import NOT_FOUND
+
+if TYPE_CHECKING:  # it is needed behind a run only, and takes long to load
+    from sync.model.report import Report
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 done, but part of the export was refused, a --proposal is not in it, part of an undo was "
@@ -23,6 +24,7 @@ EXIT_CODES = (
 
 
 app = typer.Typer(
+    cls=Group,
     epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -37,7 +39,9 @@ AFTERWARDS = "what the command did stays done; `ispyb-sync history` lists it"
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"ispyb-sync {tool_version()}")
+        from importlib.metadata import version
+
+        typer.echo(f"ispyb-sync {version('ispyb-sync')}")
         raise typer.Exit
 
 
@@ -65,8 +69,10 @@ def interruptible(state: str | Callable[[], str]) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def exit_code(report: Report) -> int:
+def exit_code(report: "Report") -> int:
     """0 done, 1 done in part or not what was asked for, 4 stopped before anything was written."""
+    from sync.validate.validator import NOT_FOUND
+
     if report.status in ("rolled_back", "declined"):
         return 4
     return 1 if report.refusals or any(warning.code == NOT_FOUND for warning in report.warnings) else 0
@@ -91,8 +97,10 @@ def refuse_misplaced(arguments: list[str]) -> None:
         return
     flag = arguments[0].partition("=")[0]
     group: Any = typer.main.get_command(app)
+    if any(flag in parameter.opts for parameter in group.params):
+        return
     taking = [name for name, command in group.commands.items() if any(flag in p.opts for p in command.params)]
-    if not taking or any(flag in parameter.opts for parameter in group.params):
+    if not taking:
         return
     named = next((word for word in arguments if word in taking), taking[0])
     raise UsageError(f"{flag} stands in front of the command", hint=f"Write it behind: ispyb-sync {named} {flag} …")

@@ -9,22 +9,25 @@ import re
 import sys
 from collections.abc import Callable
 from io import StringIO
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
-from rich.console import Console
 
-from sync.database.driver import called
-from sync.database.engine import open_engine
 from sync.model.errors import SyncError
-from sync.model.refusals import printable
-from sync.show.terminal import WordsConsole
+from sync.model.text import printable
+
+if TYPE_CHECKING:  # what draws and what speaks with a database is loaded when a command runs
+    from rich.console import Console
 
 _NOT_ASCII = re.compile(r"[^ -~]")
 
 
-def console_for_output(file: TextIO | None = None) -> Console:
+def console_for_output(file: TextIO | None = None) -> "Console":
     """Draws as for standard output; as wide as it needs to be where that is no terminal, so that lines stay whole."""
+    from rich.console import Console
+
+    from sync.show.terminal import WordsConsole
+
     terminal = Console().is_terminal
     width = None if terminal else 200
     return WordsConsole(file=file, force_terminal=terminal, width=width, highlight=False, markup=False, emoji=False)
@@ -32,10 +35,13 @@ def console_for_output(file: TextIO | None = None) -> Console:
 
 def headed(command: str, database_url: str) -> str:
     """The first line of what a command tells of a database: `check: ispyb on db1:3306`. Asks no database."""
+    from sync.database.driver import called
+    from sync.database.engine import open_engine
+
     return f"{command}: {printable(called(open_engine(database_url).url))}\n"
 
 
-def print_drawn(draw: Callable[[Console], None], head: str = "") -> None:
+def print_drawn(draw: "Callable[[Console], None]", head: str = "") -> None:
     """What a function draws, below a line that is there already, all at once."""
     drawn = StringIO()
     drawn.write(head)

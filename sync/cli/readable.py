@@ -5,9 +5,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
 from sync.model.settings import SETTINGS_FILE
 
 
@@ -17,9 +14,15 @@ def warn_of_readable_password() -> None:
     try:
         if not file.stat().st_mode & stat.S_IROTH:
             return
+    except OSError:
+        return
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
         password = make_url(tomllib.loads(file.read_text(encoding="utf-8"))["database"]).password
     except (OSError, ValueError, TypeError, KeyError, ArgumentError):
-        return  # no such file, none that holds a URL, or one that the settings themselves complain of
+        return  # none that holds a URL, or one that the settings themselves complain of
     if password:
         print(
             f"warning: {SETTINGS_FILE} holds a password, and everybody on this machine can read it; chmod 600 it",

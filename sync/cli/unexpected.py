@@ -11,16 +11,16 @@ from types import TracebackType
 from typing import NoReturn
 
 import typer
-from sqlalchemy.exc import DBAPIError
 
 import sync
-from sync.database.connection import log
 from sync.model.errors import SyncError
 from sync.model.text import printable
 
+log = logging.getLogger("sync")
+
 NOTHING_WRITTEN = "nothing was written"
 
-_EXPECTED = (SyncError, DBAPIError, typer.Exit, typer.Abort)
+_EXPECTED = (SyncError, typer.Exit, typer.Abort)
 _PACKAGE = Path(sync.__file__).parent
 _is_verbose = re.compile(r"-v+|--verbose").fullmatch
 
@@ -32,7 +32,9 @@ class Unexpected(SyncError):
 
 
 class Guard:
-    """Makes an error of what nobody expected; `state` is what was written by then.
+    """Makes an error of what the server or the driver says, and of what nobody expected.
+
+    state   what was written by then
 
     The message of the exception may hold values of an export, so only the log has it.
     """
@@ -46,8 +48,15 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, Exception) and not isinstance(error, _EXPECTED):
-            self._tell(error)
+        if not isinstance(error, Exception) or isinstance(error, _EXPECTED):
+            return
+        from sqlalchemy.exc import DBAPIError  # loaded where something failed: most commands need no database
+
+        from sync.database.connection import failure
+
+        if isinstance(error, DBAPIError):
+            raise failure(error) from None
+        self._tell(error)
 
     def _tell(self, error: Exception) -> NoReturn:
         words = f"unexpected {type(error).__name__} in {_place(error)}"

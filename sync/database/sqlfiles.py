@@ -52,14 +52,14 @@ Nothing else is ever put into a statement, except the name of the tool's schema 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import groupby
 from pathlib import Path
 
 from sync.database.connection import Ispyb
-from sync.database.statement import Line, Statement, first_that_holds, holds
+from sync.database.statement import Line, Statement, first_that_holds, holds, put_words, worded
 from sync.model.entities import BY_NAME, DOCUMENT, ENTITIES, Entity
 
 SHARED = "every_entity"
@@ -104,8 +104,7 @@ def for_entity(statement: Statement, entity: Entity) -> Statement:
     if statement.file == f"{entity.name}.sql":
         return statement
     words = _words(entity, None, None)
-    lines = tuple(replace(line, text=put_words(line.text, words)) for line in statement.lines)
-    return replace(statement, name=f"{statement.name}_{entity.name}", lines=lines)
+    return replace(statement, name=f"{statement.name}_{entity.name}", lines=worded(statement.lines, words))
 
 
 def tables_made(statements: Iterable[Statement], ispyb: Ispyb) -> list[str]:
@@ -118,6 +117,8 @@ def _parse(file: str, text: str) -> Iterator[Statement]:
     pass_, rounds = "", None
     lines = text.splitlines()
     for number, line in enumerate(lines, start=1):
+        if not line.startswith("-- "):
+            continue
         if found := _PASS.match(line):
             pass_ = found["pass"]
         elif found := _ROUNDS.match(line):
@@ -154,9 +155,11 @@ def _body(lines: Iterable[str]) -> tuple[tuple[str, ...], tuple[Line, ...]]:
     body: list[Line] = []
     each: list[str | None] = []
     for raw in lines:
-        if _NAME.match(raw) or _PASS.match(raw) or _ROUNDS.match(raw) or not (raw.strip() or body):
+        if not (raw.strip() or body):
             break
         if raw.lstrip().startswith("--"):
+            if _NAME.match(raw) or _PASS.match(raw) or _ROUNDS.match(raw):
+                break
             comment += [] if body else [raw.removeprefix("-- ")]
             continue
         found = _MARK.search(raw)
@@ -212,7 +215,7 @@ def _taken(statement: Statement, shared: str) -> Statement:
     return replace(
         statement,
         condition=put_words(", ".join(conditions), words) or None,
-        lines=tuple(replace(line, text=put_words(line.text, words)) for line in source.lines),
+        lines=worded(source.lines, words),
         comment=(*source.comment, *statement.comment),
         finds=source.finds,
         does=source.does,
@@ -239,10 +242,3 @@ def _words(entity: Entity, key: str | None, scope: str | None) -> dict[str, str]
     if scope is not None:
         words |= {"a_scope": scope, "a_scope_id": BY_NAME[scope].primary_key}
     return words
-
-
-def put_words(text: str, words: Mapping[str, str]) -> str:
-    """SQL with names in place of stand-ins, each where it stands as a word or behind an underscore."""
-    for stand_in, word in words.items():
-        text = re.sub(rf"(?<![a-zA-Z0-9]){stand_in}(?!\w)", word, text)
-    return text

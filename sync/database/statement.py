@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
+from typing import NamedTuple
 
 from pymysql.converters import escape_item
 
@@ -14,8 +15,7 @@ TOOL_SCHEMA = "ispyb_sync"
 _VALUE = re.compile(r"%\((\w+)\)s")
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One line of a statement, the condition on which it stands, and whether that is asked of each column."""
 
     text: str
@@ -81,6 +81,21 @@ def put_values(sql: str, values: Mapping[str, str]) -> str:
     return _VALUE.sub(lambda found: values[found[1]], sql)
 
 
+def worded(lines: Iterable[Line], words: Mapping[str, str]) -> tuple[Line, ...]:
+    """Lines on stand-ins, with names in place of them."""
+    return tuple(Line(put_words(text, words), condition, each) for text, condition, each in lines)
+
+
+def put_words(text: str, words: Mapping[str, str]) -> str:
+    """SQL with names in place of stand-ins, each where it stands as a word or behind an underscore."""
+    return _any_of(tuple(words)).sub(lambda found: words[found[0]], text)
+
+
+@cache
+def _any_of(stand_ins: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"(?<![a-zA-Z0-9])(?:{'|'.join(stand_ins)})(?!\w)")
+
+
 def origin_and_text(sql: str) -> tuple[str, str]:
     """The two parts of a statement as `render` gives it: the comment that says where it comes from, and the rest."""
     comment, _, text = sql.partition(" */ ")
@@ -123,7 +138,7 @@ def holds(condition: str | None, facts: Collection[str]) -> bool:
     """Whether a condition holds where these facts do; one that is not there always does."""
     if condition is None:
         return True
-    return all(_one_of(part.split("|"), facts) for part in condition.split(","))
+    return all(_one_of(alternatives, facts) for alternatives in _parts(condition))
 
 
 def first_that_holds(choices: Iterable[tuple[str | None, list[str]]], facts: Collection[str]) -> Iterable[str]:
@@ -131,8 +146,14 @@ def first_that_holds(choices: Iterable[tuple[str | None, list[str]]], facts: Col
     return next((lines for condition, lines in choices if holds(condition, facts)), ())
 
 
-def _one_of(alternatives: list[str], facts: Collection[str]) -> bool:
-    for alternative in map(str.strip, alternatives):
+@cache
+def _parts(condition: str) -> list[list[str]]:
+    """The alternatives of each part of a condition."""
+    return [[alternative.strip() for alternative in part.split("|")] for part in condition.split(",")]
+
+
+def _one_of(alternatives: Iterable[str], facts: Collection[str]) -> bool:
+    for alternative in alternatives:
         if alternative.startswith("not "):
             if alternative.removeprefix("not ") not in facts:
                 return True

@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from sync.database import retry, rights, tool_schema
 from sync.database.connection import DEADLOCK, DUPLICATE, LOCK_WAIT, Database, Ispyb, code_of, connected, failure
 from sync.database.lock import Turn, run_lock
-from sync.database.sqlfiles import of_pass, put_words, tables_made
-from sync.database.statement import Statement, put_values
+from sync.database.sqlfiles import of_pass, tables_made
+from sync.database.statement import Statement, put_values, put_words
 from sync.history import runs
 from sync.history.changes import ALL_CHANGES, IN_ORDER, PLANNED, read_changes
 from sync.model.entities import ENTITIES, Entity

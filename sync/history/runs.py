@@ -23,10 +23,10 @@ from sync.model.conditions import NO_CONDITIONS, Conditions
 from sync.model.errors import UsageError
 from sync.model.refusals import Notice, Refusal
 from sync.model.report import BY_COMMAND, AskedBy, Counts, Report, Vanished, storable
+from sync.model.settings import LISTED_RUNS as LISTED_RUNS
 from sync.model.settings import Settings
 from sync.model.tables.triggers import TABLES
 
-LISTED_RUNS = 50
 LONGEST_ACTOR = 255
 LONGEST_NAME = 1024
 """Characters of an export's name that history keeps: its last ones."""

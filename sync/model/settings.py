@@ -24,6 +24,8 @@ from sync.model.tables.portal import Portal as Portal
 from sync.model.tables.triggers import Auth, Listen, Serve
 
 SETTINGS_FILE = "ispyb-sync.toml"
+LISTED_RUNS = 50
+"""So many runs of history are listed where nobody asks for another number."""
 
 
 def _setting(default: Any, description: str, *, metavar: str | None = None) -> Any:

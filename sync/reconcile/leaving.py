@@ -7,8 +7,8 @@ hangs on a new row that is left is left too.
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sync.database.sqlfiles import named, put_words
-from sync.database.statement import put_values
+from sync.database.sqlfiles import named
+from sync.database.statement import put_values, put_words
 from sync.history.changes import label
 from sync.model.entities import DOCUMENT, ENTITIES, Entity, Mark
 from sync.model.refusals import Example, Notice, told

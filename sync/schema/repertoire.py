@@ -11,7 +11,6 @@ from functools import cached_property
 
 from sqlalchemy import Connection
 
-_ALL = "".join(map(chr, (*range(0x20, 0xD800), *range(0xE000, 0x10000))))
 _ASCII = frozenset(map(chr, range(0x20, 0x7F)))
 
 
@@ -96,5 +95,6 @@ def repertoires(connection: Connection, charsets: Iterable[str]) -> dict[str, Re
 def _asked(connection: Connection, charset: str) -> frozenset[str]:
     # The name of a character set comes from information_schema; a name cannot be a parameter.
     sql = f"SELECT CONVERT(CONVERT(%s USING `{charset}`) USING utf8mb4)"
-    returned = str(connection.exec_driver_sql(sql, (_ALL,)).scalar_one())
-    return frozenset(sent for sent, back in zip(_ALL, returned, strict=True) if sent == back) | frozenset("\t\n\r")
+    letters = "".join(map(chr, (*range(0x20, 0xD800), *range(0xE000, 0x10000))))
+    returned = str(connection.exec_driver_sql(sql, (letters,)).scalar_one())
+    return frozenset(sent for sent, back in zip(letters, returned, strict=True) if sent == back) | frozenset("\t\n\r")

@@ -5,17 +5,19 @@ Both go to standard error, so that standard output holds the report and nothing 
 
 import sys
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.prompt import Confirm
 from rich.text import Text
 
+from sync.model.errors import SyncError
 from sync.model.report import COMMITTING, Report
 from sync.model.text import printable
 from sync.read.reader import Reader
 from sync.show.console import render
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 _HANGING = 2
 _LEAST_ROOM = 20
@@ -51,24 +53,18 @@ class Terminal:
         self.console = console = Console(stderr=True)
         self.committing = False
         self._documents = 0
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.fields[count]}"),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=quiet or not console.is_terminal,
-        )
+        self._bar = _new_bar(console) if console.is_terminal and not quiet else None
         self._task: TaskID | None = None
 
     def __enter__(self) -> "Terminal":
-        self._bar.start()
-        self._task = self._bar.add_task("reading", total=None, count="")
+        if self._bar is not None:
+            self._bar.start()
+            self._task = self._bar.add_task("reading", total=None, count="")
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
 
     def show(self, reader: Reader) -> None:
         """Draws how much of the export is read."""
@@ -87,13 +83,28 @@ class Terminal:
         self._draw(words, done, total, "" if total is None else f"{done:,} of {total:,} rows")
 
     def _draw(self, words: str, done: int, total: int | None, count: str) -> None:
-        if self._task is not None and not self._bar.disable:
+        if self._bar is not None and self._task is not None:
             self._bar.update(self._task, description=printable(words), completed=done, total=total, count=count)
 
     def confirm(self, report: Report) -> bool:
         """Shows what an apply is about to write, as a plan does, and asks."""
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
         return confirm_summary(replace(report, mode="plan", status="planned"))
+
+
+def _new_bar(console: Console) -> "Progress":
+    # A run of cron or of a pipe draws none, and need not wait until it is loaded.
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[count]}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
 
 
 def confirm_summary(report: Report) -> bool:
@@ -109,12 +120,20 @@ def can_answer() -> bool:
 
 def confirmed(question: str) -> bool:
     """Asks; anything but a yes is a no, and so is an end of the input."""
+    from rich.prompt import Confirm
+
     console = error_console()
     try:
         return Confirm.ask(question, console=console, default=False)
     except EOFError:
         console.print()
         return False
+
+
+def print_error(error: SyncError) -> None:
+    """Says on standard error what ended a command."""
+    for line in f"error: {error}".split("\n"):
+        error_console().print(Text(printable(line)), soft_wrap=True)
 
 
 def error_console() -> Console:

@@ -4,17 +4,16 @@ from typing import Annotated
 
 import typer
 
-from sync.api import run_adopt
-from sync.cli.app import AFTERWARDS, COMMITTING, app, exit_code, interruptible
+from sync.cli.app import AFTERWARDS, COMMITTING, exit_code, interruptible
 from sync.cli.flags import OF_ADOPT, takes
+from sync.cli.group import commands
 from sync.cli.options import JsonOption, VerboseOption, YesOption
 from sync.cli.output import print_drawn, print_json
 from sync.cli.unexpected import Guard
 from sync.model.errors import SyncError
-from sync.model.report import Report
 from sync.model.settings import Settings
-from sync.show.console import render
-from sync.show.terminal import can_answer, confirm_summary
+
+app = commands()
 
 
 @app.command("adopt")
@@ -40,6 +39,11 @@ def adopt_command(
 
     ispyb-sync adopt session expSessionPk
     """
+    from sync.api import run_adopt
+    from sync.model.report import Report
+    from sync.show.console import render
+    from sync.show.terminal import can_answer, confirm_summary
+
     url = settings.database_url()
     try:
         with interruptible(COMMITTING):

@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from sync.cli.app import app, interruptible, needs
+from sync.cli.app import interruptible, needs
 from sync.cli.flags import OF_CHECK, OF_MIGRATE, takes
+from sync.cli.group import commands
 from sync.cli.options import JsonOption
 from sync.cli.output import console_for_output, headed, print_drawn, print_json, write_files, write_text
-from sync.database.engine import open_engine
-from sync.migrate.grants import grants
 from sync.model.errors import UsageError
 from sync.model.settings import Settings
-from sync.show.files import make_folder
+
+app = commands()
 
 
 @app.command()
@@ -46,7 +46,7 @@ def demo(
             from sync.serve import demonstration as served
         served.run(console_for_output())
         return
-    from sync.demo import demonstration  # it brings Alembic, which takes long to load
+    from sync.demo import demonstration
 
     demonstration.run(console_for_output(), keep)
 
@@ -81,7 +81,7 @@ def check(
         return
     if csv is not None:
         raise UsageError("check --csv needs --columns", hint="Without it, --json is the machine's form.")
-    from sync.check.findings import check as look  # loaded where it is needed, as the next one is: apply starts quicker
+    from sync.check.findings import check as look
     from sync.check.findings import show
 
     findings = look(settings.database_url(), settings)
@@ -94,6 +94,7 @@ def check(
 
 def _check_columns(settings: Settings, csv: Path | None, as_json: bool) -> None:
     from sync.check import show_unused, unused_columns
+    from sync.show.files import make_folder
 
     if csv is not None:
         make_folder(csv, "--csv")
@@ -136,7 +137,8 @@ def migrate_command(
 
     ispyb-sync migrate --sql > migrate.sql
     """
-    from sync.migrate import commands as migrations  # it brings Alembic, which takes long to load
+    from sync.database.engine import open_engine
+    from sync.migrate import commands as migrations
 
     if force and down is None:
         raise UsageError("--force without --down", hint="Only a way back can lose data: --down base --force.")
@@ -187,6 +189,9 @@ def grants_command(
 
     ispyb-sync grants --role portal_sync
     """
+    from sync.database.engine import open_engine
+    from sync.migrate.grants import grants
+
     schema = open_engine(settings.database_url()).url.database if settings.database else None
     if not schema:
         why = "the database's URL names no schema" if settings.database else "no database is set"

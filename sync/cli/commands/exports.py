@@ -1,21 +1,14 @@
 """Commands about exports: validate, plan, apply.
 
-Reports go to standard output, progress and errors to standard error; with `--json` there is one JSON object on
-standard output and nothing else.
+What they do is in `sync.cli.work.exports`, which is loaded when one of them runs.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy.exc import DBAPIError
 
-from sync import api
-from sync.api import Request
-from sync.cli.app import AFTERWARDS, COMMITTING, app, exit_code, interruptible
 from sync.cli.flags import OF_APPLY, OF_PLAN, OF_VALIDATE, takes
+from sync.cli.group import commands
 from sync.cli.options import (
     CsvOption,
     ExportArgument,
@@ -30,16 +23,10 @@ from sync.cli.options import (
     VerboseOption,
     YesOption,
 )
-from sync.cli.output import print_drawn, print_json, write_files
-from sync.cli.unexpected import NOTHING_WRITTEN, Guard
-from sync.model.errors import SyncError, UsageError
-from sync.model.report import Report
+from sync.model.errors import UsageError
 from sync.model.settings import Settings
-from sync.read.reader import RawDocument
-from sync.show.console import is_idle, render, render_warnings
-from sync.show.files import NO_FILES, Files
-from sync.show.slowest import statement_log
-from sync.show.terminal import Terminal, can_answer, error_console
+
+app = commands()
 
 
 @app.command()
@@ -72,9 +59,12 @@ def validate(
     """
     if print_documents and as_json:
         raise UsageError("--print with --json", hint="Standard output is for the documents, or for the report.")
-    request = Request("validate", export, settings, proposals=frozenset(proposal or ()))
-    receives = _print if print_documents else None
-    _reconcile(replace(request, receives=receives), as_json, verbose, quiet=quiet, strict=strict)
+    from sync.api import Request
+    from sync.cli.work.exports import print_document, reconcile
+
+    receives = print_document if print_documents else None
+    request = Request("validate", export, settings, proposals=frozenset(proposal or ()), receives=receives)
+    reconcile(request, as_json, verbose, quiet=quiet, strict=strict)
 
 
 @app.command()
@@ -100,8 +90,12 @@ def plan(
 
     ispyb-sync plan MX-415.zip --format smis
     """
+    from sync.api import Request
+    from sync.cli.work.exports import reconcile
+    from sync.show.files import Files
+
     request = Request("plan", export, settings, proposals=frozenset(proposal or ()))
-    _reconcile(request, as_json, verbose, quiet=quiet, files=Files(csv, html), profile=profile)
+    reconcile(request, as_json, verbose, quiet=quiet, files=Files(csv, html), profile=profile)
 
 
 @app.command()
@@ -131,70 +125,10 @@ def apply(
 
     curl -s https://portal.example.org/export | ispyb-sync apply - --json
     """
+    from sync.api import Request
+    from sync.cli.work.exports import reconcile
+    from sync.show.files import Files
+
     request = Request("apply", export, settings, proposals=frozenset(proposal or ()))
     files = Files(csv, html)
-    _reconcile(request, as_json, verbose, quiet=quiet, files=files, metrics=metrics, ask=not yes, profile=profile)
-
-
-def _reconcile(
-    request: Request,
-    as_json: bool,
-    verbose: int,
-    *,
-    quiet: bool,
-    files: Files = NO_FILES,
-    metrics: Path | None = None,
-    ask: bool = False,
-    profile: bool = False,
-    strict: bool = False,
-) -> None:
-    if quiet and as_json:
-        raise UsageError("--quiet with --json", hint="Whoever reads JSON expects one object of each run.")
-    files.prepare()
-    counting = _counting(metrics)
-    try:
-        terminal = Terminal(quiet=quiet)
-        with (
-            interruptible(lambda: COMMITTING if terminal.committing else NOTHING_WRITTEN),
-            terminal,
-            statement_log(terminal.console, wanted=profile or verbose > 1),
-        ):
-            asks = ask and request.export != "-" and can_answer()
-            confirm = terminal.confirm if asks else None
-            asking = replace(request, progress=terminal.show, waits=terminal.waits, phase=terminal.phase)
-            report = api.run(replace(asking, confirm=confirm))
-    except (SyncError, DBAPIError):
-        counting(Report(request.mode, "failed"))
-        if as_json:
-            print_json(Report(request.mode, "failed").to_dict())
-        raise
-    with Guard(AFTERWARDS if request.write else NOTHING_WRITTEN):
-        if as_json:
-            print_json(report.to_dict())
-        elif quiet and not exit_code(report):
-            pass
-        elif request.receives is not None:
-            render(report, error_console(), verbose=verbose > 0)
-        else:
-            print_drawn(lambda console: render(report, console, verbose=verbose > 0))
-            if is_idle(report):  # standard output has its one line
-                render_warnings(report, error_console())
-        write_files(lambda: counting(report))
-        if files:
-            settings = request.settings
-            write_files(lambda: files.write_report(report, settings.database_url(), settings, str(request.export)))
-    unknown = strict and any(warning.code == "unknown_key" for warning in report.warnings)
-    raise typer.Exit(exit_code(report) or int(unknown))
-
-
-def _print(document: RawDocument) -> None:
-    print_json(document.raw)
-
-
-def _counting(file: Path | None) -> Callable[[Report], None]:
-    """What counts a run in this file. Raises UsageError, before the run, where that cannot be."""
-    if file is None:
-        return lambda _: None
-    from sync.show.metrics import MetricsFile  # it brings a library that only this needs
-
-    return MetricsFile(file).write
+    reconcile(request, as_json, verbose, quiet=quiet, files=files, metrics=metrics, ask=not yes, profile=profile)

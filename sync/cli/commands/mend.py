@@ -4,11 +4,13 @@ from typing import Annotated
 
 import typer
 
-from sync.cli.app import app
 from sync.cli.flags import OF_MEND, takes
+from sync.cli.group import commands
 from sync.cli.output import write_text
 from sync.model.errors import UsageError
 from sync.model.settings import Settings
+
+app = commands()
 
 
 @app.command("merge")

@@ -1,14 +1,11 @@
 """Commands about past runs: history, undo."""
 
-import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from sync.api import run_undo
-from sync.cli.app import AFTERWARDS, COMMITTING, app, exit_code, interruptible
 from sync.cli.flags import OF_HISTORY, OF_UNDO, takes
+from sync.cli.group import commands
 from sync.cli.options import (
     CsvOption,
     HtmlOption,
@@ -17,22 +14,10 @@ from sync.cli.options import (
     VerboseOption,
     YesOption,
 )
-from sync.cli.output import headed, print_drawn, print_json, write_files
-from sync.cli.unexpected import Guard
-from sync.history import purge, runs
-from sync.history.questions import rows
-from sync.history.questions.listing import listing
-from sync.history.runs import LISTED_RUNS
-from sync.model.errors import SyncError, UsageError
-from sync.model.report import Report
-from sync.model.settings import Settings
-from sync.model.text import counted
-from sync.show.console import render
-from sync.show.files import Files
-from sync.show.past.rows import render_row
-from sync.show.past.runs import render_run, render_runs
-from sync.show.slowest import statement_log
-from sync.show.terminal import can_answer, confirm_summary, confirmed
+from sync.model.errors import UsageError
+from sync.model.settings import LISTED_RUNS, Settings
+
+app = commands()
 
 
 @app.command("history")
@@ -96,10 +81,9 @@ def history_command(
 
     ispyb-sync history purge --older-than 180d --plan
     """
-    files = Files(csv, html)
     one = row if row is not None else person
     number = int(run) if run is not None and run.isdecimal() else None
-    if files and (number is None or one is not None):
+    if (csv is not None or html is not None) and (number is None or one is not None):
         raise UsageError("--csv and --html show one run", hint="Give its number; `ispyb-sync history` lists them.")
     if row is not None and person is not None:
         raise UsageError("--row and --person at once", hint="Ask for one of the two.")
@@ -113,72 +97,21 @@ def history_command(
             "--older-than, --plan and --yes go with purge",
             hint="`ispyb-sync history purge --older-than 180d` forgets runs.",
         )
+    from sync.cli.work import past
+
     if run == "purge" and one is None:
         if older_than is None:
             raise UsageError("history purge needs --older-than", hint="For instance --older-than 180d.")
-        _purge(settings, older_than, plan=plan, ask=not yes, as_json=as_json)
+        past.forget(settings, older_than, plan=plan, ask=not yes, as_json=as_json)
     elif run is not None and number is None:
         raise UsageError(f"{run!r} is no run", hint="Give its number; `ispyb-sync history` lists them.")
     elif one is not None:
-        ask = rows.row if row is not None else rows.person
-        _show_row(ask(settings.database_url(), settings, one, run=number), settings, as_json)
+        past.show_row(settings, one, run=number, is_person=row is None, as_json=as_json)
     elif number is not None:
-        _show_run(settings, number, files, as_json, verbose)
+        past.show_run(settings, number, csv, html, as_json=as_json, verbose=verbose)
     else:
-        listed = listing(
-            settings.database_url(),
-            settings,
-            limit=limit or LISTED_RUNS,
-            since=since,
-            proposal=proposal,
-            idle_too=everything,
-        )
-        if as_json:
-            print_json(listed.to_dict())
-        else:
-            print_drawn(lambda console: render_runs(listed, console))
-
-
-def _show_run(settings: Settings, number: int, files: Files, as_json: bool, verbose: int) -> None:
-    url = settings.database_url()
-    files.prepare()
-    shown = runs.show(url, settings, number)
-    if settings.mask:
-        shown.report.mask()
-    if as_json:
-        print_json(shown.to_dict())
-    else:
-        print_drawn(lambda console: render_run(shown, console, verbose=verbose > 0))
-    if files:
-        write_files(lambda: files.write(shown, runs.runs(url, settings)))
-
-
-def _show_row(done: rows.Done, settings: Settings, as_json: bool) -> None:
-    if settings.mask:
-        done = [(number, started, what.masked()) for number, started, what in done]
-    if as_json:
-        print_json([{"run": number, "started": started} | what.to_dict() for number, started, what in done])
-    else:
-        print_drawn(lambda console: render_row(done, console), headed("history", settings.database_url()))
-
-
-def _purge(settings: Settings, older_than: str, *, plan: bool, ask: bool, as_json: bool) -> None:
-    url = settings.database_url()
-    old = purge.find_old(url, settings, older_than)
-    what = f"{counted(old.runs, 'run')} from before {old.before:%Y-%m-%d %H:%M} UTC, {counted(old.changes, 'change')}"
-    status = "planned" if plan else "forgotten"
-    if not plan and ask and old.runs and can_answer():
-        print(f"{what}: no undo takes them back then.", file=sys.stderr)
-        with interruptible("nothing is forgotten"):
-            status = status if confirmed("Forget them?") else "declined"
-    forgotten = purge.purge(url, settings, old) if status == "forgotten" else 0
-    if as_json:
-        print_json({"status": status, "runs": old.runs, "changes": old.changes, "forgotten": forgotten})
-    elif status == "forgotten":
-        typer.echo(f"{counted(forgotten, 'run')} forgotten")
-    else:
-        typer.echo(f"{what}: " + ("would be forgotten" if plan else "nothing is forgotten"))
-    raise typer.Exit(4 if status == "declined" else 0)
+        most = limit or LISTED_RUNS
+        past.show_runs(settings, most, since=since, proposal=proposal, idle_too=everything, as_json=as_json)
 
 
 @app.command("undo")
@@ -205,21 +138,6 @@ def undo_command(
 
     ispyb-sync undo 42
     """
-    files = Files(csv, html)
-    files.prepare()
-    try:
-        with interruptible(COMMITTING), statement_log(Console(stderr=True), wanted=verbose > 1):
-            confirm = confirm_summary if can_answer() and not yes else None
-            report = run_undo(run, settings, write=not plan, confirm=confirm)
-    except SyncError:
-        if as_json:
-            print_json(Report("undo", "failed", undoes=run).to_dict())
-        raise
-    with Guard(AFTERWARDS):
-        if as_json:
-            print_json(report.to_dict())
-        else:
-            print_drawn(lambda console: render(report, console, verbose=verbose > 0))
-        if files:
-            write_files(lambda: files.write_report(report, settings.database_url(), settings, None))
-    raise typer.Exit(exit_code(report))
+    from sync.cli.work.past import undo
+
+    undo(settings, run, csv, html, plan=plan, ask=not yes, as_json=as_json, verbose=verbose)

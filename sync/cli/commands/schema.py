@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from sync.cli.app import app
+from sync.cli.group import commands
 from sync.cli.output import write_text
-from sync.model.published import json_schema
+
+app = commands()
 
 
 @app.command()
@@ -25,5 +26,7 @@ def schema(
 
     ispyb-sync schema --example > example.json
     """
+    from sync.model.published import json_schema
+
     told = json_schema.example() if example else json_schema.schema()
     write_text(json.dumps(told, indent=2) + "\n")

@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from sync.api import script
-from sync.cli.app import app
 from sync.cli.flags import takes
+from sync.cli.group import commands
 from sync.cli.output import write_text
 from sync.model.entities import BY_NAME
 from sync.model.errors import UsageError
 from sync.model.settings import Settings
+
+app = commands()
 
 
 @app.command("sql")
@@ -40,4 +41,6 @@ def sql_command(
         raise UsageError(f"{entity} is no entity", hint=f"One of {', '.join(BY_NAME)}.")
     if entity is not None and export is not None:
         raise UsageError(f"{entity} and --export at once", hint="Staged rows belong to a whole run: leave out one.")
+    from sync.api import script
+
     write_text("".join(script(settings, BY_NAME.get(entity or ""), export, write=write)))

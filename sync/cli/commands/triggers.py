@@ -4,9 +4,12 @@ from typing import Annotated
 
 import typer
 
-from sync.cli.app import app, needs
+from sync.cli.app import needs
 from sync.cli.flags import OF_CHECK, takes
+from sync.cli.group import commands
 from sync.model.settings import Settings
+
+app = commands()
 
 
 @app.command()

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from sync.database.connection import Database
 from sync.database.driver import called
-from sync.history.runs import LISTED_RUNS, Run, ask, opened, read_run
+from sync.history.runs import Run, ask, opened, read_run
 from sync.model.errors import UsageError
-from sync.model.settings import Settings
+from sync.model.settings import LISTED_RUNS, Settings
 
 _AGE = re.compile(r"(\d{1,5})d")
 
