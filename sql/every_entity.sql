@@ -199,7 +199,9 @@ SELECT
     IF(
         COUNT(*) = 1,
         NULL,
-        CONCAT('a_primary_key ', MIN(t.a_primary_key), IF(COUNT(*) = 2, ' and ', ', others, and '), MAX(t.a_primary_key))
+        CONCAT(
+            'a_primary_key ', MIN(t.a_primary_key), IF(COUNT(*) = 2, ' and ', ', others, and '), MAX(t.a_primary_key)
+        )
     )
 FROM ispyb_sync.map_an_entity AS m
 STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
@@ -235,7 +237,9 @@ SELECT
     IF(
         COUNT(*) = 1,
         NULL,
-        CONCAT('a_primary_key ', MIN(t.a_primary_key), IF(COUNT(*) = 2, ' and ', ', others, and '), MAX(t.a_primary_key))
+        CONCAT(
+            'a_primary_key ', MIN(t.a_primary_key), IF(COUNT(*) = 2, ' and ', ', others, and '), MAX(t.a_primary_key)
+        )
     )
 FROM ispyb_sync.map_an_entity AS m
 STRAIGHT_JOIN ispyb_sync.stage_an_entity AS s ON s.row_id = m.row_id
