@@ -30,7 +30,7 @@ class Drawn(Exception):
 
 def draw(ispyb: LiveIspyb, plan: Plan, fingerprints: Fingerprints | None) -> None:
     """Raises Drawn where documents that were left out speak of what is changed, claimed or contradicted here."""
-    if fingerprints is None or not fingerprints.left_out:
+    if fingerprints is None or not fingerprints.left_out or not plan.counts:
         return
     runner, tables = Runner(ispyb), Tables(ispyb, TOUCHED)
     if not tables.take():

@@ -98,7 +98,7 @@ class Reconciliation:
         if self._shows_changes:
             self._planned_changes.drop()
         if keep and self._given.rows.total() <= MOST_KEPT:
-            self._tables.keep()
+            self._tables.keep(filled=bool(self._given.rows))
         else:
             self._tables.drop()
 

@@ -46,10 +46,12 @@ class Tables:
         self.drop()
         return False
 
-    def keep(self) -> None:
-        """Empties them for the next run. Whether the caller commits or rolls back, they are empty then."""
-        deletes = "; ".join(f"DELETE FROM {name}" for name in self._names())  # noqa: S608 (names of sql/*.sql)
-        self._ispyb.connection.exec_driver_sql(f"BEGIN NOT ATOMIC {deletes}; END")
+    def keep(self, *, filled: bool = True) -> None:
+        """Empties them for the next run, if they were filled. Whether the caller commits or rolls back, they are
+        empty then."""
+        if filled:
+            deletes = "; ".join(f"DELETE FROM {name}" for name in self._names())  # noqa: S608 (names of sql/*.sql)
+            self._ispyb.connection.exec_driver_sql(f"BEGIN NOT ATOMIC {deletes}; END")
         kept(self._ispyb.connection).tables[self._group] = self._mark
 
     def drop(self) -> None:
