@@ -17,6 +17,10 @@ from sync.model.values import NULL_WORDS, OLD_KEY, PHONE, Wrong
 from sync.read.levels import Level
 from sync.validate.unknown_keys import Odd, odd_values
 
+_NOTHING = frozenset((None, UNSET))
+_ODD = NULL_WORDS | {0}
+"""Words for nothing, and what is odd in an old key; no text is 0."""
+
 _Read = tuple[str, Callable[[Struct], Any], Callable[[Any, ZoneInfo], Any]]
 """A field: its name, how it is got, and what makes of its value what is kept."""
 
@@ -33,22 +37,19 @@ class Keeper:
             if part.kind is not None and part.kind.taken is not None:
                 reads = self._reads_of_odd if part.kind in (OLD_KEY, PHONE) else self._reads
                 reads.append((part.name, attrgetter(part.name), part.kind.taken))
-        texts = (*kind.texts, *kind.phones)
-        self._texts: Callable[[Struct], tuple[Any, ...]] = attrgetter(*texts, *texts[:1])  # at least two: a tuple
-        self._names: list[Callable[[Struct], Any]] = [attrgetter(name) for name in reversed(kind.model.named_by)]
-        self._old_key: Callable[[Struct], Any] | None = None
-        for name in kind.old_keys:  # there is one at the most
-            self._old_key = attrgetter(name)
+        self._may_be_odd = _getter((*kind.texts, *kind.phones, *kind.old_keys))
+        names = kind.model.named_by
+        self._named_by = _getter(names) if names else None
 
     def keep(self, things: Sequence[Struct]) -> list[Odd]:
         """Changes the things where they are; returns what is odd in their values. Raises Wrong."""
         odd: list[Odd] = []
-        if self._may_be_odd(things):
+        if not _ODD.isdisjoint(chain.from_iterable(map(self._may_be_odd, things))):
             odd = [found for thing in things for found, _ in odd_values(self._kind, asdict(thing))]
             self._read(self._reads_of_odd, things)
         self._read(self._reads, things)
-        if self._names:
-            self._demand_names(things)
+        if self._named_by is not None and any(map(_NOTHING.issuperset, map(self._named_by, things))):
+            raise Wrong("no_key")
         return odd
 
     def _read(self, reads: Iterable[_Read], things: Sequence[Struct]) -> None:
@@ -61,15 +62,7 @@ class Keeper:
                     if kept is not value:
                         put(thing, name, kept)
 
-    def _demand_names(self, things: Sequence[Struct]) -> None:
-        """The key that is last in order is given most often."""
-        for of in self._names:
-            things = [thing for thing in things if (value := of(thing)) is None or value is UNSET]
-            if not things:
-                return
-        raise Wrong("no_key")
 
-    def _may_be_odd(self, things: Sequence[Struct]) -> bool:
-        if not NULL_WORDS.isdisjoint(chain.from_iterable(map(self._texts, things))):
-            return True
-        return self._old_key is not None and 0 in map(self._old_key, things)
+def _getter(names: tuple[str, ...]) -> Callable[[Struct], tuple[Any, ...]]:
+    """Gets these fields as a tuple, also where it is one."""
+    return attrgetter(*names) if len(names) > 1 else attrgetter(*names, *names)
