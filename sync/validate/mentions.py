@@ -148,7 +148,7 @@ class Mentions:
         person = sent if type(sent) is Person else Person(*_OF_PERSON(sent))
         if sent.laboratory:
             laboratory = self._laboratories.find(sent.laboratory)
-            force_setattr(person, "laboratory", laboratory.thing)
+            force_setattr(person, _LABORATORY, laboratory.thing)
             odd = [*odd, *laboratory.odd]
         return _Met(person, (*odd, *self._keep_person([person])))
 
@@ -187,6 +187,7 @@ _SESSION_OPTIONS = _Reads(SessionOptions | None, _SessionOptions | None, level(S
 
 _NO_OPTIONS = _Met(None)
 _MISPLACED = ("unknown_key", "", "session_options")
+*_, _LABORATORY = Person.__struct_fields__  # it stands last
 _OF_PERSON = attrgetter(*Person.__struct_fields__)
 _OF_LABORATORY = attrgetter(*Laboratory.__struct_fields__)
 _OF_OPTIONS = attrgetter(*SessionOptions.__struct_fields__)
