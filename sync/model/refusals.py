@@ -13,6 +13,8 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from msgspec import Struct
+
 from sync.model.documents import REFUSED as REFUSED
 from sync.model.documents import Document
 from sync.model.entities import ENTITIES
@@ -176,8 +178,7 @@ class Notice:
         return replace(self, examples=tuple(example.masked() for example in self.examples))
 
 
-@dataclass(frozen=True, slots=True)
-class ValidDocument:
+class ValidDocument(Struct, frozen=True, gc=False):
     """A validated document, its place in the export, and the label of its proposal."""
 
     number: int

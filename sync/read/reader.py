@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import IO, Any, cast
 
 import orjson
+from msgspec import Struct
 
 from sync.model.documents import Document
 from sync.model.errors import NotWhole, UnreadableExport, UsageError
@@ -29,8 +30,7 @@ Export = Path | IO[Any] | dict[str, Any] | Iterable[dict[str, Any]]
 """A path, "-" for standard input, an open file, one document, or an iterable of documents."""
 
 
-@dataclass(slots=True)
-class RawDocument:
+class RawDocument(Struct, gc=False):
     """A document as it was sent; `line` is where it starts, None for a dict.
 
     fitting  what msgspec made of its text; None where it does not fit, or is a dict
@@ -86,7 +86,7 @@ Item = RawDocument | LeftOut | Unreadable
 
 @dataclass(frozen=True, slots=True)
 class ExportInfo:
-    """What is kept of an export in the history; `sha256` is that of the stored bytes, None for dicts."""
+    """What is kept of an export in the history; `sha256` is of the stored bytes; None: dicts, or not wanted."""
 
     name: str
     bytes: int
@@ -99,14 +99,16 @@ class Reader:
     Raises UsageError at once for a file that is not there, at the first step for one that cannot be read.
     """
 
-    def __init__(self, source: Export, *, max_document_bytes: int, prints: Prints | None = None) -> None:
+    def __init__(
+        self, source: Export, *, max_document_bytes: int, prints: Prints | None = None, checksum: bool = True
+    ) -> None:
         self._prints = prints
         self._limit = max_document_bytes
         self._bytes: ByteSource | None = None
         self._dicts: Iterable[object] = ()
         self._first: object = None
         if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
-            self._bytes = ByteSource(cast(Path | IO[Any], source))
+            self._bytes = ByteSource(cast(Path | IO[Any], source), checksum=checksum)
         elif isinstance(source, dict):
             self._dicts = [source]
         elif isinstance(source, Iterable) and not isinstance(source, bytes | bytearray | memoryview):

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sync.read.levels import ROOT
 from sync.read.parse import INVALID_DOCUMENT, INVALID_JSON, Fault, explain, fitting, parse
@@ -15,8 +16,7 @@ KEY = f'"(?:{"|".join(sorted(ROOT.known))})"\\s*+:'.encode()
 _has_key = re.compile(KEY).search
 
 
-@dataclass(slots=True)
-class Slot:
+class Slot(Struct, gc=False):
     """The place of one document: the line it starts on, its size, its text, and its value or what is wrong with it.
 
     The value is a Document where the text is one that fits. One that is left out has no value.

@@ -42,16 +42,18 @@ Path = str | os.PathLike[str]
 class ByteSource:
     """Where an export's bytes come from, and how many were read.
 
+    checksum     whether their SHA-256 is wanted
+
     bytes_read   as stored, so compressed ones of a gzip file
     total_bytes  size of the file; None where it is not known
     beginning    the first plain bytes
     problem      what ended the export too early, and what to do; None if nothing did
     """
 
-    def __init__(self, source: Path | IO[Any]) -> None:
+    def __init__(self, source: Path | IO[Any], *, checksum: bool = True) -> None:
         self._source = source
         self._is_stdin = False
-        self._checksum = _Checksum()
+        self._checksum = _Checksum() if checksum else None
         self.bytes_read = 0
         self.beginning = b""
         self.total_bytes: int | None = None
@@ -68,9 +70,9 @@ class ByteSource:
             self.total_bytes = _size_of_file(source)
 
     @property
-    def sha256(self) -> str:
-        """Of the bytes read so far, as stored."""
-        return self._checksum.hexdigest()
+    def sha256(self) -> str | None:
+        """Of the bytes read so far, as stored; None where it is not wanted."""
+        return None if self._checksum is None else self._checksum.hexdigest()
 
     def chunks(self) -> Iterator[bytes]:
         """The plain bytes. Raises UsageError where they cannot be read."""
@@ -120,7 +122,8 @@ class ByteSource:
         while block := file.read(CHUNK_BYTES):
             data = as_bytes(block)
             self.bytes_read += len(data)
-            self._checksum.add(data)
+            if self._checksum is not None:
+                self._checksum.add(data)
             yield data
 
     def _unpacked(self, stored: Iterable[bytes]) -> Iterator[bytes]:

@@ -88,14 +88,15 @@ def _texts(chunks: Iterable[bytes], limit: int) -> Iterator[tuple[bytes, int]]:
     parts: list[bytes] = []
     size = 0
     for chunk in chunks:
-        *ended, unfinished = chunk.split(b"\n")
-        for text in ended:
+        start = 0
+        while (end := chunk.find(b"\n", start)) >= 0:  # several times as quick as to split it
+            text = chunk[start:end]
             size += len(text)
             yield (b"".join([*parts, text]) if size <= limit else b""), size
-            parts, size = [], 0
-        size += len(unfinished)
+            parts, size, start = [], 0, end + 1
+        size += len(chunk) - start
         if size <= limit:
-            parts.append(unfinished)
+            parts.append(chunk[start:])
         else:
             parts.clear()
     yield b"".join(parts), size

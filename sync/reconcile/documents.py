@@ -55,7 +55,7 @@ class Reading:
         make_form = find(request.form)
         if make_form is None:
             limit = int(settings.max_document_mb * 1_000_000)
-            self.reader = Reader(source, max_document_bytes=limit, prints=fingerprints)
+            self.reader = Reader(source, max_document_bytes=limit, prints=fingerprints, checksum=request.write)
         else:
             sent = Sent(source)
             form = make_form(sent, settings.portal)
@@ -88,8 +88,9 @@ class Reading:
             if prints is not None and prints.is_short:
                 waiting.append(valid)
                 continue
-            yield from self._to_examine(waiting)
-            waiting.clear()
+            if waiting:
+                yield from self._to_examine(waiting)
+                waiting.clear()
             yield valid
         yield from self._to_examine(waiting)
 

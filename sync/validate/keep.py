@@ -4,7 +4,7 @@ What msgspec took is of the right kind. What it cannot tell is looked at here: w
 key names anything. Refuses nothing itself: where anything does not fit, `sync.validate.check` tells what, and where.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import Any
@@ -13,11 +13,16 @@ from zoneinfo import ZoneInfo
 from msgspec import UNSET, Struct
 from msgspec.structs import asdict, force_setattr
 
-from sync.model.values import NULL_WORDS, Wrong
+from sync.model.values import NULL_WORDS, OLD_KEY, PHONE, Wrong
 from sync.read.levels import Level
 from sync.validate.unknown_keys import Odd, odd_values
 
 _NOTHING = frozenset((None, UNSET))
+_ODD = NULL_WORDS | {0}
+"""Words for nothing, and what is odd in an old key; no text is 0."""
+
+_Read = tuple[str, Callable[[Struct], Any], Callable[[Any, ZoneInfo], Any]]
+"""A field: its name, how it is got, and what makes of its value what is kept."""
 
 
 class Keeper:
@@ -26,36 +31,38 @@ class Keeper:
     def __init__(self, kind: Level, zone: ZoneInfo) -> None:
         self._kind = kind
         self._zone = zone
-        kinds = [(part.name, part.kind.taken) for part in kind.parts if part.kind is not None]
-        self._reads = [(name, attrgetter(name), taken) for name, taken in kinds if taken is not None]
-        texts = (*kind.texts, *kind.phones)
-        self._texts: Callable[[Struct], tuple[Any, ...]] = attrgetter(*texts, *texts[:1])  # at least two: a tuple
+        self._reads: list[_Read] = []
+        self._reads_of_odd: list[_Read] = []  # of fields that are kept as they are unless they are odd
+        for part in kind.parts:
+            if part.kind is not None and part.kind.taken is not None:
+                reads = self._reads_of_odd if part.kind in (OLD_KEY, PHONE) else self._reads
+                reads.append((part.name, attrgetter(part.name), part.kind.taken))
+        self._may_be_odd = _getter((*kind.texts, *kind.phones, *kind.old_keys))
         names = kind.model.named_by
-        self._named_by = attrgetter(*names, *names[:1]) if names else None
-        self._old_key: Callable[[Struct], Any] | None = None
-        for name in kind.old_keys:  # there is one at the most
-            self._old_key = attrgetter(name)
+        self._named_by = _getter(names) if names else None
 
     def keep(self, things: Sequence[Struct]) -> list[Odd]:
         """Changes the things where they are; returns what is odd in their values. Raises Wrong."""
         odd: list[Odd] = []
-        if self._may_be_odd(things):
+        if not _ODD.isdisjoint(chain.from_iterable(map(self._may_be_odd, things))):
             odd = [found for thing in things for found, _ in odd_values(self._kind, asdict(thing))]
-        zone = self._zone
-        for name, of, read in self._reads:
+            self._read(self._reads_of_odd, things)
+        self._read(self._reads, things)
+        if self._named_by is not None and any(map(_NOTHING.issuperset, map(self._named_by, things))):
+            raise Wrong("no_key")
+        return odd
+
+    def _read(self, reads: Iterable[_Read], things: Sequence[Struct]) -> None:
+        zone, put = self._zone, force_setattr
+        for name, of, read in reads:
             for thing in things:
                 value = of(thing)
                 if value is not None and value is not UNSET:
                     kept = read(value, zone)
                     if kept is not value:
-                        force_setattr(thing, name, kept)
-        if self._named_by is not None:
-            for names in map(self._named_by, things):
-                if _NOTHING.issuperset(names):
-                    raise Wrong("no_key")
-        return odd
+                        put(thing, name, kept)
 
-    def _may_be_odd(self, things: Sequence[Struct]) -> bool:
-        if not NULL_WORDS.isdisjoint(chain.from_iterable(map(self._texts, things))):
-            return True
-        return self._old_key is not None and 0 in map(self._old_key, things)
+
+def _getter(names: tuple[str, ...]) -> Callable[[Struct], tuple[Any, ...]]:
+    """Gets these fields as a tuple, also where it is one."""
+    return attrgetter(*names) if len(names) > 1 else attrgetter(*names, *names)

@@ -11,8 +11,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from msgspec import UNSET, DecodeError, Raw, ValidationError
+from msgspec import UNSET, DecodeError, Struct, ValidationError
 from msgspec.json import Decoder
+from msgspec.structs import force_setattr
 
 from sync.model.people import Laboratory, Maybe, Participant, Person, SessionOptions, SessionPerson
 from sync.model.values import Wrong
@@ -21,12 +22,10 @@ from sync.validate.keep import Keeper
 from sync.validate.unknown_keys import Odd, unknown_keys
 
 MOST_KNOWN = 36_000
-"""Distinct texts kept in each of two halves, the younger and the older one, and people likewise: some 50 MB."""
+"""Distinct texts kept in each of two halves, the younger and the older one, with their people: some 50 MB."""
 
 _OPTIONS = b'"session_options"'
 _BETWEEN, _BEFORE = b", \t\r\n", b": \t\r\n"
-
-Tell = Callable[[tuple[Odd, ...]], None]
 
 
 class _Laboratory(Laboratory, frozen=True, forbid_unknown_fields=False):
@@ -46,14 +45,11 @@ class _SessionPerson(SessionPerson, frozen=True, forbid_unknown_fields=False):
     session_options: Maybe[_SessionOptions] = UNSET
 
 
-class _Met:
+class _Met(Struct, gc=False):
     """Somebody, something or None, and what is odd in its text."""
 
-    __slots__ = ("odd", "thing")
-
-    def __init__(self, thing: Any, odd: Iterable[Odd] = ()) -> None:
-        self.thing = thing
-        self.odd = tuple(odd)
+    thing: Any
+    odd: tuple[Odd, ...] = ()
 
 
 class _Known:
@@ -83,46 +79,41 @@ class Mentions:
         self._begun = _Known(self._meet_begun)
         self._options_behind = _Known(self._meet_options_behind)
         self._whole = _Known(self._meet_whole)
-        self._people = _Known(self._meet_person)
         self._laboratories = _Known(self._meet_laboratory)
         self._options = _Known(self._meet_options)
         self._keep_person = Keeper(level(Person), zone).keep
         self._keep_laboratory = Keeper(level(Laboratory), zone).keep
         self._keep_options = Keeper(level(SessionOptions), zone).keep
 
-    def people(self, texts: Iterable[Raw], tell: Tell) -> list[Person]:
-        """The people of texts. Raises Wrong.
-
-        tell   is given what is odd in a text, if anything is
-        """
-        find = self._begun.find
+    def people(self, texts: Iterable[bytes], odd: list[Odd]) -> list[Person]:
+        """The people of texts; what is odd in these is added to what is. Raises Wrong."""
+        get, find = self._begun.younger.get, self._begun.find
         found = []
         for text in texts:
-            met = find(bytes(text)[:-1])
+            begun = text[:-1]
+            met = get(begun) or find(begun)
             if met.odd:
-                tell(met.odd)
+                odd += met.odd
             found.append(met.thing)
         return found
 
-    def participants(self, texts: Iterable[Raw], tell: Tell) -> list[Participant]:
+    def participants(self, texts: Iterable[bytes], odd: list[Odd]) -> list[Participant]:
         """The same of texts that may say how the people take part."""
         get, get_options = self._begun.younger.get, self._options_behind.younger.get
         found = []
-        for text in map(bytes, texts):
-            at = text.rfind(_OPTIONS)
-            if at < 0:
-                met, options = self._begun.find(text[:-1]), _NO_OPTIONS
-            else:
-                begun, behind = text[: at - 1], text[at:]  # without the comma, if it stands there
-                known, known_options = get(begun), get_options(behind)
-                if known is None or known_options is None:
+        for text in texts:
+            begun, name, behind = text.rpartition(_OPTIONS)
+            if name:
+                begun = begun[:-1]  # without the comma, if it stands there
+                met, options = get(begun), get_options(behind)
+                if met is None or options is None:
                     met, options = self._participant(begun, behind, text)
-                else:
-                    met, options = known, known_options
+            else:
+                met, options = self._begun.find(text[:-1]), _NO_OPTIONS
             if met.odd or options.odd:
                 if _MISPLACED in met.odd:  # in another spelling, with an escape
                     met, options = self._whole.find(text).thing
-                tell((*met.odd, *options.odd))
+                odd += met.odd + options.odd
             found.append(Participant(met.thing, options.thing))
         return found
 
@@ -138,8 +129,8 @@ class Mentions:
         return self._met(*_PERSON(text.rstrip(_BETWEEN) + b"}"))
 
     def _meet_options_behind(self, text: bytes) -> _Met:
-        """Options, from their name to the end of the person."""
-        sent, odd = _SESSION_OPTIONS(text.removeprefix(_OPTIONS).lstrip(_BEFORE).removesuffix(b"}"))
+        """Options, from behind their name to the end of the person."""
+        sent, odd = _SESSION_OPTIONS(text.lstrip(_BEFORE).removesuffix(b"}"))
         return self._met_options(sent, odd)
 
     def _meet_whole(self, text: bytes) -> _Met:
@@ -154,27 +145,20 @@ class Mentions:
         return _Met(options.thing, (*odd, *options.odd)) if odd else options
 
     def _met(self, sent: Person, odd: list[Odd]) -> _Met:
-        laboratory: Any = sent.laboratory
-        if laboratory:
-            laboratory = self._laboratories.find(laboratory)
+        person = sent if type(sent) is Person else Person(*_OF_PERSON(sent))
+        if sent.laboratory:
+            laboratory = self._laboratories.find(sent.laboratory)
+            force_setattr(person, _LABORATORY, laboratory.thing)
             odd = [*odd, *laboratory.odd]
-        *values, _ = _OF_PERSON(sent)
-        person = self._people.find((*values, laboratory))
-        return _Met(person.thing, (*odd, *person.odd)) if odd else person
-
-    def _meet_person(self, sent: tuple[Any, ...]) -> _Met:
-        *values, laboratory = sent
-        values.append(laboratory.thing if laboratory else laboratory)
-        person = Person(*values)
-        return _Met(person, self._keep_person([person]))
+        return _Met(person, (*odd, *self._keep_person([person])))
 
     def _meet_laboratory(self, sent: Laboratory) -> _Met:
         laboratory = Laboratory(*_OF_LABORATORY(sent))
-        return _Met(laboratory, self._keep_laboratory([laboratory]))
+        return _Met(laboratory, tuple(self._keep_laboratory([laboratory])))
 
     def _meet_options(self, sent: SessionOptions) -> _Met:
         options = SessionOptions(*_OF_OPTIONS(sent))
-        return _Met(options, self._keep_options([options]))
+        return _Met(options, tuple(self._keep_options([options])))
 
 
 class _Reads:
@@ -203,6 +187,7 @@ _SESSION_OPTIONS = _Reads(SessionOptions | None, _SessionOptions | None, level(S
 
 _NO_OPTIONS = _Met(None)
 _MISPLACED = ("unknown_key", "", "session_options")
+*_, _LABORATORY = Person.__struct_fields__  # it stands last
 _OF_PERSON = attrgetter(*Person.__struct_fields__)
 _OF_LABORATORY = attrgetter(*Laboratory.__struct_fields__)
 _OF_OPTIONS = attrgetter(*SessionOptions.__struct_fields__)

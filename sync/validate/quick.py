@@ -3,15 +3,17 @@
 Refuses nothing itself: where anything does not fit, `sync.validate.check` tells what, and where.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from sync.model.documents import Document, WithUnknownKeys
 from sync.model.people import SessionPerson
 from sync.read.levels import ROOT, Level, Part
 from sync.validate.keep import Keeper
-from sync.validate.mentions import Mentions, Tell
+from sync.validate.mentions import Mentions
 from sync.validate.unknown_keys import Odd, odd_there, unknown_keys_around_people
 
 _NULL = b"null"
@@ -21,55 +23,88 @@ class Quick:
     """The documents of one export, one by one."""
 
     def __init__(self, zone: ZoneInfo) -> None:
-        self._mentions = Mentions(zone)
-        kinds = [kind for kind in ROOT.all() if kind is not ROOT and not kind.is_of_people]
-        self._keepers = {kind.path: Keeper(kind, zone) for kind in kinds if kind.entity}
+        self._parts = list(_parts(ROOT, zone, Mentions(zone)))
 
     def keep(self, document: Document, text: bytes) -> list[Odd]:
         """Makes the document valid, where it is; returns what is odd in it. Raises ValueError where it does not fit."""
         odd: list[Odd] = []
-        self._keep_parts(ROOT, [document], odd)
+        for part in self._parts:
+            part.keep([document], odd)
         if isinstance(document, WithUnknownKeys):
             odd += unknown_keys_around_people(text)
         return odd
 
-    def _keep_parts(self, kind: Level, things: Sequence[Any], odd: list[Odd]) -> None:
-        """What is in things of one kind: their people, and other things."""
-        for part in kind.holding:
-            holders = [thing for thing in things if getattr(thing, part.name)]
-            child = part.child
-            if not holders or child is None:
-                continue
-            if child.is_of_people:
-                self._keep_people(part, child, holders, odd)
-                continue
-            inner: list[Any] = []
-            for thing in holders:
-                value = getattr(thing, part.name)
-                inner += value if part.many else (value,)
-            odd += self._keepers[child.path].keep(inner)
-            self._keep_parts(child, inner, odd)
 
-    def _keep_people(self, part: Part, child: Level, holders: Sequence[Any], odd: list[Odd]) -> None:
-        """Puts people in the places of their texts."""
-        name = part.name
+class _InPlace(Protocol):
+    """What stands in one field of things of one kind."""
 
-        def tell(found: Iterable[Odd]) -> None:
-            odd.extend(odd_there(child.path, found))
+    def keep(self, holders: Sequence[Any], odd: list[Odd]) -> None:
+        """Makes it valid in all of them; adds what is odd. Raises ValueError."""
 
-        if not part.many:
-            self._keep_person(part, holders, tell)
-            return
-        read: Any = self._mentions.participants if child.model is SessionPerson else self._mentions.people
+
+def _parts(kind: Level, zone: ZoneInfo, mentions: Mentions) -> Iterator[_InPlace]:
+    for part in kind.holding:
+        if part.child is None:
+            continue
+        if not part.child.is_of_people:
+            yield _Things(part, part.child, zone, mentions)
+        elif part.many:
+            yield _People(part, part.child, mentions)
+        else:
+            yield _Person(part, part.child, mentions)
+
+
+class _Things:
+    def __init__(self, part: Part, kind: Level, zone: ZoneInfo, mentions: Mentions) -> None:
+        self._of = attrgetter(part.name)
+        self._many = part.many
+        self._keep = Keeper(kind, zone).keep
+        self._parts = list(_parts(kind, zone, mentions))
+
+    def keep(self, holders: Sequence[Any], odd: list[Odd]) -> None:
+        given = filter(None, map(self._of, holders))
+        things = list(chain.from_iterable(given) if self._many else given)
+        if things:
+            odd += self._keep(things)
+            for part in self._parts:
+                part.keep(things, odd)
+
+
+class _People:
+    """Lists of people."""
+
+    def __init__(self, part: Part, kind: Level, mentions: Mentions) -> None:
+        self._name, self._of, self._path = part.name, attrgetter(part.name), kind.path
+        self._read: Any = mentions.participants if kind.model is SessionPerson else mentions.people
+
+    def keep(self, holders: Sequence[Any], odd: list[Odd]) -> None:
+        found: list[Odd] = []
         for thing in holders:
-            setattr(thing, name, read(getattr(thing, name), tell))
+            if texts := self._of(thing):
+                setattr(thing, self._name, self._read(map(bytes, texts), found))
+        if found:
+            odd += odd_there(self._path, found)
 
-    def _keep_person(self, part: Part, holders: Sequence[Any], tell: Tell) -> None:
-        name, named = part.name, []
-        for thing in holders:
-            if not part.required and bytes(getattr(thing, name)) == _NULL:
-                setattr(thing, name, None)
-            else:
-                named.append(thing)
-        for thing, person in zip(named, self._mentions.people([getattr(t, name) for t in named], tell), strict=True):
-            setattr(thing, name, person)
+
+class _Person:
+    """Somebody, or null where that may be."""
+
+    def __init__(self, part: Part, kind: Level, mentions: Mentions) -> None:
+        self._name, self._of, self._path = part.name, attrgetter(part.name), kind.path
+        self._may_be_null = not part.required
+        self._read = mentions.people
+
+    def keep(self, holders: Sequence[Any], odd: list[Odd]) -> None:
+        named = [thing for thing in holders if self._of(thing)]
+        texts = list(map(bytes, map(self._of, named)))
+        if self._may_be_null and _NULL in texts:
+            for thing, text in zip(named, texts, strict=True):
+                if text == _NULL:
+                    setattr(thing, self._name, None)
+            named = [thing for thing in named if self._of(thing)]
+            texts = [text for text in texts if text != _NULL]
+        found: list[Odd] = []
+        for thing, person in zip(named, self._read(texts, found), strict=True):
+            setattr(thing, self._name, person)
+        if found:
+            odd += odd_there(self._path, found)

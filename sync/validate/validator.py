@@ -93,10 +93,11 @@ class Validator:
             if document is None:
                 self.refused += 1
             else:
-                ends_early = self._dates.look(document, partial(getattr, item, "raw"), item.number, _short(label))
+                proposal = _short(label)
+                ends_early = self._dates.look(document, partial(getattr, item, "raw"), item.number, proposal)
                 if ends_early and self._fingerprints is not None:
                     self._fingerprints.examine_each_time(item.number)
-                yield ValidDocument(item.number, item.line, _short(label), document)
+                yield ValidDocument(item.number, item.line, proposal, document)
 
     def notices(self) -> list[Notice]:
         """What is worth telling, once all documents are through."""
