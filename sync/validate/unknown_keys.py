@@ -122,9 +122,10 @@ def _all_odd(kind: Level, thing: dict[str, Any]) -> Iterator[tuple[Odd, Any]]:
 
 
 def unknown_keys(kind: Level, thing: dict[str, Any]) -> Iterator[tuple[Odd, Any]]:
-    """The unknown keys of an object, each once more as it was sent."""
-    for key in thing.keys() - kind.known:
-        yield ("unknown_key", kind.path, key), key
+    """The unknown keys of an object, in its order, each once more as it was sent."""
+    for key in thing:
+        if key not in kind.known:
+            yield ("unknown_key", kind.path, key), key
 
 
 def odd_values(kind: Level, thing: dict[str, Any]) -> Iterator[tuple[Odd, Any]]:
