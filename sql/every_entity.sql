@@ -16,7 +16,7 @@ CREATE TEMPORARY TABLE ispyb_sync.stage_an_entity (
     refused VARCHAR(24) CHARACTER SET ascii NULL,
     contradicts VARCHAR(32) CHARACTER SET ascii NULL,
     unfit BOOLEAN NULL,
-    clears VARCHAR(500) CHARACTER SET ascii NOT NULL DEFAULT '',
+    clears MEDIUMTEXT CHARACTER SET ascii NOT NULL DEFAULT '',
     a_field INT UNSIGNED NULL, -- for: staged
     conflicting BOOLEAN NOT NULL DEFAULT FALSE
 ) ENGINE = InnoDB
