@@ -67,6 +67,7 @@ SELECT
     MAX(s.unfit),
     NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), ''),
     MAX(s.conflicting)
+    OR COUNT(DISTINCT BINARY s.a_field) > 1 -- for: text
     OR COUNT(DISTINCT s.a_field) > 1 -- for: live
     OR FALSE,
     MIN(s.session_row),
