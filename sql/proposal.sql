@@ -520,8 +520,9 @@ WHERE m.field IS NOT NULL AND s.refused IS NULL
 ORDER BY m.row_id;
 
 -- name: possible_twins -- if: given(proposalNumber)
--- A new proposal whose number differs from a known one by leading zeros only. The known ones are looked through once,
--- and only if there is a new proposal: the LIMIT keeps the server from doing so for each.
+-- A new proposal whose number differs from a known one by leading zeros only: one of that very number gives it up.
+-- The known ones are looked through once, and only if there is a new proposal: the LIMIT keeps the server from doing so
+-- for each.
 SELECT
     s.document,
     COALESCE(NULLIF(CONCAT_WS(
@@ -537,14 +538,14 @@ STRAIGHT_JOIN (
     SELECT
         t.proposalId,
         t.proposalCode, -- if: proposalCode
+        t.proposalNumber,
         TRIM(LEADING '0' FROM CONVERT(t.proposalNumber USING utf8mb4)) AS bare
     FROM Proposal AS t
-    WHERE t.proposalNumber IS NOT NULL
     LIMIT 9223372036854775807
 ) AS t ON t.bare = TRIM(LEADING '0' FROM CONVERT(s.proposalNumber USING utf8mb4))
 WHERE
     t.proposalCode <=> s.proposalCode AND -- if: proposalCode
-    m.action = 'insert' AND m.thing = m.row_id
+    t.proposalNumber <> s.proposalNumber AND m.action = 'insert' AND m.thing = m.row_id
 ORDER BY m.row_id;
 
 -- name: vanished

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import Engine
 from support import soak, whole
 from support.compare import changes
-from support.databases import Ispyb
+from support.databases import Ispyb, Snapshot
 from support.facts import ALIASES, meets, migrated
 from support.live_columns import altered
 from support.small import Json
+from support.told import untold
 from support.variants import TABLES, VARIANTS
 
 import sync
@@ -25,6 +26,7 @@ from sync.model.settings import Settings
 FIELDS = [(entity.table, name) for entity in ENTITIES for name in entity.columns if name != "externalId"]
 TIMES = {"recordTimeStamp", "bltimeStamp"}
 TEXT = ("varchar", "text", "enum")
+NOTHING: Snapshot = {table: (None, []) for table in TABLES.values()}
 KINDS = (*TEXT, "int", "tinyint", "float", "double", "datetime", "timestamp")
 
 Rows = dict[str, list[dict[str, object]]]
@@ -134,6 +136,7 @@ class Live:
         rows = self.rows()
         self.ispyb.age_timestamps()
         before = self.ispyb.snapshot()
+        assert list(untold(planned.changes, NOTHING, before)) == []
         assert not any(written for written, _ in _counts(self.apply([first])).values())
         assert list(changes(before, self.ispyb.snapshot())) == []
         self.ispyb.age_timestamps(days=-1)
