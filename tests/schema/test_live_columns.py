@@ -12,8 +12,10 @@ from collections import Counter
 import pytest
 from support import whole
 from support.databases import Ispyb
+from support.facts import meets, migrated
 from support.live_columns import BINARY, COLLATIONS, LETTERS, SHAPES, altered, describe, without
 from support.live_cycle import (
+    NOTHING,
     TEXT,
     Change,
     Live,
@@ -30,6 +32,7 @@ from support.live_cycle import (
     unchanged,
 )
 from support.small import CommandLine, Json
+from support.told import untold
 from support.variants import TABLES, VARIANTS
 
 from sync import pipeline
@@ -175,6 +178,26 @@ def keeps_values(live: Live, changes: list[Change]) -> None:
         got_first, got_second, _ = live.cycle(whole.document(1), whole.document(2))
     assert list(lost(got_first, first)) == []
     assert list(lost(got_second, second)) == []
+
+
+@pytest.mark.parametrize("variant", ["dls"])
+def test_a_plan_tells_what_columns_with_a_default_will_hold(variant: str, live: Live) -> None:
+    """What the export gives; and the default, where it gives nothing."""
+    shape, given = "not null default", unchanged(live)
+    alterations: dict[str, list[str]] = {}
+    for entity in ENTITIES:
+        for name in set(entity.columns) - set(entity.keys):
+            if meets(variant, f"{entity.table}.{name}") and _has_shape(migrated(variant)[entity.table][name], shape):
+                column = describe(live.ispyb, entity.table, name).in_shape(shape)
+                alterations.setdefault(entity.table, []).append(f"MODIFY `{name}` {column.definition}")
+    assert alterations.keys() == {*TABLES.values()} - {"ProposalHasPerson"}
+    with changed(live, [(table, ", ".join(each)) for table, each in alterations.items()]):
+        assert live.cycle(whole.document(1), whole.document(2)) == given
+        named = ("externalId", "cardName")
+        least = [whole.document(change=lambda here, value: value if here.endswith(named) else None)]
+        planned = live.plan(least)
+        assert live.apply(least).refusals == []
+        assert list(untold(planned.changes, NOTHING, live.ispyb.snapshot())) == []
 
 
 OF_OTHER_TYPES = [
