@@ -15,6 +15,7 @@ import queue
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -71,25 +72,29 @@ def _try_all(chosen: list[Change], sql: dict[str, str], jobs: int) -> list[Chang
         copies: queue.Queue[Copy] = queue.Queue()
         for number in range(jobs):
             copies.put(Copy(Path(folder) / str(number)))
-        every = {tests: None for change in chosen for tests in tests_of(change.file, ROOT / "sql")}
-        list(pool.map(partial(_must_pass, copies), every))
-        noticed = pool.map(partial(_try, copies, sql), chosen)
+        every = list(dict.fromkeys(tests for change in chosen for tests in tests_of(change.file, ROOT / "sql")))
+        seconds = dict(zip(every, pool.map(partial(_must_pass, copies), every), strict=True))
+        noticed = pool.map(partial(_try, copies, sql, seconds), chosen)
         return [change for change, by in zip(chosen, noticed, strict=True) if by is None]
 
 
-def _must_pass(copies: "queue.Queue[Copy]", tests: Tests) -> None:
-    copy = copies.get()
+def _must_pass(copies: "queue.Queue[Copy]", tests: Tests) -> float:
+    """How many seconds they take."""
+    copy, start = copies.get(), time.monotonic()
     try:
         if failing := copy.failing(tests):
             raise Unusable(f"fails without any change: {failing}")
     finally:
         copies.put(copy)
+    return time.monotonic() - start
 
 
-def _try(copies: "queue.Queue[Copy]", sql: dict[str, str], change: Change) -> str | None:
+def _try(
+    copies: "queue.Queue[Copy]", sql: dict[str, str], seconds: Mapping[Tests, float], change: Change
+) -> str | None:
     copy, start = copies.get(), time.monotonic()
     try:
-        by = copy.notices(change)
+        by = copy.notices(change, seconds)
     finally:
         copies.put(copy)
     place = f"sql/{change.file}.sql:{change.line(sql[change.file])} {change.statement}: {change.kind}"

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from sync.database.sqlfiles import SHARED
 
 ROOT = Path(__file__).parent.parent.parent
 COPIED = ("sync", "sql", "migrations", "tests", "scripts", "pyproject.toml")
-PATIENCE = 600.0
-"""Seconds after which a test is said to have no end."""
+PATIENCE, LEAST = 10, 60.0
+"""Tests that take so many times as long as without a change, and so many seconds more, are said to have no end."""
 FIRST = "dls"
 """The variant that is tried first: it has the most unique keys."""
 _PASSED, _FAILED, _NOTHING = 0, 1, 5
@@ -36,8 +36,23 @@ class Tests:
     arguments: tuple[str, ...]
 
 
+BESIDE_CASES = Tests(
+    "full exports, other writers, defaults",
+    (
+        *("tests/reconcile/test_full.py", "tests/reconcile/test_other_writers.py", "tests/schema/test_live_columns.py"),
+        *("-m", "not soak", "-k", "test_full or test_other_writers or columns_with_a_default"),
+    ),
+)
+"""Of what no case can look at."""
+
+
 def tests_of(entity: str, folder: Path) -> Iterator[Tests]:
     """What should notice a change of an entity's SQL, or of what is the same for all, the likeliest first."""
+    yield from _tests_of_rules(entity, folder)
+    yield BESIDE_CASES
+
+
+def _tests_of_rules(entity: str, folder: Path) -> Iterator[Tests]:
     cases = "tests/reconcile/test_cases.py"
     if entity == SHARED:
         yield Tests("all cases", (cases, f"-k-{FIRST}"))  # in one, or it is taken for a flag
@@ -77,18 +92,21 @@ class Copy:
         """The folder of its SQL."""
         return self.folder / "sql"
 
-    def notices(self, change: Change) -> str | None:
-        """Which test notices a change, or None."""
+    def notices(self, change: Change, seconds: Mapping[Tests, float]) -> str | None:
+        """Which test notices a change, or None; `seconds` is how long the tests take without a change."""
         file = self.sql / f"{change.file}.sql"
         original = file.read_text(encoding="utf-8")
         file.write_text(change.apply(original), encoding="utf-8")
         try:
-            return next(filter(None, (self.failing(tests) for tests in tests_of(change.file, self.sql))), None)
+            failing = (
+                self.failing(tests, LEAST + PATIENCE * seconds[tests]) for tests in tests_of(change.file, self.sql)
+            )
+            return next(filter(None, failing), None)
         finally:
             file.write_text(original, encoding="utf-8")
 
-    def failing(self, tests: Tests) -> str | None:
-        """The first of these tests that fails, or None."""
+    def failing(self, tests: Tests, patience: float | None = None) -> str | None:
+        """The first of these tests that fails, or None; `patience` in seconds, None for as long as it takes."""
         command = [sys.executable, "-m", "pytest", "-n", "0", "-x", "-p", "no:cacheprovider", "--tb", "no"]
         paths = filter(None, (str(self.folder), os.environ.get("PYTHONPATH")))
         try:
@@ -98,7 +116,7 @@ class Copy:
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
                 capture_output=True,
                 text=True,
-                timeout=PATIENCE,
+                timeout=patience,
                 check=False,
             )
         except subprocess.TimeoutExpired:
