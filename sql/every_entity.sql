@@ -323,11 +323,8 @@ STRAIGHT_JOIN (
     WHERE m.thing = m.row_id AND m.refused IS NULL
     GROUP BY m.target_id
     HAVING
-        COUNT(*) > 1
-        AND (
-            MIN(s.a_field) < MAX(s.a_field) OR -- for: key
-            FALSE
-        )
+        MIN(s.a_field) < MAX(s.a_field) OR -- for: key
+        FALSE
 ) AS g ON g.target_id = m.target_id
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('a_primary_key ', m.target_id)
 WHERE m.thing = m.row_id AND m.refused IS NULL;

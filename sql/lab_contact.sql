@@ -362,14 +362,14 @@ WHERE m.matched_by = 'person';
 
 -- name: kept_card_name -- if: cardName
 -- How many, and ten of them as examples, under the name that the portal gives.
+-- A card that changes had no name, and receives it.
 SELECT COUNT(*) OVER () AS things, s.document, COALESCE(NULLIF(CONCAT_WS(
     '-', CONVERT(d.proposalCode USING utf8mb4), CONVERT(d.proposalNumber USING utf8mb4)
 ), ''), HEX(d.externalId)) AS proposal, s.path, CONVERT(s.cardName USING utf8mb4) AS value
 FROM ispyb_sync.map_lab_contact AS m
 INNER JOIN ispyb_sync.stage_lab_contact AS s ON s.row_id = m.row_id
 INNER JOIN ispyb_sync.stage_proposal AS d ON d.row_id = s.document
-WHERE m.thing = m.row_id AND m.refused IS NULL AND m.matched_by = 'person'
-    AND (m.action IS NULL OR m.action = 'update' AND m.changes NOT LIKE '%"cardName"%')
+WHERE m.thing = m.row_id AND m.refused IS NULL AND m.matched_by = 'person' AND m.action IS NULL
 ORDER BY m.row_id
 LIMIT 10;
 
@@ -447,7 +447,7 @@ ON DUPLICATE KEY UPDATE parked_on = VALUES(parked_on);
 -- name: keep_without_free_person -- if: unique(personId)
 -- Where ISPyB has too few people for that, all who would swap in the proposal keep what they have.
 INSERT INTO ispyb_sync.undo (entity, number, kept, held)
-SELECT DISTINCT c.entity, c.number, 'key_taken', 'no other person is free to have the card meanwhile'
+SELECT c.entity, c.number, 'key_taken', 'no other person is free to have the card meanwhile'
 FROM ispyb_sync.undo_claim AS c
 STRAIGHT_JOIN LabContact AS t ON t.labContactId = c.holder
 STRAIGHT_JOIN (

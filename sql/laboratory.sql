@@ -297,8 +297,7 @@ STRAIGHT_JOIN (
     WHERE m.thing = m.row_id AND m.refused IS NULL
     GROUP BY m.target_id
     HAVING
-        COUNT(*) > 1
-        AND (MIN(s.externalId) < MAX(s.externalId)
+        MIN(s.externalId) < MAX(s.externalId)
         OR MIN(s.name) < MAX(s.name) OR MIN(s.city) < MAX(s.city) OR MIN(s.country) < MAX(s.country)
         OR MIN(s.laboratoryExtPk) < MAX(s.laboratoryExtPk)
         OR MAX(s.city) IS NOT NULL AND SUM(
@@ -309,7 +308,6 @@ STRAIGHT_JOIN (
             s.country IS NULL AND m.matched_by = 'name' AND s.externalId IS NULL
             AND s.laboratoryExtPk IS NULL
         ) > 0
-        )
 ) AS g ON g.target_id = m.target_id
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('laboratoryId ', m.target_id)
 WHERE m.thing = m.row_id AND m.refused IS NULL;

@@ -181,12 +181,11 @@ STRAIGHT_JOIN (
     WHERE m.thing = m.row_id AND m.refused IS NULL
     GROUP BY m.target_id
     HAVING
-        COUNT(*) > 1
-        AND (MIN(s.externalId) < MAX(s.externalId)
+        MIN(s.externalId) < MAX(s.externalId)
         OR MIN(s.proposalNumber) < MAX(s.proposalNumber)
         OR MIN(s.proposalCode) < MAX(s.proposalCode)
         OR MAX(s.proposalCode) IS NOT NULL AND SUM(m.matched_by = 'proposalNumber' AND s.proposalCode IS NULL) > 0
-        OR COUNT(DISTINCT IF(s.proposalNumber IS NULL, NULL, NVL(s.proposalCode, ''))) > 1)
+        OR COUNT(DISTINCT IF(s.proposalNumber IS NULL, NULL, NVL(s.proposalCode, ''))) > 1
 ) AS g ON g.target_id = m.target_id
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('proposalId ', m.target_id)
 WHERE m.thing = m.row_id AND m.refused IS NULL;

@@ -215,16 +215,14 @@ SET m.refused = 'ambiguous_match', m.field = 'expSessionPk', m.value = s.expSess
 WHERE m.refused = 'duplicate_key' AND s.externalId IS NULL AND s.expSessionPk IS NOT NULL;
 
 -- name: unite_keys -- if: joined
--- The first row of a thing carries all its keys from here on.
+-- The first row of a thing carries all its keys from here on: by now its copies agree on each.
 UPDATE ispyb_sync.stage_session AS s
 STRAIGHT_JOIN (
     SELECT
         m.thing,
-        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.expSessionPk)), 11) AS expSessionPk, -- if: expSessionPk
-        SUBSTRING( -- if: unique(visit_number)
-            MAX(CONCAT(LPAD(s.position, 10, '0'), s.visit_number)), 11 -- if: unique(visit_number)
-        ) AS visit_number, -- if: unique(visit_number)
-        SUBSTRING(MAX(CONCAT(LPAD(s.position, 10, '0'), s.externalId)), 11) AS externalId,
+        MAX(s.expSessionPk) AS expSessionPk, -- if: expSessionPk
+        MAX(s.visit_number) AS visit_number, -- if: unique(visit_number)
+        MAX(s.externalId) AS externalId,
         NVL(GROUP_CONCAT(DISTINCT NULLIF(s.clears, '')), '') AS clears
     FROM (
         SELECT DISTINCT m.thing FROM ispyb_sync.map_session AS m WHERE m.thing <> m.row_id AND m.refused IS NULL
@@ -352,12 +350,9 @@ STRAIGHT_JOIN (
     WHERE m.thing = m.row_id AND m.refused IS NULL
     GROUP BY m.target_id
     HAVING
-        COUNT(*) > 1
-        AND (
-            MIN(s.externalId) < MAX(s.externalId)
-            OR MIN(s.expSessionPk) < MAX(s.expSessionPk) -- if: expSessionPk
-            OR MIN(s.visit_number) < MAX(s.visit_number) -- if: unique(visit_number)
-        )
+        MIN(s.externalId) < MAX(s.externalId)
+        OR MIN(s.expSessionPk) < MAX(s.expSessionPk) -- if: expSessionPk
+        OR MIN(s.visit_number) < MAX(s.visit_number) -- if: unique(visit_number)
 ) AS g ON g.target_id = m.target_id
 SET m.refused = 'duplicate_key', m.field = m.matched_by, m.held = CONCAT('sessionId ', m.target_id)
 WHERE m.thing = m.row_id AND m.refused IS NULL;
