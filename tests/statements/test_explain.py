@@ -90,13 +90,11 @@ class Plans:
         for statement in statements:
             self.run(runner, statement, given, values)
 
-    def block(
-        self, player: Player, waiting: Iterable[Move], values: Values, *, until_round_ends: bool
-    ) -> dict[Move, Step]:
+    def block(self, player: Player, waiting: Iterable[Move], values: Values) -> dict[Move, Step]:
         """Stands in for Player._block."""
         for move in waiting:
             self._explain(player._runner, move.statement, player.conditions(move.entity), values)
-            if block := self._block(player, [move], values, until_round_ends=until_round_ends):
+            if block := self._block(player, [move], values):
                 return block
         return {}
 
