@@ -23,10 +23,10 @@ from sync.model.entities import BY_NAME
 from sync.model.report import Report
 
 ROUNDS = 3
-TOGETHER = 162
+TOGETHER = 54
 """So many facilities share a run."""
-RUNS, ALONE = 2, 10
-SOAK_RUNS, SOAK_PARTS = 10, 10
+RUNS, ALONE = 6, 10
+SOAK_RUNS, SOAK_PARTS = 60, 10
 SHOWN = 12
 
 
