@@ -19,6 +19,8 @@ from sync.model.text import printable
 if TYPE_CHECKING:  # what draws and what speaks with a database is loaded when a command runs
     from rich.console import Console
 
+    from sync.model.report import Report
+
 _NOT_ASCII = re.compile(r"[^ -~]")
 
 
@@ -47,6 +49,16 @@ def print_drawn(draw: "Callable[[Console], None]", head: str = "") -> None:
     drawn.write(head)
     draw(console_for_output(drawn))
     write_text(drawn.getvalue())
+
+
+def print_report(report: "Report", *, as_json: bool, verbose: bool) -> None:
+    """A report as JSON, or drawn."""
+    if as_json:
+        print_json(report.to_dict())
+        return
+    from sync.show.console import render
+
+    print_drawn(lambda console: render(report, console, verbose=verbose))
 
 
 def print_json(value: Any) -> None:

@@ -8,7 +8,7 @@ from sync.cli.app import AFTERWARDS, COMMITTING, exit_code, interruptible
 from sync.cli.flags import OF_ADOPT, takes
 from sync.cli.group import commands
 from sync.cli.options import JsonOption, VerboseOption, YesOption
-from sync.cli.output import print_drawn, print_json
+from sync.cli.output import print_json, print_report
 from sync.cli.unexpected import Guard
 from sync.model.errors import SyncError
 from sync.model.settings import Settings
@@ -41,7 +41,6 @@ def adopt_command(
     """
     from sync.api import run_adopt
     from sync.model.report import Report
-    from sync.show.console import render
     from sync.show.terminal import can_answer, confirm_summary
 
     url = settings.database_url()
@@ -58,8 +57,5 @@ def adopt_command(
             print_json(Report("adopt", "failed").to_dict())
         raise
     with Guard(AFTERWARDS):
-        if as_json:
-            print_json(report.to_dict())
-        else:
-            print_drawn(lambda console: render(report, console, verbose=verbose > 0))
+        print_report(report, as_json=as_json, verbose=verbose > 0)
     raise typer.Exit(exit_code(report))

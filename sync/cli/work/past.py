@@ -8,7 +8,7 @@ from rich.console import Console
 
 from sync.api import run_undo
 from sync.cli.app import AFTERWARDS, COMMITTING, exit_code, interruptible
-from sync.cli.output import headed, print_drawn, print_json, write_files
+from sync.cli.output import headed, print_drawn, print_json, print_report, write_files
 from sync.cli.unexpected import Guard
 from sync.history import purge, runs
 from sync.history.questions import rows
@@ -17,7 +17,6 @@ from sync.model.errors import SyncError
 from sync.model.report import Report
 from sync.model.settings import Settings
 from sync.model.text import counted
-from sync.show.console import render
 from sync.show.files import Files
 from sync.show.past.rows import render_row
 from sync.show.past.runs import render_run, render_runs
@@ -109,10 +108,7 @@ def undo(
             print_json(Report("undo", "failed", undoes=run).to_dict())
         raise
     with Guard(AFTERWARDS):
-        if as_json:
-            print_json(report.to_dict())
-        else:
-            print_drawn(lambda console: render(report, console, verbose=verbose > 0))
+        print_report(report, as_json=as_json, verbose=verbose > 0)
         if files:
             write_files(lambda: files.write_report(report, settings.database_url(), settings, None))
     raise typer.Exit(exit_code(report))
