@@ -68,8 +68,7 @@ class Reconciliation:
         self.leaving = Leaving(ispyb, left)
         self._given = Given(ispyb.target)
         self._tables = Tables(ispyb, STAGING)
-        self._planned_changes = Tables(ispyb, PLANNED_CHANGES)
-        self._shows_changes = False
+        self._planned_changes: Tables | None = None
         self._now: object = None
 
     def create(self) -> None:
@@ -95,7 +94,7 @@ class Reconciliation:
 
     def put_away(self, keep: bool) -> None:
         """Ends the use of the staging tables; `keep` is whether another run on this connection may follow."""
-        if self._shows_changes:
+        if self._planned_changes is not None:
             self._planned_changes.drop()
         if keep and self._given.rows.total() <= MOST_KEPT:
             self._tables.keep(filled=bool(self._given.rows))
@@ -184,7 +183,7 @@ class Reconciliation:
 
     def changes(self, plan: Plan) -> Iterator[tuple[Any, ...]]:
         """What would be changed: rows of entity and what `sync.history.changes.read_changes` takes."""
-        self._shows_changes = True
+        self._planned_changes = Tables(self.ispyb, PLANNED_CHANGES)
         self.runner.run(named("history", "shadow_change"))
         self.record(plan, PLANNED)
         values = {"run": PLANNED, "limit": ALL_CHANGES, "entities": IN_ORDER}

@@ -4,8 +4,6 @@ Making them takes as long as a quarter of a small run. So on a connection that i
 are emptied in its transaction, and kept for the next one, as long as what was seen of the live tables is believed.
 """
 
-from dataclasses import dataclass
-
 from sync.database.sqlfiles import of_pass, tables_made
 from sync.model.entities import ENTITIES
 from sync.statements.live_ispyb import LiveIspyb
@@ -16,18 +14,14 @@ MOST_KEPT = 1_000
 """Rows of a run whose tables are emptied: of more, it is quicker to make them again."""
 
 
-@dataclass(frozen=True)
-class Group:
-    """Tables that are made, emptied and dropped together, by the statements of these passes."""
+Group = tuple[tuple[str, str], ...]
+"""Tables that are made, emptied and dropped together: file and pass of the statements that make them."""
 
-    passes: tuple[tuple[str, str], ...]
-
-
-STAGING = Group(tuple((entity.name, "create") for entity in ENTITIES))
-DIGESTS = Group((("fingerprint", "create"),))
-TOUCHED = Group((("fingerprint", "draw_create"),))
+STAGING: Group = tuple((entity.name, "create") for entity in ENTITIES)
+DIGESTS: Group = (("fingerprint", "create"),)
+TOUCHED: Group = (("fingerprint", "draw_create"),)
 """The rows that the run changes, claims or contradicts."""
-PLANNED_CHANGES = Group((("history", "plan"),))
+PLANNED_CHANGES: Group = (("history", "plan"),)
 """The changes of a plan: they hide the tool's own."""
 
 
@@ -61,5 +55,5 @@ class Tables:
 
     def _names(self) -> list[str]:
         """As the statements that make them name them."""
-        made = (statement for passing in self._group.passes for statement in of_pass(*passing))
+        made = (statement for passing in self._group for statement in of_pass(*passing))
         return tables_made(made, self._ispyb)

@@ -1,7 +1,7 @@
 """A run leaves out what it need not examine, and what comes out is that of a run which examines everything.
 
 Small random facilities: an export, changes to it, changes by others to ISPyB, each time a plan as it is by default, one
-that examines everything, and an apply. One facility in one round is an example: the suite has 2,064 on two variants, a
+that examines everything, and an apply. One facility in one round is an example: the suite has 2,004 on two variants, a
 part of `-m soak` 9,900. Many share a run; some have one alone, since a short export is looked up in another way than a
 long one.
 """
