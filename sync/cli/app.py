@@ -10,6 +10,7 @@ import typer
 from sync.cli.group import Group
 from sync.cli.unexpected import Guard
 from sync.model.errors import UsageError
+from sync.model.text import tool_version
 
 if TYPE_CHECKING:  # it is needed behind a run only, and takes long to load
     from sync.model.report import Report
@@ -39,9 +40,7 @@ AFTERWARDS = "what the command did stays done; `ispyb-sync history` lists it"
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"ispyb-sync {version('ispyb-sync')}")
+        typer.echo(f"ispyb-sync {tool_version()}")
         raise typer.Exit
 
 

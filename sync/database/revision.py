@@ -1,7 +1,6 @@
-"""This release, and the revision of a database: without Alembic, which takes long to load, as runs look only."""
+"""The revisions of this release and of a database: without Alembic, which takes long to load, as runs look only."""
 
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -12,12 +11,6 @@ from sync.model.errors import DatabaseError
 NOT_THERE = {1146, 1049, 1054}
 """What the server says of a table, a schema or a column that is not there."""
 _NO_RIGHT = {1044, 1142}
-
-
-@cache
-def tool_version() -> str:
-    """Give the release as the installed package says; kept, since looking takes longer than most statements."""
-    return version("ispyb-sync")
 
 
 @cache

@@ -15,7 +15,6 @@ from sqlalchemy import CursorResult
 from sqlalchemy.exc import DBAPIError
 
 from sync.database.connection import Database, Ispyb, connected, failure
-from sync.database.revision import tool_version
 from sync.database.sqlfiles import named
 from sync.database.tool_schema import demand_own
 from sync.history.changes import ALL_CHANGES, IN_ORDER, read_changes
@@ -23,9 +22,9 @@ from sync.model.conditions import NO_CONDITIONS, Conditions
 from sync.model.errors import UsageError
 from sync.model.refusals import Notice, Refusal
 from sync.model.report import BY_COMMAND, AskedBy, Counts, Report, Vanished, storable
-from sync.model.settings import LISTED_RUNS as LISTED_RUNS
-from sync.model.settings import Settings
+from sync.model.settings import LISTED_RUNS, Settings
 from sync.model.tables.triggers import TABLES
+from sync.model.text import tool_version
 
 LONGEST_ACTOR = 255
 LONGEST_NAME = 1024

@@ -1,7 +1,8 @@
-"""Text that is shown: what comes from elsewhere, made safe, and counts."""
+"""Text that is shown: what comes from elsewhere, made safe, counts, and the release."""
 
 import json
 import re
+from functools import cache
 
 _QUOTED = re.compile(r"(\b(?:key|column|constraint|field|table) )?'(?:[^'\\]|\\.|'')*'", re.IGNORECASE)
 
@@ -34,3 +35,11 @@ def json_begin(value: object, most: int) -> str:
 def counted(number: int, thing: str) -> str:
     """A count with its noun: 1 row, 2,000 rows."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+@cache
+def tool_version() -> str:
+    """The release as the installed package says; kept, since looking takes longer than most statements."""
+    from importlib.metadata import version  # it takes long to load, and help does without
+
+    return version("ispyb-sync")

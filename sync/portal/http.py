@@ -13,10 +13,10 @@ from pathlib import Path
 
 import httpx
 
-from sync.database.revision import tool_version
 from sync.model.errors import NoSuchProposal, PortalError, UsageError
 from sync.model.refusals import printable
 from sync.model.settings import Portal
+from sync.model.text import tool_version
 from sync.portal.address import Address
 from sync.portal.deadline import Deadline
 from sync.portal.limits import Patience, Tell

@@ -10,9 +10,9 @@ from fastapi.responses import JSONResponse, Response
 from starlette.middleware.cors import CORSMiddleware
 
 from sync.database.engine import open_engine
-from sync.database.revision import tool_version
 from sync.model.published import json_schema
 from sync.model.settings import Settings
+from sync.model.text import tool_version
 from sync.serve.access import Access, Refused
 from sync.serve.body import Gone
 from sync.serve.guard import Guard

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sync.database.connection import Database
-from sync.database.revision import tool_version
 from sync.history import runs
 from sync.history.changes import ALL_CHANGES
 from sync.history.runs import Run
 from sync.model.errors import UsageError
 from sync.model.report import Report
 from sync.model.settings import Settings
+from sync.model.text import tool_version
 from sync.show.sheets import write_sheets
 
 

@@ -17,12 +17,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from sync.database.revision import tool_version
 from sync.history.order import in_order, refusals_in_order, vanished_in_order
 from sync.history.runs import Run
 from sync.model.entities import ENTITIES
 from sync.model.refusals import Example, Refusal, as_json, printable, refused_value
 from sync.model.report import Report
+from sync.model.text import tool_version
 from sync.show.chart import chart
 from sync.show.console import STATUS
 from sync.show.lines import waits_line

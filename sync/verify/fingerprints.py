@@ -17,9 +17,9 @@ from typing import Any
 
 import orjson
 
-from sync.database.revision import tool_version
 from sync.database.sqlfiles import named
 from sync.model.settings import Settings
+from sync.model.text import tool_version
 from sync.schema.target import Target
 from sync.statements.live_ispyb import LiveIspyb
 from sync.statements.send import batches, send_many

@@ -14,7 +14,6 @@ from sqlalchemy.exc import DBAPIError
 
 from sync.database.connection import Ispyb
 from sync.database.lock import server_lock
-from sync.database.revision import tool_version
 from sync.migrate.ddl.change import COMMAND, Change, Guard, execute, failed
 from sync.migrate.ddl.column import ExternalId
 from sync.migrate.ddl.guards import (
@@ -39,6 +38,7 @@ from sync.migrate.ddl.serve import (
 from sync.migrate.ddl.session import READ_WRITE, SESSION, opened
 from sync.model.errors import DatabaseError, SyncError
 from sync.model.settings import load_settings
+from sync.model.text import tool_version
 
 RUN_PATIENCE = 60  # seconds to wait for a run to end
 

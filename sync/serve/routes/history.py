@@ -6,6 +6,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sync.history import runs as history
 from sync.model.errors import SyncError, UsageError
+from sync.model.settings import LISTED_RUNS
 from sync.serve.access import Refused, demand
 from sync.serve.state import KnownCaller, State, state_of
 from sync.serve.work import refusal_of
@@ -15,14 +16,12 @@ router = APIRouter(tags=["runs"])
 
 
 @router.get("/runs")
-async def list_runs(request: Request, caller: KnownCaller, limit: int = history.LISTED_RUNS) -> JSONResponse:
+async def list_runs(request: Request, caller: KnownCaller, limit: int = LISTED_RUNS) -> JSONResponse:
     """Lists the latest runs, newest first, without their changes."""
     state = state_of(request)
     demand(request, caller)
     try:
-        found = await state.work.ask(
-            history.runs, state.work.engine, state.settings, max(1, min(limit, history.LISTED_RUNS))
-        )
+        found = await state.work.ask(history.runs, state.work.engine, state.settings, max(1, min(limit, LISTED_RUNS)))
     except (SyncError, DBAPIError) as error:
         raise refusal_of(error) from None
     return JSONResponse([run.to_dict() for run in found])

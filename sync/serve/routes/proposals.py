@@ -14,7 +14,7 @@ from sync.database.sqlfiles import named
 from sync.history import runs as history
 from sync.model.entities import DOCUMENT
 from sync.model.errors import NoSuchProposal, SyncError, UsageError
-from sync.model.settings import Settings
+from sync.model.settings import LISTED_RUNS, Settings
 from sync.portal.address import NAME, names_one
 from sync.schema.introspection import read_tables
 from sync.serve.access import EVERYTHING, OWN, Caller, Refused, demand
@@ -45,7 +45,7 @@ async def runs_of_proposal(request: Request, caller: KnownCaller, proposal: Name
     state = state_of(request)
     demand(request, caller)
     try:
-        found = await state.work.ask(_runs, state, proposal, max(1, min(limit, history.LISTED_RUNS)))
+        found = await state.work.ask(_runs, state, proposal, max(1, min(limit, LISTED_RUNS)))
     except (SyncError, DBAPIError) as error:
         raise refusal_of(error) from None
     return JSONResponse([run.to_dict() for run in found])
